@@ -1,0 +1,34 @@
+"""The values that the Connector API documents for its enumerations.
+
+They are open: new values appear several times a year, land as text, and are reported by a check. So nothing here is used to
+reject a record; requests, marts and checks use the sets.
+"""
+
+INQUIRED = "Inquired"
+OPTIONAL = "Optional"
+REQUESTED = "Requested"
+CONFIRMED = "Confirmed"
+STARTED = "Started"
+PROCESSED = "Processed"
+CANCELED = "Canceled"
+
+PENDING_STATES = (INQUIRED, OPTIONAL, REQUESTED)
+CHECKED_IN_STATES = (STARTED, PROCESSED)
+FIRM_STATES = (CONFIRMED, *CHECKED_IN_STATES, CANCELED)
+STATES = (*PENDING_STATES, *FIRM_STATES)
+
+ORIGINS = ("Distributor", "ChannelManager", "Commander", "Import", "Connector", "Navigator")
+COMMANDER_ORIGINS = (
+    "InPerson",
+    "Channel",
+    "Phone",
+    "Email",
+    "Website",
+    "Message",
+    "CallCenter",
+    "RoomingList",
+)
+ACCOUNT_TYPES = ("Customer", "Company")
+
+BOOKABLE = "Bookable"
+ADDITIONAL = "Additional"
