@@ -1,7 +1,7 @@
 """The values that the Connector API documents for its enumerations.
 
-They are open: new values appear several times a year, land as text, and are reported by a check. So nothing here is used to
-reject a record; requests, marts and checks use the sets.
+They are open: new values appear several times a year, land as text, and are reported by a check. So nothing here
+is used to reject a record; requests, marts and checks use the sets.
 """
 
 INQUIRED = "Inquired"
