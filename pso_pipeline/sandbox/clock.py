@@ -1,0 +1,38 @@
+"""The server's own clock, which tests may freeze and shift.
+
+Everything a client can see of time (the `Date` header, what a world holds now) comes from here. Waiting and the rate
+limit do not: they follow the machine's monotonic clock.
+"""
+
+import time
+from datetime import datetime
+
+from pso_pipeline.sandbox import times
+
+
+class Clock:
+    """What time the server believes it is: the machine's time plus a shift, or a frozen instant.
+
+    Args:
+        shift: Seconds by which the server is ahead of this machine (negative: behind).
+        frozen_at: An aware date-time, wire text or seconds since 1970 at which the clock stands still.
+    """
+
+    def __init__(self, *, shift: int = 0, frozen_at: datetime | str | int | None = None) -> None:
+        self._shift = shift
+        self._frozen = None if frozen_at is None else times.seconds(frozen_at)
+
+    def now(self) -> int:
+        """Whole seconds since 1970, UTC."""
+        return int(time.time()) + self._shift if self._frozen is None else self._frozen
+
+    def freeze(self, at: datetime | str | int | None = None) -> None:
+        """Stop at the given time, or where the clock stands."""
+        self._frozen = self.now() if at is None else times.seconds(at)
+
+    def advance(self, seconds: float) -> None:
+        """Move ahead (negative: back) without waiting; a frozen clock stays frozen."""
+        if self._frozen is None:
+            self._shift += int(seconds)
+        else:
+            self._frozen += int(seconds)

@@ -1,0 +1,340 @@
+"""A world that a test writes: enterprises, services and orders as plain dicts, changed while they are read.
+
+Belongs here: what a test needs to set a scene and to move it. Records are sent as they stand, so a scene may hold
+unknown fields, unknown states, nulls, broken dates or records that are no objects. Faults of the transport are in
+`faults`; the scene of the specification's own example is in `specification`.
+"""
+
+import copy
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pso_pipeline.sandbox import times
+from pso_pipeline.sandbox.clock import Clock
+from pso_pipeline.sandbox.contract import Operation, OrdersQuery
+from pso_pipeline.sandbox.world import Held, OrderBy, Page, Snapshot, allows, newest_first, page_of, require
+
+Moment = datetime | str | int
+Record = dict[str, Any]
+
+_OPENED = "2020-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class _Hook:
+    operation: Operation
+    page: int
+    change: Callable[[], object]
+
+
+class ScriptedWorld:
+    """Exactly the records a test adds, for any of its threads to change at any time.
+
+    Fields are given by the API's own names (`State="Canceled"`); what is not given gets a plausible value, and ids
+    count up from 1 in their first eight digits. A new access token that reaches everything is in `access_token`.
+
+    Args:
+        clock: The server's clock; the machine's time unless given.
+        order_by: Which time the pages follow.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, order_by: OrderBy | str = OrderBy.UPDATED) -> None:
+        self._clock = clock or Clock()
+        self._order_by = OrderBy(order_by)
+        self.client_token = uuid.uuid4().hex.upper()
+        self.access_token = uuid.uuid4().hex.upper()
+        self._granted: dict[str, frozenset[str] | None] = {self.access_token: None}
+        self._held: dict[Operation, dict[str, Held]] = {operation: {} for operation in Operation}
+        self._refused_services: set[str] = set()
+        self._other_ids: set[str] = set()
+        self._hooks: list[_Hook] = []
+        self._pages: Counter[Operation] = Counter()
+        self._made = 0
+        self._lock = threading.RLock()
+
+    @property
+    def clock(self) -> Clock:
+        """The server's clock."""
+        return self._clock
+
+    def grant(self, access_token: str, enterprises: Iterable[Record | str] | None = None) -> None:
+        """Let a token reach these enterprises and no others; None is every enterprise there is or will be."""
+        with self._lock:
+            reached = None if enterprises is None else frozenset(map(_id_of, enterprises))
+            self._granted[access_token] = reached
+
+    def revoke(self, access_token: str) -> None:
+        """Answer 401 to this token from now on."""
+        with self._lock:
+            self._granted.pop(access_token)
+
+    def add_enterprise(self, *, visible_from: Moment | None = None, **fields: Any) -> Record:
+        """Add an enterprise; returns the record as it will be sent."""
+        record = {
+            "Id": self._new_id(1),
+            "ExternalIdentifier": None,
+            "ChainId": "00000001-0000-4000-8000-00000000000c",
+            "ChainName": "Scripted Hotels",
+            "Name": "Scripted Hotel",
+            "TimeZoneIdentifier": "Europe/Prague",
+            "CreatedUtc": _OPENED,
+            "UpdatedUtc": _OPENED,
+            "LinkedUtc": _OPENED,
+            "DefaultLanguageCode": "en-US",
+            "LegalEnvironmentCode": "CZ",
+            "Address": {"CountryCode": "CZ", "City": "Praha"},
+        } | fields
+        return self._add(Operation.ENTERPRISES, record, record["Id"], None, visible_from)
+
+    def add_service(
+        self,
+        enterprise: Record | str,
+        *,
+        kind: str = "Additional",
+        visible_from: Moment | None = None,
+        **fields: Any,
+    ) -> Record:
+        """Add a service of an enterprise; returns the record as it will be sent."""
+        record = {
+            "Id": self._new_id(2),
+            "EnterpriseId": _id_of(enterprise),
+            "Name": "Breakfast",
+            "IsActive": True,
+            "CreatedUtc": _OPENED,
+            "UpdatedUtc": _OPENED,
+            "ExternalIdentifier": None,
+            "Options": {"BillAsPackage": False},
+            "Data": {"Discriminator": kind, "Value": {}},
+        } | fields
+        return self._add(Operation.SERVICES, record, _id_of(enterprise), None, visible_from)
+
+    def add_order(
+        self,
+        service: Record | str,
+        *,
+        at: Moment | None = None,
+        visible_from: Moment | None = None,
+        **fields: Any,
+    ) -> Record:
+        """Add an order of a service; returns the record as it will be sent.
+
+        Args:
+            service: The service or its id.
+            at: Where the order stands in time, for one whose own dates do not say.
+            visible_from: Left out of every answer until then.
+            fields: Fields of the record. `CreatedUtc` is now unless given, `UpdatedUtc` follows it, and `CancelledUtc`
+                follows that where the state is Canceled.
+        """
+        created = fields.get("CreatedUtc", times.text(self._clock.now()))
+        updated = fields.get("UpdatedUtc", created)
+        order_id = fields.get("Id") or self._new_id(3)
+        record = {
+            "Id": order_id,
+            "ServiceId": _id_of(service),
+            "AccountId": self._new_id(4),
+            "AccountType": "Customer",
+            "CreatorProfileId": "00000001-0000-4000-8000-00000000000d",
+            "UpdaterProfileId": "00000001-0000-4000-8000-00000000000d",
+            "BookerId": None,
+            "Number": str(self._made),
+            "State": "Confirmed",
+            "Origin": "Distributor",
+            "CommanderOrigin": None,
+            "OriginDetails": None,
+            "CreatedUtc": created,
+            "UpdatedUtc": updated,
+            "CancelledUtc": updated if fields.get("State") == "Canceled" else None,
+            "VoucherId": None,
+            "BusinessSegmentId": None,
+            "LinkedReservationId": None,
+            "Options": {
+                "OwnerCheckedIn": False,
+                "AllCompanionsCheckedIn": False,
+                "AnyCompanionCheckedIn": False,
+                "ConnectorCheckIn": False,
+            },
+        } | fields
+        return self._add(Operation.ORDERS, record, _id_of(service), at, visible_from)
+
+    def add_malformed_order(self, service: Record | str, record: Any, *, at: Moment) -> None:
+        """Send this among the orders of a service, whatever it is; `at` is its place in time."""
+        with self._lock:
+            held_id = self._new_id(3)
+            moment = times.seconds(at)
+            self._held[Operation.ORDERS][held_id] = Held(record, held_id, _id_of(service), moment, moment)
+
+    def change(self, record: Record | str, *, at: Moment | None = None, **fields: Any) -> Record:
+        """Change fields of an enterprise, service or order; `UpdatedUtc` becomes `at`, or now, unless it is given.
+
+        Returns:
+            The record as it will be sent from now on; the one passed in stays as it was.
+        """
+        with self._lock:
+            operation, held = self._find(_id_of(record))
+            moment = self._clock.now() if at is None else times.seconds(at)
+            changed = held.record | {"UpdatedUtc": times.text(moment)} | fields
+            updated = _moment_or(changed["UpdatedUtc"], moment)
+            self._held[operation][held.id] = replace(held, record=changed, updated=updated)
+            return copy.deepcopy(changed)
+
+    def remove(self, record: Record | str) -> None:
+        """Let an enterprise, service or order vanish without a trace."""
+        with self._lock:
+            operation, held = self._find(_id_of(record))
+            del self._held[operation][held.id]
+
+    def refuse_service(self, service: Record | str) -> None:
+        """Answer 400 to every request for orders that names this service."""
+        with self._lock:
+            self._refused_services.add(_id_of(service))
+
+    def know(self, *ids: str) -> None:
+        """Let ids of accounts or reservations without orders exist, so that a filter may name them."""
+        with self._lock:
+            self._other_ids.update(ids)
+
+    def after_page(
+        self, page: int, change: Callable[[], object], *, operation: Operation | str = Operation.ORDERS
+    ) -> None:
+        """Make a change once so many pages of an operation, counted from now, have been read."""
+        with self._lock:
+            wanted = Operation(operation)
+            self._hooks.append(_Hook(wanted, self._pages[wanted] + page, change))
+
+    def scope(self, client_token: str, access_token: str) -> frozenset[str] | None:
+        """Ids of the enterprises that the tokens reach; None where the tokens are refused."""
+        with self._lock:
+            if client_token != self.client_token or access_token not in self._granted:
+                return None
+            existing = frozenset(self._held[Operation.ENTERPRISES])
+            granted = self._granted[access_token]
+            return existing if granted is None else existing & granted
+
+    def enterprises(self, scope: frozenset[str], now: int) -> Sequence[Held]:
+        """Every visible enterprise within the scope."""
+        with self._lock:
+            visible = self._visible(Operation.ENTERPRISES, scope, now)
+            self._turn_page(Operation.ENTERPRISES)
+            return visible
+
+    def services(self, scope: frozenset[str], now: int) -> Sequence[Held]:
+        """Every visible service of the enterprises within the scope."""
+        with self._lock:
+            visible = self._visible(Operation.SERVICES, scope, now)
+            self._turn_page(Operation.SERVICES)
+            return visible
+
+    def orders(self, scope: frozenset[str], query: OrdersQuery, now: int) -> Page:
+        """A page of orders."""
+        with self._lock:
+            enterprise_of = {one.id: one.parent_id for one in self._visible(Operation.SERVICES, scope, now)}
+            require(query.service_ids, enterprise_of.keys() - self._refused_services, "ServiceIds")
+            require(query.enterprise_ids, scope, "EnterpriseIds")
+            known = self._visible(Operation.ORDERS, frozenset(enterprise_of), now)
+            require(query.order_ids, [one.id for one in known], "ProductServiceOrderIds")
+            require(query.account_ids, self._named_by(known, "AccountId"), "AccountIds")
+            require(
+                query.linked_reservation_ids,
+                self._named_by(known, "LinkedReservationId"),
+                "LinkedReservationIds",
+            )
+
+            def fits(one: Held) -> bool:
+                return (
+                    one.parent_id in query.service_ids
+                    and allows(query.enterprise_ids, enterprise_of[one.parent_id])
+                    and allows(query.order_ids, one.id)
+                    and allows(query.account_ids, one.field("AccountId"))
+                    and allows(query.linked_reservation_ids, one.field("LinkedReservationId"))
+                    and allows(query.states, one.field("State"))
+                    and (query.updated is None or query.updated.holds(one.updated))
+                )
+
+            page = page_of(known, fits, query.limitation)
+            self._turn_page(Operation.ORDERS)
+            return page
+
+    def snapshot(self, at: Moment) -> Snapshot:
+        """Everything held now, less what becomes visible only after the moment given."""
+        moment = times.seconds(at)
+        with self._lock:
+            everywhere = frozenset(self._held[Operation.ENTERPRISES])
+            services = self._visible(Operation.SERVICES, everywhere, moment)
+            return Snapshot(
+                moment,
+                _records(self._visible(Operation.ENTERPRISES, everywhere, moment)),
+                _records(services),
+                _records(self._visible(Operation.ORDERS, frozenset(one.id for one in services), moment)),
+            )
+
+    def _add(
+        self,
+        operation: Operation,
+        record: Record,
+        parent_id: str,
+        at: Moment | None,
+        visible_from: Moment | None,
+    ) -> Record:
+        with self._lock:
+            moment = self._clock.now() if at is None else times.seconds(at)
+            held = Held(
+                record=copy.deepcopy(record),
+                id=record["Id"].lower(),
+                parent_id=parent_id.lower(),
+                created=_moment_or(record["CreatedUtc"], moment),
+                updated=_moment_or(record["UpdatedUtc"], moment),
+                visible_from=None if visible_from is None else times.seconds(visible_from),
+            )
+            if held.id in self._held[operation]:
+                raise ValueError(f"there is a record with the id {held.id} already")
+            self._held[operation][held.id] = held
+            return record
+
+    def _find(self, record_id: str) -> tuple[Operation, Held]:
+        for operation, held in self._held.items():
+            if record_id in held:
+                return operation, held[record_id]
+        raise KeyError(record_id)
+
+    def _visible(self, operation: Operation, parents: frozenset[str], now: int) -> list[Held]:
+        visible = (
+            one
+            for one in self._held[operation].values()
+            if one.parent_id in parents and (one.visible_from is None or one.visible_from <= now)
+        )
+        return newest_first(visible, self._order_by)
+
+    def _named_by(self, held: Iterable[Held], field: str) -> set[str]:
+        return self._other_ids.union(filter(None, (one.field(field) for one in held)))
+
+    def _turn_page(self, operation: Operation) -> None:
+        self._pages[operation] += 1
+        due = [hook for hook in self._hooks if hook.operation == operation and hook.page == self._pages[operation]]
+        for hook in due:
+            self._hooks.remove(hook)
+            hook.change()
+
+    def _new_id(self, kind: int) -> str:
+        with self._lock:
+            self._made += 1
+            return f"{self._made:08x}-0000-4000-8000-{kind:012x}"
+
+
+def _id_of(record: Record | str) -> str:
+    return (record if isinstance(record, str) else str(record["Id"])).lower()
+
+
+def _records(held: Iterable[Held]) -> list[Any]:
+    return [copy.deepcopy(one.record) for one in held]
+
+
+def _moment_or(text: Any, otherwise: int) -> int:
+    try:
+        return times.parse(text)
+    except (TypeError, ValueError):
+        return otherwise
