@@ -1,0 +1,402 @@
+"""The transport: one request to the API, sent politely and tried again where that can help, and its answer read.
+
+Add here what concerns a single request: how it is sent, how a failure is recognised, what is counted. Pages stand in
+`pagination`, the exceptions in `errors`.
+"""
+
+import asyncio
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import httpx
+import msgspec
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from pso_pipeline.mews.circuit import Circuit
+from pso_pipeline.mews.clock import Clock
+from pso_pipeline.mews.errors import (
+    CircuitOpen,
+    MewsError,
+    RequestRefused,
+    ServerFault,
+    TokenRefused,
+    TooHeavy,
+    TooLarge,
+    TooManyRequests,
+    Unreachable,
+)
+from pso_pipeline.mews.limiter import Held, Limits, TokenLimiter
+from pso_pipeline.mews.patience import Budget, Patience
+from pso_pipeline.mews.records import R, UnreadableBody
+from pso_pipeline.mews.requests import GetAll
+from pso_pipeline.mews.tokens import Token, mask
+
+_LOG = logging.getLogger(__name__)
+
+_API = "/api/connector/v1/"
+
+_LONGEST_MESSAGE = 300
+"""Characters of the server's own message that are shown."""
+
+_FAILURES: dict[int, tuple[type[MewsError], str]] = {
+    httpx.codes.UNAUTHORIZED: (TokenRefused, "the token was refused"),
+    httpx.codes.REQUEST_TIMEOUT: (TooHeavy, "too heavy for the server"),
+    httpx.codes.REQUEST_ENTITY_TOO_LARGE: (TooLarge, "too large for the server"),
+}
+"""What these states mean. Any other 4xx is a refusal, as is a redirect; the rest is the server's fault."""
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]+)?")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait: for a connection, for the next bytes, to send, for a free connection, and for all of it.
+
+    The server itself gives a heavy request up (408) after some tens of seconds, which `read` must outlast.
+    """
+
+    connect: float = 10.0
+    read: float = 90.0
+    write: float = 30.0
+    pool: float = 120.0
+    total: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What came back: the content as the caller's `read` made it, None for 204; the server's own time from `Date`."""
+
+    content: T | None
+    status: int
+    server_time: datetime | None
+    request_id: str | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one operation has cost so far: requests sent, retries among them, 429s, bytes of answers as they came."""
+
+    requests: int = 0
+    retries: int = 0
+    too_many_requests: int = 0
+    bytes_received: int = 0
+
+
+class _ErrorBody(msgspec.Struct, rename="pascal"):
+    """The body of an error, where the server sent one."""
+
+    message: str | None = None
+    request_id: str | None = None
+
+
+class MewsClient:
+    """A client of the API at one platform address, for one event loop; an asynchronous context manager.
+
+    `client_name` is sent as `Client`. Requests of a token are limited together with those of every process that uses
+    the same `state_dir`. Raises ValueError for an address that is not one.
+    """
+
+    def __init__(
+        self,
+        platform_address: str,
+        client_token: Token,
+        *,
+        client_name: str,
+        state_dir: Path,
+        limits: Limits | None = None,
+        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
+        connections: int = 64,
+        clock: Clock | None = None,
+    ) -> None:
+        self._address = _checked(platform_address)
+        self._client_token = client_token
+        self._client_name = client_name
+        self._state_dir = state_dir
+        self._limits = limits or Limits()
+        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
+        self._clock = clock or Clock()
+        self._circuit = Circuit(self._address, self._clock)
+        self._limiters: dict[str, TokenLimiter] = {}
+        self._tallies: dict[str, Tally] = {}
+        self._http = httpx.AsyncClient(
+            # Unpacking costs 2.4 µs an order, as much as everything else on the way; the bodies are 4 times larger
+            # without, 40 Mbit/s at the documented limit.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            timeout=httpx.Timeout(
+                connect=self._timeouts.connect,
+                read=self._timeouts.read,
+                write=self._timeouts.write,
+                pool=self._timeouts.pool,
+            ),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections and the limiter's files."""
+        await self._http.aclose()
+        for limiter in self._limiters.values():
+            limiter.close()
+        self._limiters.clear()
+
+    @property
+    def tallies(self) -> Mapping[str, Tally]:
+        """What each operation has cost so far, by its name."""
+        return self._tallies
+
+    async def call(self, request: GetAll[R], access_token: Token, read: Callable[[bytes], T]) -> Answer[T]:
+        """Send one request and return its answer, with the body made into what `read` returns.
+
+        `read` raises UnreadableBody for a body that is not what the operation promises, which is a fault of the server.
+        Raises the exceptions of `errors` but RepeatedCursor; retriable ones only when the patience is at its end.
+        """
+        budget = Budget(self._patience, self._clock)
+        tally = self._tallies.setdefault(request.operation, Tally())
+
+        def before_retry(state: RetryCallState) -> None:
+            failure = state.outcome.exception() if state.outcome else None
+            _LOG.warning("%s; trying again in %.1f s", failure, state.upcoming_sleep)
+            if not isinstance(failure, CircuitOpen):
+                tally.retries += 1
+
+        patiently = AsyncRetrying(
+            retry=retry_if_exception_type((ServerFault, Unreachable, CircuitOpen)),
+            wait=budget.pause,
+            stop=budget.is_spent,
+            sleep=self._clock.sleep,
+            before_sleep=before_retry,
+            reraise=True,
+        )
+        try:
+            return await patiently(self._send_politely, request, access_token, read, budget, tally)
+        except CircuitOpen:
+            if budget.last_failure is None:
+                raise
+        raise budget.last_failure
+
+    async def _send_politely(
+        self, request: GetAll[R], access_token: Token, read: Callable[[bytes], T], budget: Budget, tally: Tally
+    ) -> Answer[T]:
+        """Send one request when its token has a turn, again after each 429."""
+        limiter = self._limiter_of(access_token)
+        refusals = 0
+        while True:
+            self._circuit.check(request.operation)
+            await self._wait_for_turn(limiter, request.operation, budget)
+            try:
+                return await self._send(request, access_token, read, limiter, tally)
+            except TooManyRequests as refusal:
+                tally.too_many_requests += 1
+                refusals += 1
+                seconds = refusal.retry_after or self._patience.hold_after(refusals)
+                limiter.hold(seconds)
+                if seconds > budget.hold_left:
+                    raise
+                _LOG.warning("%s; holding the token's requests for %.1f s", refusal, seconds)
+
+    async def _wait_for_turn(self, limiter: TokenLimiter, operation: str, budget: Budget) -> None:
+        try:
+            budget.held += await limiter.wait_for_turn(budget.hold_left)
+        except Held as hold:
+            raise TooManyRequests(
+                f"not sent: the token is on hold for another {hold.seconds:.0f} s after too many requests",
+                operation,
+                retry_after=hold.seconds,
+            ) from None
+
+    async def _send(
+        self,
+        request: GetAll[R],
+        access_token: Token,
+        read: Callable[[bytes], T],
+        limiter: TokenLimiter,
+        tally: Tally,
+    ) -> Answer[T]:
+        with self._circuit.passage(request.operation):
+            tally.requests += 1
+            response = await self._post(request, access_token, limiter)
+            tally.bytes_received += response.num_bytes_downloaded
+            secrets = (self._client_token, access_token)
+            server_time = _moment(response.headers.get("Date"))
+            request_id = _one_line(response.headers.get("Request-Id"), secrets) or None
+            if response.status_code == httpx.codes.NO_CONTENT:
+                return Answer(None, response.status_code, server_time, request_id)
+            if response.status_code != httpx.codes.OK:
+                raise self._failure(response, request.operation, secrets, server_time, request_id)
+            try:
+                content = read(response.content)
+            except UnreadableBody as fault:
+                raise ServerFault(
+                    _one_line(str(fault), secrets), request.operation, request_id, response.status_code
+                ) from None
+            return Answer(content, response.status_code, server_time, request_id)
+
+    async def _post(self, request: GetAll[R], access_token: Token, limiter: TokenLimiter) -> httpx.Response:
+        turn_taken = self._clock.steady()
+
+        async def be_on_time(event: str, _info: Mapping[str, Any]) -> None:
+            # A new connection can take seconds (a lost packet alone costs one). A request that late would arrive among
+            # those of another window, so it takes another turn.
+            lateness = self._clock.steady() - turn_taken
+            if event == "http11.send_request_headers.started" and lateness > self._limits.margin_seconds / 2:
+                await limiter.wait_for_turn()
+
+        failure: MewsError
+        try:
+            async with asyncio.timeout(self._timeouts.total):
+                return await self._http.post(
+                    f"{self._address}{_API}{request.operation}",
+                    content=msgspec.json.encode(
+                        {
+                            "ClientToken": self._client_token.reveal(),
+                            "AccessToken": access_token.reveal(),
+                            "Client": self._client_name,
+                            **request.body(),
+                        }
+                    ),
+                    headers={"Content-Type": "application/json"},
+                    extensions={"trace": be_on_time},
+                )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            failure = Unreachable(f"{self._address} cannot be reached: {_why_unreachable(error)}", request.operation)
+        except (httpx.HTTPError, TimeoutError) as error:
+            secrets = (self._client_token, access_token)
+            failure = ServerFault(_one_line(_what_broke(error), secrets), request.operation)
+        # Outside the handlers, so that the exception of httpx is not its context: that one holds the request, and with
+        # it the tokens in its body.
+        raise failure
+
+    def _failure(
+        self,
+        response: httpx.Response,
+        operation: str,
+        secrets: tuple[Token, ...],
+        server_time: datetime | None,
+        request_id: str | None,
+    ) -> MewsError:
+        """The exception for an answer that is not a result."""
+        status = response.status_code
+        try:
+            body = msgspec.json.decode(response.content, type=_ErrorBody)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            body = _ErrorBody()
+        said = _one_line(body.message, secrets) or "the server gives no reason"
+        request_id = _one_line(body.request_id, secrets) or request_id
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            retry_after = self._retry_after(response.headers.get("Retry-After"), server_time)
+            return TooManyRequests(f"too many requests: {said}", operation, request_id, status, retry_after=retry_after)
+        if response.has_redirect_location:
+            said = f"{self._address} redirects to {_one_line(response.headers['Location'], secrets)}"
+        kind, what = _FAILURES.get(status) or (
+            (ServerFault, "the server failed") if status >= 500 or status < 300 else (RequestRefused, "refused")
+        )
+        return kind(f"{what}: {said}", operation, request_id, status)
+
+    def _retry_after(self, header: str | None, server_time: datetime | None) -> float | None:
+        """Seconds that `Retry-After` asks for, as a number or until a date on the server's clock; None without one."""
+        if header is None:
+            return None
+        if _SECONDS.fullmatch(header.strip()):
+            return float(header) or None
+        until = _moment(header)
+        if until is None:
+            return None
+        now = server_time or datetime.fromtimestamp(self._clock.wall(), UTC)
+        seconds = (until - now).total_seconds()
+        return seconds if seconds > 0 else None
+
+    def _limiter_of(self, token: Token) -> TokenLimiter:
+        if token.fingerprint not in self._limiters:
+            self._limiters[token.fingerprint] = TokenLimiter(
+                self._state_dir, token.fingerprint, self._limits, self._clock
+            )
+        return self._limiters[token.fingerprint]
+
+
+def _checked(address: str) -> str:
+    """The platform address without a slash at its end."""
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL as fault:
+        raise ValueError(f"the platform address is not an address: {fault}") from None
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+        raise ValueError("the platform address is of the form https://host, without user, query or fragment")
+    return address.rstrip("/")
+
+
+def _moment(header: str | None) -> datetime | None:
+    """The date-time in a header, in UTC; None where there is none."""
+    if header is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _one_line(text: str | None, secrets: tuple[Token, ...]) -> str:
+    """What the server said, fit to be shown: without tokens, in one line, not too long."""
+    line = " ".join(mask(text or "", secrets).split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
+
+
+def _why_unreachable(error: httpx.TransportError) -> str:  # noqa: PLR0911  # one line for each cause
+    for cause in _causes(error):
+        match cause:
+            case socket.gaierror():
+                return "its name does not resolve"
+            case ConnectionRefusedError():
+                return "nothing listens there"
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted: {cause.verify_message}"
+            case ssl.SSLError():
+                return f"no secure connection: {cause.reason}"
+            case OSError(strerror=str(reason)):
+                return reason
+            case httpx.ConnectTimeout():
+                return "no connection within the time"
+    return str(error) or type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and everything that led to it."""
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _causes(part)
+    cause = error.__cause__ or error.__context__
+    if cause is not None:
+        yield from _causes(cause)
+
+
+def _what_broke(error: Exception) -> str:
+    match error:
+        case httpx.PoolTimeout():
+            return "no connection became free within the time"
+        case httpx.TimeoutException() | TimeoutError():
+            return "the answer did not come within the time"
+        case httpx.DecodingError():
+            return f"the body could not be unpacked: {error}"
+    return f"the connection broke: {error}"

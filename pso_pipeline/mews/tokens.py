@@ -1,0 +1,84 @@
+"""Secrets of the API, and what keeps them out of everything that is written down.
+
+Add here what hides a token. Where tokens come from is the business of the settings.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import NoReturn, Self
+
+_HIDDEN = "***"
+_WORD = re.compile(r"[\w-]+")
+_TELLING_LENGTH = 8
+"""From this many characters on, a piece of a token is masked too: servers echo requests cut off in the middle."""
+
+
+class Token:
+    """A client token or an access token of the API, which shows itself as `***` everywhere.
+
+    Two tokens are equal when their secrets are. A token cannot be pickled, so that it does not slip into a file or a
+    message to another process.
+    """
+
+    __slots__ = ("_fingerprint", "_secret")
+
+    _secret: str
+    _fingerprint: str
+
+    def __init__(self, secret: str) -> None:
+        if not secret:
+            raise ValueError("a token is not empty")
+        object.__setattr__(self, "_secret", secret)
+        object.__setattr__(self, "_fingerprint", hashlib.sha256(secret.encode()).hexdigest()[:12])
+
+    def reveal(self) -> str:
+        """The secret itself, for the body of a request and nothing else."""
+        return self._secret
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the secret's SHA-256, safe to store and to show."""
+        return self._fingerprint
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and self._secret == other._secret
+
+    def __hash__(self) -> int:
+        return hash((Token, self._secret))
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+    def __format__(self, format_spec: str) -> str:
+        return format(_HIDDEN, format_spec)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a token does not change")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a token does not change")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a token cannot be pickled")
+
+
+def mask(text: str, tokens: Iterable[Token]) -> str:
+    """A text from outside with every token in it, and every telling piece of one, replaced by `***`."""
+    secrets = [token.reveal() for token in tokens]
+    for secret in secrets:
+        text = text.replace(secret, _HIDDEN)
+    folded = [secret.casefold() for secret in secrets]
+
+    def hide(word: re.Match[str]) -> str:
+        piece = word.group()
+        tells = len(piece) >= _TELLING_LENGTH and any(piece.casefold() in secret for secret in folded)
+        return _HIDDEN if tells else piece
+
+    return _WORD.sub(hide, text)

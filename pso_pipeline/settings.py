@@ -1,0 +1,110 @@
+"""The environment, read and validated once: addresses, tokens, paths, limits.
+
+Add a setting here with its default, what it takes and a row in `docs/configuration.md`. Nothing here reads the network
+or the disk beyond `.env`, and importing it needs no setting at all, so that the code location loads without any.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pso_pipeline import __version__
+
+DOCUMENTATION = "docs/configuration.md"
+DUCKLAKE_PREFIX = "ducklake:"
+
+
+class SettingsError(Exception):
+    """A setting is missing or malformed: one line naming the variable, what it takes and where to read about it."""
+
+
+class Settings(BaseSettings):
+    """What a person configures, by environment variables or a `.env` file in the working directory.
+
+    `Settings.load()` is the way to get one: it raises `SettingsError` and never shows a value, which may be a token.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    mews_platform_address: AnyHttpUrl = Field(
+        description="base address of the API, for example https://api.mews.com",
+    )
+    mews_client_token: SecretStr = Field(min_length=1, description="the client application's token")
+    mews_access_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        min_length=1, description="one or more access tokens, separated by commas"
+    )
+    mews_client: str = Field(
+        default=f"pso-pipeline {__version__}", min_length=1, description="name and version sent to the API as Client"
+    )
+    mews_requests_per_window: int = Field(
+        default=200, ge=1, description="a whole number of requests, 1 or more, for each access token"
+    )
+    mews_window_seconds: float = Field(default=30, gt=0, description="a number of seconds, more than 0")
+    pso_warehouse: str = Field(
+        default="data/warehouse.duckdb",
+        min_length=1,
+        description="a path to a DuckDB file, or ducklake:… with the catalogue's address",
+    )
+    pso_bi_dir: Path = Field(default=Path("data/bi"), description="a folder in which the BI snapshot is published")
+    dagster_home: Path = Field(default=Path("data/dagster"), description="a folder for Dagster's own storage")
+    pso_overlap_minutes: float = Field(
+        default=10, ge=0, description="a number of minutes that each refresh reads again, 0 or more"
+    )
+    pso_stale_after_hours: float = Field(
+        default=3, gt=0, description="a number of hours, more than 0, after which a hotel counts as stale"
+    )
+    pso_resync_max_missing_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="a share from 0 to 1: no full resync marks more of a hotel's orders missing",
+    )
+
+    @field_validator("mews_access_tokens", mode="before")
+    @classmethod
+    def _split_tokens(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(dict.fromkeys(token.strip() for token in value.split(",") if token.strip()))
+        return value
+
+    @field_validator("mews_client_token", mode="before")
+    @classmethod
+    def _strip_token(cls, value: object) -> object:
+        return value.strip() if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings from the environment.
+
+        Raises:
+            SettingsError: A variable is missing or malformed; the message is one line for each and holds no value.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = dict.fromkeys(_describe(cls, problem["loc"], problem["type"]) for problem in error.errors())
+            raise SettingsError("; ".join(problems)) from None
+        except UnicodeDecodeError:
+            raise SettingsError(f".env is not UTF-8 text: save it as UTF-8, see {DOCUMENTATION}") from None
+
+    @cached_property
+    def platform_address(self) -> str:
+        """The base address of the API, without a slash at its end."""
+        return str(self.mews_platform_address).rstrip("/")
+
+    @cached_property
+    def is_ducklake(self) -> bool:
+        """Whether orders land in a DuckLake catalogue instead of a DuckDB file."""
+        return self.pso_warehouse.startswith(DUCKLAKE_PREFIX)
+
+
+def _describe(settings: type[Settings], location: tuple[int | str, ...], kind: str) -> str:
+    name = str(location[0])
+    takes = settings.model_fields[name].description
+    problem = "is not set" if kind == "missing" else "is not valid"
+    return f"{name.upper()} {problem}: it takes {takes}; see {DOCUMENTATION}"

@@ -1,0 +1,70 @@
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pso_pipeline.mews.client import MewsClient
+from pso_pipeline.mews.clock import Clock
+from pso_pipeline.mews.tokens import Token
+from pso_pipeline_tests.mews.scripted_server import ScriptedServer
+
+CLIENT_TOKEN = Token("E0D439EE522F44368DC78E1BFB03710C-D24FB11DBE31D4621C4817E028D9E1D")
+ACCESS_TOKEN = Token("C66EF7B239D24632943D115EDE9CB810-EA00F8FD8294692C940F6B5A8F9453D")
+
+
+class FakeTime:
+    """Clocks that stand still but for the pauses that are taken."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+        self.steady = 0.0
+        self.pauses: list[float] = []
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(wall=lambda: self.now, steady=lambda: self.steady, sleep=self.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+        self.steady += seconds
+        await self.after_pause()
+
+    async def after_pause(self) -> None:
+        """What happens in a pause; a test may put something else here."""
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def fake_time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        yield server
+        assert not server.unexpected, "more was asked than the test prepared"
+
+
+@pytest.fixture
+def make_client(server: ScriptedServer, tmp_path: Path, fake_time: FakeTime) -> Callable[..., MewsClient]:
+    """Makes clients of the scripted server, which share a state directory."""
+
+    def make(**settings: Any) -> MewsClient:
+        address = settings.pop("address", server.address)
+        defaults: dict[str, Any] = {
+            "client_name": "Sample Client 1.0.0",
+            "state_dir": tmp_path / "limits",
+            "clock": fake_time.clock,
+        }
+        return MewsClient(address, CLIENT_TOKEN, **(defaults | settings))
+
+    return make

@@ -1,0 +1,125 @@
+"""A server that answers with what a test has prepared, and remembers what it was asked.
+
+It knows nothing of the API's rules: a test states each answer. It can also break an answer off, or not answer at all.
+"""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal, Self
+
+
+@dataclass
+class Reply:
+    """One answer. `ending` says how it goes: whole, cut in the middle of its body, or with the connection reset."""
+
+    status: int = 200
+    body: Any = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    ending: Literal["whole", "cut", "reset", "silent"] = "whole"
+
+    @property
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+@dataclass
+class Received:
+    path: str
+    headers: dict[str, str]
+    body: Any
+    at: float
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    # The default backlog of 5 drops the sixth of a burst of connections, which then arrives a second late.
+    request_queue_size = 128
+
+
+class ScriptedServer:
+    """Answers from `replies` in order, then from `otherwise`, which is a reply or makes one from the request."""
+
+    def __init__(self, otherwise: Reply | Callable[[Received], Reply] | None = None) -> None:
+        self.replies: deque[Reply] = deque()
+        self.otherwise = otherwise
+        self.received: list[Received] = []
+        self.unexpected: list[Received] = []
+        self.is_asked = threading.Event()
+        self._release_silent = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._release_silent.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _next(self, received: Received) -> Reply:
+        if self.replies:
+            return self.replies.popleft()
+        if callable(self.otherwise):
+            return self.otherwise(received)
+        if self.otherwise is None:
+            self.unexpected.append(received)
+            return Reply(501, {"Message": "the script is over", "RequestId": None})
+        return self.otherwise
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+            wbufsize = -1
+
+            def do_POST(self) -> None:
+                at = time.monotonic()
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                received = Received(self.path, dict(self.headers), json.loads(content), at)
+                script.received.append(received)
+                script.is_asked.set()
+                self._send(script._next(received))
+
+            def _send(self, reply: Reply) -> None:
+                if reply.ending == "silent":
+                    script._release_silent.wait()
+                if reply.ending in {"reset", "silent"}:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.close_connection = True
+                    return
+                content = reply.content
+                headers = {"Content-Length": str(len(content)), "Request-Id": "req-header"} | reply.headers
+                self.send_response_only(reply.status)
+                for name, value in headers.items():
+                    if value:
+                        self.send_header(name, value)
+                if "Date" not in headers:
+                    self.send_header("Date", self.date_time_string())
+                self.end_headers()
+                if reply.ending == "cut":
+                    content = content[: len(content) // 2]
+                    self.close_connection = True
+                self.wfile.write(content)
+                self.wfile.flush()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        return Handler

@@ -1,0 +1,453 @@
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import json
+import logging
+import socket
+import traceback
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from pso_pipeline.mews.client import Tally, Timeouts
+from pso_pipeline.mews.errors import (
+    CircuitOpen,
+    MewsError,
+    RequestRefused,
+    ServerFault,
+    TokenRefused,
+    TooHeavy,
+    TooLarge,
+    TooManyRequests,
+    Unreachable,
+)
+from pso_pipeline.mews.limiter import Limits
+from pso_pipeline.mews.patience import BRIEF, Patience
+from pso_pipeline.mews.records import Order, PageReader
+from pso_pipeline.mews.requests import GetProductServiceOrders, GetServices, Interval, Limitation
+from pso_pipeline.mews.tokens import Token
+from pso_pipeline_tests.mews.conftest import ACCESS_TOKEN, CLIENT_TOKEN
+from pso_pipeline_tests.mews.scripted_server import Reply
+
+HERE = Path(__file__).parent
+EXAMPLE_REQUEST = json.loads((HERE / "example_request.json").read_bytes())
+EXAMPLE_RESPONSE = (HERE / "example_response.json").read_bytes()
+REQUEST = GetProductServiceOrders(service_ids=["s"])
+READER = PageReader("ProductServiceOrders", Order)
+GOOD = Reply(body=EXAMPLE_RESPONSE)
+
+
+def call(client, request=REQUEST, token=ACCESS_TOKEN):
+    async def run():
+        async with client:
+            return await client.call(request, token, READER.read)
+
+    return asyncio.run(run())
+
+
+def tally(client):
+    return client.tallies[REQUEST.operation]
+
+
+def test_the_specification_s_example_travels_as_it_stands(server, make_client):
+    server.replies.append(GOOD)
+    request = GetProductServiceOrders(
+        service_ids=EXAMPLE_REQUEST["ServiceIds"],
+        product_service_order_ids=EXAMPLE_REQUEST["ProductServiceOrderIds"],
+        linked_reservation_ids=EXAMPLE_REQUEST["LinkedReservationIds"],
+        updated_utc=Interval(datetime(2023, 4, 1, tzinfo=UTC), datetime(2023, 5, 5, tzinfo=UTC)),
+        states=EXAMPLE_REQUEST["States"],
+        limitation=Limitation(10, EXAMPLE_REQUEST["Limitation"]["Cursor"]),
+    )
+    answer = call(make_client(), request)
+    (received,) = server.received
+    assert received.path == "/api/connector/v1/productServiceOrders/getAll"
+    assert received.headers["Content-Type"] == "application/json"
+    assert received.body == EXAMPLE_REQUEST
+    assert answer.content == READER.read(EXAMPLE_RESPONSE)
+    assert (answer.status, answer.request_id) == (200, "req-header")
+    assert abs((answer.server_time - datetime.now(UTC)).total_seconds()) < 60
+
+
+def test_no_content_is_an_answer_without_content(server, make_client):
+    server.replies.append(Reply(204, headers={"Content-Length": ""}))
+    answer = call(make_client())
+    assert (answer.content, answer.status) == (None, 204)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday"])
+def test_a_missing_or_broken_date_is_none(server, make_client, date):
+    server.replies.append(Reply(body=EXAMPLE_RESPONSE, headers={"Date": date}))
+    assert call(make_client()).server_time is None
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (400, RequestRefused),
+        (401, TokenRefused),
+        (403, RequestRefused),
+        (404, RequestRefused),
+        (405, RequestRefused),
+        (408, TooHeavy),
+        (413, TooLarge),
+        (422, RequestRefused),
+    ],
+)
+@pytest.mark.parametrize("has_body", [True, False])
+def test_a_refusal_fails_at_once_with_message_and_request_id(server, make_client, fake_time, case, has_body):
+    status, kind = case
+    body = {"Message": "Invalid\n ServiceIds", "RequestId": "req-body", "Details": None} if has_body else b"<html>"
+    server.replies.append(Reply(status, body))
+    client = make_client()
+    with pytest.raises(kind) as caught:
+        call(client)
+    assert type(caught.value) is kind
+    assert caught.value.status == status
+    assert caught.value.request_id == ("req-body" if has_body else "req-header")
+    text = str(caught.value)
+    assert ("Invalid ServiceIds" in text) is has_body
+    assert caught.value.request_id in text
+    assert "\n" not in text
+    assert fake_time.pauses == []
+    assert (tally(client).requests, tally(client).retries) == (1, 0)
+
+
+def test_a_redirect_is_refused_and_tells_where_it_leads(server, make_client):
+    server.replies.append(Reply(302, headers={"Location": "https://elsewhere.example/"}))
+    with pytest.raises(RequestRefused, match=r"redirects to https://elsewhere\.example/"):
+        call(make_client())
+
+
+FAULTS = {
+    "500": Reply(500, {"Message": "Oops", "RequestId": "req-body", "Details": None}),
+    "502 without JSON": Reply(502, b"<html>Bad Gateway</html>"),
+    "503 without a body": Reply(503),
+    "202": Reply(202, b"{}"),
+    "connection reset": Reply(ending="reset"),
+    "body cut": Reply(body=EXAMPLE_RESPONSE, ending="cut"),
+    "body cut, length right": Reply(body=EXAMPLE_RESPONSE[:300]),
+    "body is no JSON": Reply(body=b"<html>maintenance</html>"),
+    "body is another object": Reply(body={"Message": "hello"}),
+    "body has no list": Reply(body={"ProductServiceOrders": None, "Cursor": None}),
+    "body is no gzip": Reply(body=b"nonsense", headers={"Content-Encoding": "gzip"}),
+    "body is empty": Reply(body=b""),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_of_the_server_is_tried_again(server, make_client, fake_time, fault):
+    server.replies += [fault, fault, GOOD]
+    client = make_client()
+    assert call(client).content.count == 1
+    assert len(fake_time.pauses) == 2
+    assert 0.25 <= fake_time.pauses[0] <= 0.5 <= fake_time.pauses[1] <= 1.0
+    assert (tally(client).requests, tally(client).retries) == (3, 2)
+    assert [received.body for received in server.received] == [server.received[0].body] * 3
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_that_lasts_fails_in_the_end(server, make_client, fake_time, fault):
+    server.otherwise = fault
+    client = make_client()
+    with pytest.raises(ServerFault) as caught:
+        call(client)
+    assert tally(client).requests == Patience().attempts
+    assert 10 < sum(fake_time.pauses) <= Patience().seconds
+    if fault.status >= 500:
+        assert caught.value.status == fault.status
+        assert caught.value.request_id in {"req-body", "req-header"}
+
+
+def test_an_answer_that_does_not_come_is_a_fault(server, make_client):
+    server.replies += [Reply(ending="silent")] * 2
+    client = make_client(timeouts=Timeouts(read=0.05), patience=BRIEF)
+    with pytest.raises(ServerFault, match="within the time"):
+        call(client)
+    assert tally(client).requests == 2
+
+
+def test_an_answer_that_takes_too_long_in_all_is_a_fault(server, make_client):
+    server.replies += [Reply(ending="silent"), GOOD]
+    assert call(make_client(timeouts=Timeouts(total=0.05))).content.count == 1
+
+
+def test_patience_ends_by_time_too(server, make_client, fake_time):
+    server.otherwise = FAULTS["500"]
+    client = make_client(patience=Patience(attempts=1000, seconds=100.0))
+    with pytest.raises(ServerFault):
+        call(client)
+    assert 60 < fake_time.steady <= 100.0
+
+
+@pytest.mark.parametrize(
+    ("header", "bounds"),
+    [
+        ("7", (7.0, 7.0)),
+        ("2.5", (2.5, 2.5)),
+        (format_datetime(datetime(2020, 1, 1, 0, 0, 9, tzinfo=UTC), usegmt=True), (9.0, 9.0)),
+        ("", (1.0, 2.0)),
+        ("0", (1.0, 2.0)),
+        ("soon", (1.0, 2.0)),
+        (format_datetime(datetime(2019, 1, 1, tzinfo=UTC), usegmt=True), (1.0, 2.0)),
+    ],
+)
+def test_after_429_it_waits_as_told_and_goes_on(server, make_client, fake_time, header, bounds):
+    low, high = bounds
+    date = "Wed, 01 Jan 2020 00:00:00 GMT"
+    server.replies += [Reply(429, {"Message": "slow down"}, {"Retry-After": header, "Date": date}), GOOD]
+    client = make_client()
+    assert call(client).content.count == 1
+    (pause,) = fake_time.pauses
+    assert low - 0.001 <= pause <= high + 0.001
+    assert (tally(client).requests, tally(client).too_many_requests, tally(client).retries) == (2, 1, 0)
+
+
+def test_a_date_to_retry_after_counts_from_our_clock_where_the_server_sends_none(server, make_client, fake_time):
+    until = datetime.fromtimestamp(fake_time.now + 30, UTC)
+    server.replies += [
+        Reply(429, {"Message": "slow down"}, {"Retry-After": format_datetime(until, usegmt=True), "Date": ""}),
+        GOOD,
+    ]
+    call(make_client())
+    assert fake_time.pauses == [pytest.approx(30.0, abs=0.001)]
+
+
+def test_429_without_retry_after_waits_longer_each_time_and_not_for_ever(server, make_client, fake_time):
+    server.otherwise = Reply(429, {"Message": "slow down"})
+    with pytest.raises(TooManyRequests) as caught:
+        call(make_client(patience=Patience(hold_seconds=300.0)))
+    assert caught.value.status == 429
+    assert sum(fake_time.pauses) <= 300.0
+    bounds = [(1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, 64)]
+    assert len(fake_time.pauses) >= len(bounds)
+    for pause, (low, high) in zip(fake_time.pauses, bounds, strict=False):
+        assert low <= pause <= high
+
+
+def test_a_hold_that_is_too_long_fails_at_once_and_binds_the_other_clients(server, make_client, fake_time):
+    server.replies.append(Reply(429, {"Message": "slow down"}, {"Retry-After": "3600"}))
+    with pytest.raises(TooManyRequests) as caught:
+        call(make_client())
+    assert caught.value.retry_after == 3600
+    with pytest.raises(TooManyRequests, match="on hold for another 3600 s") as caught:
+        call(make_client())
+    assert caught.value.status is None
+    assert len(server.received) == 1
+    assert fake_time.pauses == []
+    server.replies.append(GOOD)
+    call(make_client(), token=Token("another"))
+
+
+def test_after_429_no_other_request_of_the_token_goes_out(server, make_client, fake_time):
+    server.replies.append(Reply(429, {"Message": "slow down"}, {"Retry-After": "20"}))
+    with pytest.raises(TooManyRequests):
+        call(make_client(patience=Patience(hold_seconds=0.0)))
+    server.replies.append(GOOD)
+    call(make_client())
+    assert fake_time.pauses == [pytest.approx(20.0)]
+
+
+def test_a_request_that_leaves_late_takes_another_turn(server, make_client, fake_time):
+    server.otherwise = GOOD
+    limits = Limits(requests=2, window_seconds=30.0)
+    slow = dataclasses.replace(fake_time.clock, steady=itertools.count(0.0, 3.0).__next__)
+    call(make_client(limits=limits, clock=slow))
+    assert fake_time.pauses == []
+    call(make_client(limits=limits))
+    assert fake_time.pauses == [pytest.approx(31.0, abs=0.01)]
+
+
+def test_a_server_that_is_down_is_not_hammered(server, make_client, fake_time):
+    server.otherwise = FAULTS["500"]
+
+    async def run():
+        async with make_client() as client:
+            calls = (client.call(REQUEST, ACCESS_TOKEN, READER.read) for _ in range(40))
+            failures = await asyncio.gather(*calls, return_exceptions=True)
+            sent = len(server.received)
+            with pytest.raises(CircuitOpen) as caught:
+                await client.call(REQUEST, ACCESS_TOKEN, READER.read)
+            return failures, sent, caught.value
+
+    failures, sent, last = asyncio.run(run())
+    assert all(isinstance(failure, ServerFault) for failure in failures)
+    assert len(server.received) == sent, "once the outage has lasted, nothing is sent"
+    assert last.request_id == "req-body"
+    assert sent < 40 * 3, "each of 40 calls alone would have sent 8"
+
+
+def test_calls_go_on_when_the_server_is_back(server, make_client, fake_time):
+    server.otherwise = lambda _received: GOOD if fake_time.steady > 30 else FAULTS["503 without a body"]
+
+    async def run():
+        async with make_client() as client:
+            calls = (client.call(REQUEST, ACCESS_TOKEN, READER.read) for _ in range(10))
+            return await asyncio.gather(*calls)
+
+    assert [answer.status for answer in asyncio.run(run())] == [200] * 10
+    assert fake_time.steady < Patience().seconds
+
+
+def test_a_refused_connection_names_the_address(make_client, fake_time):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(Unreachable) as caught:
+            call(make_client(address=address, patience=BRIEF))
+    assert address in str(caught.value)
+    assert "nothing listens there" in str(caught.value)
+    assert sum(fake_time.pauses) < 1.0, "a person waits"
+
+
+def test_a_refresh_tries_an_unreachable_address_for_longer(make_client, fake_time):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(Unreachable):
+            call(make_client(address=f"http://127.0.0.1:{free.getsockname()[1]}"))
+    assert 20 < sum(fake_time.pauses) <= Patience().seconds
+
+
+def test_a_name_that_does_not_resolve_is_named(make_client, monkeypatch):
+    def resolve(*args, **options):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(Unreachable) as caught:
+        call(make_client(address="https://api.mews-demo.example", patience=BRIEF))
+    assert "https://api.mews-demo.example cannot be reached: its name does not resolve" in str(caught.value)
+
+
+def test_an_address_that_speaks_no_tls_is_named(server, make_client):
+    address = server.address.replace("http:", "https:")
+    with pytest.raises(Unreachable, match="no secure connection"):
+        call(make_client(address=address, patience=BRIEF))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "api.mews.com",
+        "ftp://api.mews.com",
+        "https://",
+        "https://user:secret@api.mews.com",
+        "http://[::1",
+        "https://a?b",
+    ],
+)
+def test_an_address_that_is_none_is_refused(make_client, address):
+    with pytest.raises(ValueError, match="platform address") as caught:
+        make_client(address=address)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_slash_at_the_end_of_the_address_is_not_sent_twice(server, make_client):
+    server.replies.append(GOOD)
+    call(make_client(address=f"{server.address}/"))
+    assert server.received[0].path == "/api/connector/v1/productServiceOrders/getAll"
+
+
+def test_operations_are_counted_apart(server, make_client):
+    server.replies += [GOOD, Reply(body={"Services": [], "Cursor": None})]
+
+    async def run():
+        async with make_client() as client:
+            await client.call(REQUEST, ACCESS_TOKEN, READER.read)
+            await client.call(GetServices(), ACCESS_TOKEN, len)
+            return client.tallies
+
+    tallies = asyncio.run(run())
+    assert tallies["productServiceOrders/getAll"] == Tally(requests=1, bytes_received=len(EXAMPLE_RESPONSE))
+    assert tallies["services/getAll"].requests == 1
+
+
+def test_one_connection_serves_calls_in_a_row(server, make_client):
+    server.replies += [GOOD] * 3
+    connections = []
+
+    async def run():
+        async with make_client() as client:
+            for _ in range(3):
+                await client.call(REQUEST, ACCESS_TOKEN, READER.read)
+                connections.append(list(client._http._transport._pool.connections))
+
+    asyncio.run(run())
+    assert connections[0] == connections[1] == connections[2]
+
+
+def test_a_cancelled_call_leaves_the_client_usable(server, make_client):
+    server.replies += [Reply(ending="silent"), GOOD]
+
+    async def run():
+        async with make_client() as client:
+            stuck = asyncio.create_task(client.call(REQUEST, ACCESS_TOKEN, READER.read))
+            await asyncio.to_thread(server.is_asked.wait)
+            stuck.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await stuck
+            assert stuck.cancelled()
+            return await client.call(REQUEST, ACCESS_TOKEN, READER.read)
+
+    assert asyncio.run(run()).status == 200
+
+
+SECRETS = [token.reveal() for token in (CLIENT_TOKEN, ACCESS_TOKEN)]
+ECHO = {"Message": f"Invalid token {SECRETS[1]} of {SECRETS[0][:30]}", "RequestId": SECRETS[0], "Details": SECRETS[1]}
+
+
+ECHOES = [
+    Reply(401, ECHO),
+    Reply(400, ECHO),
+    Reply(429, ECHO),
+    Reply(500, ECHO),
+    Reply(302, ECHO),
+    Reply(body=ECHO),
+]
+
+
+def assert_hidden(texts):
+    for secret in SECRETS:
+        for text in texts:
+            assert secret not in text
+            assert secret[:30] not in text
+
+
+@pytest.mark.parametrize("reply", [GOOD, *FAULTS.values(), *ECHOES])
+def test_tokens_are_in_no_log(server, make_client, caplog, reply):
+    server.otherwise = reply
+    caplog.set_level(logging.DEBUG)
+    with contextlib.suppress(MewsError):
+        call(make_client(patience=BRIEF))
+    assert any(record.name.startswith("httpcore") and record.levelno == logging.DEBUG for record in caplog.records)
+    assert_hidden(record.getMessage() + repr(record.args) for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *FAULTS.values(),
+        *ECHOES,
+        Reply(401, headers={"Request-Id": SECRETS[1]}),
+        Reply(302, headers={"Location": f"https://x.example/?t={SECRETS[1]}"}),
+    ],
+)
+def test_tokens_are_in_no_exception(server, make_client, reply):
+    server.otherwise = reply
+    with pytest.raises(MewsError) as caught:
+        call(make_client(patience=BRIEF))
+    error = caught.value
+    assert error.__cause__ is None
+    assert_hidden([str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)])
+    own_frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_globals is not globals()]
+    assert_hidden(repr(value) for frame in own_frames for value in frame.f_locals.values())
+
+
+def test_tokens_are_in_no_repr(server, make_client):
+    server.otherwise = GOOD
+    client = make_client()
+    answer = call(client)
+    assert_hidden([repr(client), repr(vars(client)), repr(client._limiters), repr(answer)])

@@ -1,0 +1,286 @@
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pso_pipeline.mews.limiter import Held, LimiterUnusable, Limits, TokenLimiter
+from pso_pipeline_tests.mews import greedy
+from pso_pipeline_tests.mews.scripted_server import Reply, ScriptedServer
+
+LIMITS = Limits(requests=5, window_seconds=30.0, margin_seconds=1.0)
+
+HOLD_LOCK = """
+import filelock, sys
+with filelock.FileLock(sys.argv[1]):
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def limiters(tmp_path, fake_time):
+    """Makes limiters of one token that share a state directory, as those of several processes do."""
+    made = []
+
+    def make(fingerprint="0123456789ab", limits=LIMITS):
+        made.append(TokenLimiter(tmp_path / "state", fingerprint, limits, fake_time.clock))
+        return made[-1]
+
+    yield make
+    for limiter in made:
+        limiter.close()
+
+
+def take(limiter, turns=1, **options):
+    async def run():
+        for _ in range(turns):
+            await limiter.wait_for_turn(**options)
+
+    asyncio.run(run())
+
+
+def test_a_window_holds_no_more_than_the_limit(limiters, fake_time):
+    limiter = limiters()
+    times = []
+    for number in range(23):
+        take(limiter)
+        times.append(fake_time.now)
+        fake_time.now += 0.7 * (number % 4)
+    for first, beyond in zip(times, times[LIMITS.requests :], strict=False):
+        assert beyond - first > LIMITS.window_seconds + LIMITS.margin_seconds - 0.002
+
+
+def test_it_waits_once_until_there_is_room(limiters, fake_time):
+    limiter = limiters()
+    take(limiter, 5)
+    assert fake_time.pauses == []
+    take(limiter)
+    assert fake_time.pauses == [pytest.approx(31.0, abs=0.002)]
+
+
+def test_the_window_is_shared_by_all_limiters_of_a_token(limiters, fake_time):
+    take(limiters(), 3)
+    take(limiters(), 2)
+    assert fake_time.pauses == []
+    take(limiters())
+    assert fake_time.pauses == [pytest.approx(31.0, abs=0.002)]
+
+
+def test_tokens_do_not_wait_for_each_other(limiters, fake_time):
+    take(limiters("aaaaaaaaaaaa"), 5)
+    take(limiters("bbbbbbbbbbbb"), 5)
+    assert fake_time.pauses == []
+
+
+def test_a_hold_stops_every_limiter_of_the_token(limiters, fake_time):
+    first, second, other = limiters(), limiters(), limiters("bbbbbbbbbbbb")
+    first.hold(7.0)
+    take(other)
+    assert fake_time.pauses == []
+    take(second)
+    assert fake_time.pauses == [pytest.approx(7.0)]
+
+
+def test_wait_for_turn_tells_how_long_it_was_on_hold(limiters):
+    limiter = limiters()
+    limiter.hold(7.0)
+    assert asyncio.run(limiter.wait_for_turn()) == pytest.approx(7.0)
+    take(limiter, 4)
+    assert asyncio.run(limiter.wait_for_turn()) == 0.0, "waiting for room is not a hold"
+
+
+def test_a_hold_is_never_shortened(limiters, fake_time):
+    limiter = limiters()
+    limiter.hold(20.0)
+    limiter.hold(3.0)
+    take(limiter)
+    assert fake_time.pauses == [pytest.approx(20.0)]
+
+
+def test_a_hold_made_longer_while_waiting_is_obeyed(limiters, fake_time):
+    limiter, other = limiters(), limiters()
+    limiter.hold(5.0)
+
+    async def hold_again():
+        if len(fake_time.pauses) == 1:
+            other.hold(4.0)
+
+    fake_time.after_pause = hold_again
+    take(limiters())
+    assert fake_time.pauses == [pytest.approx(5.0), pytest.approx(4.0)]
+
+
+def test_a_hold_longer_than_wanted_raises_at_once(limiters, fake_time):
+    limiter = limiters()
+    limiter.hold(60.0)
+    with pytest.raises(Held) as caught:
+        take(limiter, longest_hold=59.0)
+    assert caught.value.seconds == pytest.approx(60.0)
+    assert fake_time.pauses == []
+
+
+def test_no_hold_is_longer_than_a_day(limiters, fake_time):
+    limiter = limiters()
+    limiter.hold(1e9)
+    take(limiter)
+    assert fake_time.pauses == [pytest.approx(86_400.0)]
+
+
+def test_an_unreadable_hold_is_none(limiters, tmp_path, fake_time):
+    limiter = limiters()
+    (tmp_path / "state" / "requests-0123456789ab.hold").write_bytes(b"")
+    take(limiter)
+    assert fake_time.pauses == []
+
+
+def test_a_clock_that_is_set_back_costs_one_window_at_most(limiters, fake_time):
+    limiter = limiters()
+    take(limiter, 5)
+    fake_time.now -= 3600.0
+    take(limiter, 5)
+    assert sum(fake_time.pauses) == pytest.approx(31.0, abs=0.01)
+
+
+def test_a_clock_that_is_set_back_does_not_lengthen_a_hold(limiters, fake_time):
+    limiter = limiters()
+    limiter.hold(20.0)
+    fake_time.now -= 3600.0
+    take(limiter)
+    assert sum(fake_time.pauses) == pytest.approx(20.0)
+
+
+def test_old_requests_are_forgotten(limiters, fake_time):
+    limiter = limiters()
+    for _ in range(20):
+        take(limiter, 5)
+    assert limiter._bucket.count() <= 2 * LIMITS.requests
+
+
+def test_callers_of_one_process_are_served_in_order(limiters):
+    limiter = limiters()
+    served = []
+
+    async def run():
+        async def caller(number):
+            await limiter.wait_for_turn()
+            served.append(number)
+
+        await asyncio.gather(*map(caller, range(12)))
+
+    asyncio.run(run())
+    assert served == list(range(12))
+
+
+def test_a_cancelled_caller_counts_nothing_and_blocks_nobody(limiters, fake_time):
+    limiter = limiters()
+    take(limiter, 5)
+    blocked = asyncio.Event()
+
+    async def for_ever():
+        blocked.set()
+        await asyncio.get_running_loop().create_future()
+
+    async def run():
+        moving, fake_time.after_pause = fake_time.after_pause, for_ever
+        caller = asyncio.create_task(limiter.wait_for_turn())
+        await blocked.wait()
+        fake_time.after_pause = moving
+        next_caller = asyncio.create_task(limiter.wait_for_turn())
+        caller.cancel()
+        await next_caller
+        assert caller.cancelled()
+
+    asyncio.run(run())
+    assert limiter._bucket.count() == 6
+
+
+def test_waiting_for_the_file_lock_does_not_block_the_event_loop(limiters, tmp_path):
+    limiter = limiters()
+    lock_file = tmp_path / "state" / "requests-0123456789ab.sqlite.lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, str(lock_file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert next(iter(holder.stdout or ())) == "locked\n"
+
+        async def run():
+            waiting = asyncio.create_task(limiter.wait_for_turn())
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+            holder.communicate("go\n")
+            await waiting
+
+        asyncio.run(run())
+    assert limiter._bucket.count() == 1
+
+
+def test_files_that_cannot_be_used_are_named(limiters, tmp_path):
+    (tmp_path / "state").mkdir()
+    broken = tmp_path / "state" / "requests-0123456789ab.sqlite"
+    broken.write_bytes(b"this is no database " * 100)
+    with pytest.raises(LimiterUnusable, match=r"requests-0123456789ab\.sqlite"):
+        limiters()
+
+
+def start(server: ScriptedServer, state_dir: Path, **settings):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            greedy.__name__,
+            json.dumps({"address": server.address, "dir": str(state_dir)} | settings),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(greedy.__file__).parents[2],
+        text=True,
+    )
+
+
+def finish(process):
+    with process:
+        output = process.stdout.read()
+    assert process.returncode == 0
+    return json.loads(output)
+
+
+def go(*processes) -> None:
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+
+def test_processes_together_stay_within_the_limit(tmp_path):
+    with ScriptedServer(Reply(body={"Services": [], "Cursor": None})) as server:
+        settings = {"requests": 20, "window": 1.0, "margin": 0.3, "calls": 14}
+        processes = [start(server, tmp_path, **settings) for _ in range(4)]
+        go(*processes)
+        assert [finish(process)["done"] for process in processes] == [14] * 4
+        arrivals = sorted(received.at for received in server.received)
+    assert len(arrivals) == 4 * 14
+    for first, beyond in zip(arrivals, arrivals[20:], strict=False):
+        assert beyond - first > 1.0
+
+
+def test_a_hold_is_obeyed_by_another_process(tmp_path):
+    with ScriptedServer(Reply(body={"Services": [], "Cursor": None})) as server:
+        server.replies.append(Reply(429, {"Message": "slow down"}, {"Retry-After": "1"}))
+        settings = {"requests": 20, "window": 1.0, "margin": 0.1}
+        refused = start(server, tmp_path, calls=1, hold_seconds=0.0, **settings)
+        other = start(server, tmp_path, calls=3, **settings)
+        go(refused)
+        assert finish(refused)["failed"] == ["TooManyRequests"]
+        held_since = time.monotonic()
+        go(other)
+        assert finish(other)["done"] == 3
+        arrivals = [received.at for received in server.received]
+    assert len(arrivals) == 4
+    assert arrivals[1] - arrivals[0] >= 1.0
+    assert arrivals[1] > held_since, "the other process had not sent anything before"

@@ -1,0 +1,74 @@
+import copy
+import hashlib
+import json
+import pickle
+
+import pytest
+
+from pso_pipeline.mews.tokens import Token, mask
+
+SECRET = "C66EF7B239D24632943D115EDE9CB810-EA00F8FD8294692C940F6B5A8F9453D"
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format, "{!r:>5}".format, "%s".__mod__, ascii])
+def test_a_token_shows_itself_as_stars(show):
+    assert show(Token(SECRET)).strip() == "***"
+
+
+def test_a_token_shows_itself_as_stars_inside_other_objects():
+    assert SECRET not in f"{[Token(SECRET)]} { ({'token': Token(SECRET)}) }"
+
+
+def test_fingerprint_is_the_start_of_the_digest():
+    assert Token(SECRET).fingerprint == hashlib.sha256(SECRET.encode()).hexdigest()[:12]
+
+
+def test_tokens_are_equal_by_value():
+    assert Token(SECRET) == Token(SECRET)
+    assert len({Token(SECRET), Token(SECRET), Token("other")}) == 2
+    assert Token(SECRET) != SECRET
+
+
+def test_reveal_gives_the_secret():
+    assert Token(SECRET).reveal() == SECRET
+
+
+@pytest.mark.parametrize("write", [pickle.dumps, json.dumps])
+def test_a_token_cannot_be_written(write):
+    with pytest.raises(TypeError) as caught:
+        write(Token(SECRET))
+    assert SECRET not in str(caught.value)
+
+
+def test_a_token_does_not_change():
+    token = Token(SECRET)
+    for attribute in ("_secret", "anything"):
+        with pytest.raises(AttributeError):
+            setattr(token, attribute, "x")
+    with pytest.raises(AttributeError):
+        del token._secret
+    assert copy.deepcopy(token) is copy.copy(token) is token
+
+
+def test_a_token_is_not_empty():
+    with pytest.raises(ValueError, match="not empty"):
+        Token("")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (f"Invalid AccessToken {SECRET}.", "Invalid AccessToken ***."),
+        (f'{{"AccessToken":"{SECRET[:20]}', '{"AccessToken":"***'),
+        (f"…{SECRET[30:]} is wrong", "…*** is wrong"),
+        (SECRET.lower(), "***"),
+        ("Invalid ServiceIds", "Invalid ServiceIds"),
+        ("Invalid C66EF7", "Invalid C66EF7"),
+    ],
+)
+def test_mask_hides_tokens_and_pieces_of_them(said, shown):
+    assert mask(said, [Token(SECRET)]) == shown
+
+
+def test_mask_hides_a_short_token_whole():
+    assert mask("the token t0k/en= is wrong", [Token("t0k/en=")]) == "the token *** is wrong"
