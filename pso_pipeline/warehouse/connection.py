@@ -1,0 +1,166 @@
+"""How the warehouse is opened: one process at a time, briefly, waiting in line.
+
+Holds the paths, the lock and the attaching of the two databases: `warehouse` (what landed, schema `mews`) and `marts`
+(what is derived, schema `mart`, a file of its own so that publishing is a byte copy). Statements about tables stay out.
+"""
+
+import contextlib
+import importlib.resources
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+from filelock import FileLock, Timeout
+from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from pso_pipeline.warehouse.schema import prepare
+from pso_pipeline.warehouse.sql import literal
+
+DUCKLAKE_PREFIX = "ducklake:"
+PATIENCE_SECONDS = 900.0
+"""How long to wait for a warehouse that somebody else holds; an analyst's query in a DuckDB shell takes minutes."""
+
+Connect = Callable[[], contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+
+def in_memory_connection() -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """Connect to an empty in-memory database, to which the files are attached."""
+    return duckdb.connect()
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """The warehouse at `location`: a DuckDB file or `ducklake:…`, with the marts file beside it.
+
+    `source` is the address of the API that fills it; a warehouse filled from a loopback address (the sandbox) refuses
+    any other, and the other way round. `connect` makes the in-memory connection (Dagster passes dagster-duckdb's).
+    """
+
+    location: str
+    source: str | None = None
+    connect: Connect = in_memory_connection
+    patience_seconds: float = PATIENCE_SECONDS
+    marts_path: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "marts_path", _marts_path(self.location))
+
+    @property
+    def lock_path(self) -> Path:
+        """The file whose lock decides who may open the warehouse."""
+        return self.marts_path.with_name(self.marts_path.name + ".lock")
+
+    @property
+    def exists(self) -> bool:
+        """Whether something has landed here before."""
+        return self.location.startswith(DUCKLAKE_PREFIX) or Path(self.location).exists()
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the warehouse for the length of the block: tables present and migrated, `mews.x` and `mart.x` resolve.
+
+        Raises:
+            WarehouseBusy: Somebody else held it for longer than `patience_seconds`; the message names the holder.
+            WarehouseUnusable: The path cannot be opened or written.
+            WarehouseTooNew: It was made by a newer version of the package.
+            WarehouseMixed: It holds data of another kind of source.
+        """
+        with self.hold(), self.connect() as connection:
+            try:
+                self._attach(connection)
+                prepare(connection, source_kind(self.source) if self.source else None)
+                yield connection
+            finally:
+                # dagster-duckdb's context manager leaves the connection open where the block raises
+                connection.close()
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep everybody else from opening the warehouse and the marts, for the length of the block.
+
+        Raises:
+            WarehouseBusy: Another process of ours held them for longer than `patience_seconds`.
+            WarehouseUnusable: The folder cannot be made or written.
+        """
+        try:
+            self.marts_path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.lock_path, timeout=self.patience_seconds)
+            lock.acquire()
+        except Timeout:
+            raise WarehouseBusy(
+                f"another pso_pipeline process has held {self.lock_path} for more than {self.patience_seconds:.0f} s: "
+                "wait until it ends, or end it"
+            ) from None
+        except OSError as error:
+            raise WarehouseUnusable(f"{self.lock_path} cannot be locked: {error.strerror or error}") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("SET TimeZone = 'UTC'")
+        if self.location.startswith(DUCKLAKE_PREFIX):
+            _load_ducklake(connection)
+        self._attach_patiently(connection, f"ATTACH {literal(self.location)} AS warehouse", self.location)
+        # files with a newer storage format would not open in the DuckDB 1.0 drivers that BI tools ship
+        self._attach_patiently(
+            connection,
+            f"ATTACH {literal(str(self.marts_path))} AS marts (STORAGE_VERSION 'v1.0.0')",
+            str(self.marts_path),
+        )
+        connection.execute("CREATE SCHEMA IF NOT EXISTS warehouse.mews")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS marts.mart")
+        connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
+
+    def _attach_patiently(self, connection: duckdb.DuckDBPyConnection, statement: str, path: str) -> None:
+        try:
+            for attempt in Retrying(
+                retry=retry_if_exception(_is_held_elsewhere),
+                wait=wait_random_exponential(multiplier=0.1, max=5),
+                stop=stop_after_delay(self.patience_seconds),
+            ):
+                with attempt:
+                    connection.execute(statement)
+        except RetryError as error:
+            holder = str(error.last_attempt.exception()).splitlines()[0]
+            raise WarehouseBusy(f"{path} is held by another program: {holder}") from None
+        except (duckdb.Error, OSError) as error:
+            raise WarehouseUnusable(f"{path} cannot be opened: {str(error).splitlines()[0]}") from None
+
+
+def source_kind(address: str) -> str:
+    """Tell the sandbox's data from real data: `loopback` or `remote`, by the host of the API's address."""
+    host = urlsplit(address).hostname or ""
+    return "loopback" if host == "localhost" or host.startswith("127.") or host == "::1" else "remote"
+
+
+def _marts_path(location: str) -> Path:
+    if not location.startswith(DUCKLAKE_PREFIX):
+        path = Path(location).absolute()
+        return path.with_name(f"{path.stem}.marts.duckdb")
+    catalogue = location.removeprefix(DUCKLAKE_PREFIX)
+    if ":" in catalogue:  # a catalogue in PostgreSQL has no folder of its own
+        return Path("data/ducklake.marts.duckdb").absolute()
+    path = Path(catalogue).absolute()
+    return path.with_name(f"{path.stem}.marts.duckdb")
+
+
+def _is_held_elsewhere(error: BaseException) -> bool:
+    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+
+
+def _load_ducklake(connection: duckdb.DuckDBPyConnection) -> None:
+    for extension in ("ducklake", "postgres_scanner"):
+        package = f"duckdb_extension_{extension}"
+        try:
+            files = importlib.resources.files(package)
+        except ModuleNotFoundError:
+            raise WarehouseUnusable(
+                "PSO_WAREHOUSE names a DuckLake and its extension is missing: pip install 'pso-pipeline[ducklake]'"
+            ) from None
+        path = files.joinpath("extensions", f"v{duckdb.__version__}", f"{extension}.duckdb_extension")
+        connection.execute(f"LOAD {literal(str(path))}")

@@ -1,0 +1,10 @@
+-- Adds the records that could not be read to mews.rejected_records, each once for each reason, however often it is read.
+INSERT INTO mews.rejected_records BY NAME
+SELECT DISTINCT ON (operation, record, reason) *
+FROM rejects
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM mews.rejected_records AS kept
+    WHERE kept.operation = rejects.operation AND kept.record = rejects.record AND kept.reason = rejects.reason
+)
+RETURNING 1;

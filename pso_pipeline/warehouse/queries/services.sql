@@ -1,0 +1,14 @@
+-- One row for each service, with how far it has been read. Source: mews.services, mews.sync_state.
+SELECT
+    services.id,
+    services.enterprise_id,
+    services.kind,
+    sync_state.watermark_utc,
+    sync_state.full_read_started_utc,
+    sync_state.full_read_cursor,
+    coalesce(sync_state.full_read_orders, 0),
+    sync_state.last_success_utc,
+    sync_state.last_error
+FROM mews.services
+LEFT JOIN mews.sync_state ON sync_state.service_id = services.id
+ORDER BY services.enterprise_id, services.id;

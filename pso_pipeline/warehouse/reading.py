@@ -1,0 +1,105 @@
+"""Reading the warehouse for those who decide and those who show: the scope, how far each service has come, counts.
+
+Each function takes an open connection and returns plain values. Statements that change something stay in `landing/`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from pso_pipeline.warehouse.sql import statement
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseRow:
+    """One enterprise as the warehouse knows it; `token_fingerprint` tells which access token saw it last."""
+
+    enterprise_id: str
+    partition_key: str
+    name: str | None
+    token_fingerprint: str | None
+    is_in_scope: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """One service with how far it has been read; times are aware and UTC."""
+
+    service_id: str
+    enterprise_id: str
+    kind: str | None
+    watermark_utc: datetime | None
+    full_read_started_utc: datetime | None
+    full_read_cursor: str | None
+    full_read_orders: int
+    last_success_utc: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseStatus:
+    """What a person wants to know of one enterprise: how fresh, how many, what is wrong; times are aware and UTC.
+
+    `watermark_utc` is that of the service that is furthest behind; null before every service was read once.
+    """
+
+    enterprise_id: str
+    partition_key: str
+    name: str | None
+    is_in_scope: bool
+    services: int
+    orders: int
+    rejected: int
+    watermark_utc: datetime | None
+    last_success_utc: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Some rows of a table, without ids of persons."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def read_enterprises(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseRow]:
+    """List the enterprises, by partition key."""
+    return [EnterpriseRow(*row) for row in connection.execute(statement("queries/enterprises.sql")).fetchall()]
+
+
+def read_services(connection: duckdb.DuckDBPyConnection) -> list[ServiceRow]:
+    """List the services with their progress, by enterprise."""
+    return [ServiceRow(*map(_aware, row)) for row in connection.execute(statement("queries/services.sql")).fetchall()]
+
+
+def read_latest_fetch(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Tell when the order that was read last was read, aware and UTC; None in an empty warehouse."""
+    row = connection.execute("SELECT max(fetched_utc) FROM mews.product_service_orders").fetchone()
+    return _aware(row[0]) if row and row[0] else None
+
+
+def read_status(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseStatus]:
+    """Tell how each enterprise stands, by partition key."""
+    return [
+        EnterpriseStatus(*map(_aware, row)) for row in connection.execute(statement("queries/status.sql")).fetchall()
+    ]
+
+
+def read_preview(
+    connection: duckdb.DuckDBPyConnection, table: str, enterprise_ids: Collection[str] | None = None
+) -> Preview:
+    """Show a few rows of a table: `enterprises`, `services`, `product_service_orders` or `agg_orders_daily`.
+
+    The latter two can be limited to some enterprises.
+    """
+    parameters = {} if enterprise_ids is None else {"enterprise_ids": list(enterprise_ids)}
+    rows = connection.execute(statement(f"queries/preview_{table}.sql"), parameters)
+    return Preview(tuple(column[0] for column in rows.description or ()), rows.fetchall())
+
+
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
