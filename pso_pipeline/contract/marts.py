@@ -1,0 +1,321 @@
+"""The tables of schema `mart`: what BI tools, the report and the documentation read.
+
+Add a column here and to its `.sql` file in `warehouse/marts`. Names and order that interface documents promise do not
+change; additions go to the end. Rates stand in `metrics.yml`, never here.
+"""
+
+from pso_pipeline.contract.columns import Column, Table
+
+SCHEMA_VERSION = 1
+"""Version of the published tables; goes up with each change of a name, a type or the meaning of a column."""
+
+_ENTERPRISE_ID = Column("enterprise_id", "VARCHAR", "Hotel; joins to dim_enterprises.")
+_SERVICE_ID = Column("service_id", "VARCHAR", "Service that was ordered; joins to dim_services.")
+_ORDER_ID = Column("order_id", "VARCHAR", "Unique identifier of the order in Mews.")
+
+DIM_ENTERPRISES = Table(
+    schema="mart",
+    name="dim_enterprises",
+    description="Hotels, with the instant up to which their orders are known. One row for each hotel.",
+    key=("enterprise_id",),
+    columns=(
+        Column("enterprise_id", "VARCHAR", "Unique identifier of the hotel in Mews."),
+        Column("enterprise_name", "VARCHAR", "Name of the hotel."),
+        Column("partition_key", "VARCHAR", "Readable, permanent name of its partition in Dagster."),
+        Column(
+            "time_zone",
+            "VARCHAR",
+            "IANA time zone in which its dates are counted; UTC where the hotel's own is missing or unknown.",
+        ),
+        Column("chain_name", "VARCHAR", "Name of the chain it belongs to."),
+        Column("country_code", "VARCHAR", "Country of its address."),
+        Column("city", "VARCHAR", "City of its address."),
+        Column("is_in_scope", "BOOLEAN", "False once no access token sees the hotel any more; its history remains."),
+        Column(
+            "as_of_utc",
+            "TIMESTAMP",
+            "Every change up to here is in the figures of this hotel, and maturity is measured from here (UTC); "
+            "the earliest watermark of its services, null before the first of them was read to its end.",
+        ),
+    ),
+)
+
+DIM_SERVICES = Table(
+    schema="mart",
+    name="dim_services",
+    description="Services that the hotels sell, such as breakfast, parking or spa. One row for each service.",
+    key=("service_id",),
+    columns=(
+        Column("service_id", "VARCHAR", "Unique identifier of the service in Mews."),
+        Column("enterprise_id", "VARCHAR", "Hotel that sells it; joins to dim_enterprises."),
+        Column("service_name", "VARCHAR", "Name of the service."),
+        Column(
+            "service_kind",
+            "VARCHAR",
+            "Additional (orders are made against it) or Bookable (reservations are).",
+        ),
+        Column("is_active", "BOOLEAN", "Whether it can be ordered now; its older orders remain."),
+    ),
+)
+
+DIM_DATES = Table(
+    schema="mart",
+    name="dim_dates",
+    description="Calendar without gaps, from the first to the last date used. One row for each date.",
+    key=("date",),
+    columns=(
+        Column("date", "DATE", "The day."),
+        Column("year", "INTEGER", "Calendar year."),
+        Column("quarter", "INTEGER", "Quarter of the year, 1 to 4."),
+        Column("month", "INTEGER", "Month of the year, 1 to 12."),
+        Column("month_start", "DATE", "First day of its month."),
+        Column("iso_week", "INTEGER", "ISO 8601 week of the year, 1 to 53."),
+        Column("iso_week_start", "DATE", "Monday of its ISO 8601 week."),
+        Column("weekday", "INTEGER", "ISO 8601 day of the week, 1 (Monday) to 7 (Sunday)."),
+        Column("weekday_name", "VARCHAR", "Day of the week in English."),
+        Column("is_weekend", "BOOLEAN", "Whether it is a Saturday or a Sunday."),
+    ),
+)
+
+FCT_PRODUCT_SERVICE_ORDERS = Table(
+    schema="mart",
+    name="fct_product_service_orders",
+    description="Every product service order with what became of it. One row for each order that the source still has.",
+    key=("order_id",),
+    columns=(
+        _ORDER_ID,
+        Column("order_number", "VARCHAR", "Confirmation number of the order."),
+        _ENTERPRISE_ID,
+        _SERVICE_ID,
+        Column("account_id", "VARCHAR", "Customer or company who owns the order."),
+        Column("account_type", "VARCHAR", "Segment of the order: Customer or Company; null where the API gave none."),
+        Column("state", "VARCHAR", "State as the API names it; new ones may appear."),
+        Column("state_group", "VARCHAR", "State in short: pending, confirmed, checked_in, canceled or unknown."),
+        Column("origin", "VARCHAR", "Where the order came from; null where the API gave none."),
+        Column("commander_origin", "VARCHAR", "How staff took the order, where staff did."),
+        Column("business_segment_id", "VARCHAR", "Business segment of the order in Mews."),
+        Column("voucher_id", "VARCHAR", "Voucher that was used to create the order."),
+        Column("linked_reservation_id", "VARCHAR", "Reservation that the order is linked to."),
+        Column("created_at", "TIMESTAMP", "When the order was created (UTC)."),
+        Column("updated_at", "TIMESTAMP", "When the order was last updated (UTC); not the time of check-in."),
+        Column(
+            "canceled_at",
+            "TIMESTAMP",
+            "When the order was canceled (UTC); null unless it is canceled now, also where a cancellation was undone.",
+        ),
+        Column("created_date", "DATE", "Day on which the order was created, in the hotel's time zone."),
+        Column(
+            "canceled_date",
+            "DATE",
+            "Day on which the order was canceled, in the hotel's time zone; null where canceled_at is.",
+        ),
+        Column("hours_to_cancel", "DOUBLE", "Hours from creation to cancellation; null where canceled_at is."),
+        Column(
+            "first_seen_checked_in_at",
+            "TIMESTAMP",
+            "When this pipeline first saw the order checked in (UTC), so at most one refresh after the check-in; "
+            "null where it never did, or where the first observation already showed it; an undone check-in keeps it.",
+        ),
+        Column("is_firm", "BOOLEAN", "Whether the order was confirmed: Confirmed, Started, Processed or Canceled."),
+        Column("is_checked_in", "BOOLEAN", "Whether the guest arrived: Started or Processed."),
+        Column("is_canceled", "BOOLEAN", "Whether the order is Canceled now."),
+        Column("is_open", "BOOLEAN", "Whether it can still go either way: pending or Confirmed."),
+        Column("owner_checked_in", "BOOLEAN", "Whether the owner has checked in."),
+        Column("any_companion_checked_in", "BOOLEAN", "Whether any companion has checked in."),
+        Column("all_companions_checked_in", "BOOLEAN", "Whether all companions have checked in."),
+        Column("connector_check_in", "BOOLEAN", "Whether the check-in was self-service, by a kiosk or an app."),
+        Column("has_voucher", "BOOLEAN", "Whether a voucher was used."),
+        Column("is_linked", "BOOLEAN", "Whether the order belongs to a reservation."),
+        Column(
+            "canceled_after_check_in",
+            "BOOLEAN",
+            "Whether it is canceled although the owner or any companion is marked as checked in.",
+        ),
+        Column("is_quick_cancel", "BOOLEAN", "Whether it was canceled at most 1 hour after it was created."),
+        Column(
+            "is_rebooked",
+            "BOOLEAN",
+            "Whether it was canceled, and its account ordered the same service again at most 1 hour before or after.",
+        ),
+    ),
+)
+
+FCT_ORDER_STATE_CHANGES = Table(
+    schema="mart",
+    name="fct_order_state_changes",
+    description="Every change of an order's state that was observed. One row for each change or first sight.",
+    key=("order_id", "changed_at", "observed_at"),
+    columns=(
+        _ORDER_ID,
+        _ENTERPRISE_ID,
+        _SERVICE_ID,
+        Column("from_state", "VARCHAR", "State before the change; null at first sight."),
+        Column("to_state", "VARCHAR", "State after the change."),
+        Column(
+            "changed_at",
+            "TIMESTAMP",
+            "When the version that shows the new state was last updated (UTC): the change came no later.",
+        ),
+        Column("changed_date", "DATE", "Day of changed_at, in the hotel's time zone."),
+        Column("observed_at", "TIMESTAMP", "When the pipeline first saw that version (UTC)."),
+    ),
+)
+
+
+def _mature(days: int) -> tuple[Column, Column]:
+    return (
+        Column(
+            f"mature_firm_orders_{days}d",
+            "BIGINT",
+            f"Firm orders that were at least {days} days old at the hotel's as_of_utc.",
+        ),
+        Column(
+            f"canceled_within_{days}d",
+            "BIGINT",
+            f"Of mature_firm_orders_{days}d, those canceled at most {days} days after their creation.",
+        ),
+    )
+
+
+AGG_ORDERS_DAILY = Table(
+    schema="mart",
+    name="agg_orders_daily",
+    description=(
+        "Counts of orders, check-ins and cancellations by day: the table that every rate is made from. One row for "
+        "each hotel, service, origin, account type and day with any count; sums over any of them are right. All "
+        "counts are by the day of creation, except cancellations."
+    ),
+    key=("enterprise_id", "service_id", "origin", "account_type", "date"),
+    columns=(
+        _ENTERPRISE_ID,
+        _SERVICE_ID,
+        Column("origin", "VARCHAR", "Where the orders came from; null where the API gave none."),
+        Column("account_type", "VARCHAR", "Customer or Company; null where the API gave none."),
+        Column("date", "DATE", "Day in the hotel's time zone; joins to dim_dates."),
+        Column("orders_created", "BIGINT", "Orders created, in whatever state they are now."),
+        Column("pending_orders", "BIGINT", "Of them Inquired, Optional or Requested."),
+        Column("firm_orders", "BIGINT", "Of them Confirmed, Started, Processed or Canceled."),
+        Column("confirmed_orders", "BIGINT", "Of them Confirmed."),
+        Column("checked_in_orders", "BIGINT", "Of them Started or Processed."),
+        Column("canceled_orders", "BIGINT", "Of them Canceled."),
+        Column("resolved_orders", "BIGINT", "Of them Started, Processed or Canceled: nothing is left open."),
+        Column("in_progress_orders", "BIGINT", "Of them Started."),
+        Column("owner_checked_in_orders", "BIGINT", "Checked-in orders whose owner has checked in."),
+        Column("any_companion_checked_in_orders", "BIGINT", "Checked-in orders with any companion checked in."),
+        Column("all_companions_checked_in_orders", "BIGINT", "Checked-in orders with all companions checked in."),
+        Column(
+            "connector_checked_in_orders", "BIGINT", "Checked-in orders with a self-service check-in (kiosk or app)."
+        ),
+        Column("canceled_after_check_in_orders", "BIGINT", "Canceled orders that bear a check-in mark."),
+        Column("quick_cancels", "BIGINT", "Orders canceled at most 1 hour after their creation."),
+        Column("rebooked_cancels", "BIGINT", "Canceled orders that were ordered again at most 1 hour before or after."),
+        Column("voucher_orders", "BIGINT", "Firm orders with a voucher."),
+        Column("linked_orders", "BIGINT", "Firm orders that belong to a reservation."),
+        *(column for days in (7, 30, 90) for column in _mature(days)),
+        Column(
+            "cancellations",
+            "BIGINT",
+            "Orders canceled on this day, whenever they were created; one without a cancellation time is not counted.",
+        ),
+        Column(
+            "net_canceled_within_30d",
+            "BIGINT",
+            "Of canceled_within_30d, those that were neither canceled within the hour nor ordered again.",
+        ),
+    ),
+)
+
+AGG_CANCELLATION_CURVE = Table(
+    schema="mart",
+    name="agg_cancellation_curve",
+    description=(
+        "How the share of canceled orders grows with their age, for each month of creation. One row for each hotel, "
+        "service, month of creation and day of age, as long as any order has been observed for that many days."
+    ),
+    key=("enterprise_id", "service_id", "cohort_month", "days_since_creation"),
+    columns=(
+        _ENTERPRISE_ID,
+        _SERVICE_ID,
+        Column("cohort_month", "DATE", "First day of the month of creation, in the hotel's time zone."),
+        Column("days_since_creation", "INTEGER", "Age of the orders in whole days, 0 to 365."),
+        Column(
+            "orders_at_risk",
+            "BIGINT",
+            "Firm orders of the month that were at least that many days old at the hotel's as_of_utc.",
+        ),
+        Column(
+            "canceled_by_then",
+            "BIGINT",
+            "Of orders_at_risk, those canceled at most that many days after their creation; "
+            "a canceled order without a cancellation time is never among them.",
+        ),
+    ),
+)
+
+RPT_ORDERS = Table(
+    schema="mart",
+    name="rpt_orders",
+    description="Every order with the names of its hotel and service, flat for BI tools. One row for each order.",
+    key=("order_id",),
+    columns=(
+        *FCT_PRODUCT_SERVICE_ORDERS.columns,
+        *(column for column in DIM_ENTERPRISES.columns if column.name != "enterprise_id"),
+        *(column for column in DIM_SERVICES.columns if column.name not in {"enterprise_id", "service_id"}),
+    ),
+)
+
+MART_TABLES = (
+    DIM_ENTERPRISES,
+    DIM_SERVICES,
+    DIM_DATES,
+    FCT_PRODUCT_SERVICE_ORDERS,
+    FCT_ORDER_STATE_CHANGES,
+    AGG_ORDERS_DAILY,
+    AGG_CANCELLATION_CURVE,
+    RPT_ORDERS,
+)
+
+MART_VIEWS = (AGG_CANCELLATION_CURVE, RPT_ORDERS)
+"""Those of `MART_TABLES` that are views over the others and over `INTERNAL_TABLES`."""
+
+CANCELLATION_CURVE_RUNS = Table(
+    schema="internal",
+    name="cancellation_curve_runs",
+    description=(
+        "The cancellation curve in short: runs of days with the same counts. Private: read "
+        "mart.agg_cancellation_curve. One row for each hotel, service, month of creation and run."
+    ),
+    key=("enterprise_id", "service_id", "cohort_month", "first_day"),
+    columns=(
+        _ENTERPRISE_ID,
+        _SERVICE_ID,
+        Column("cohort_month", "DATE", "First day of the month of creation, in the hotel's time zone."),
+        Column("first_day", "INTEGER", "First days_since_creation of the run."),
+        Column("last_day", "INTEGER", "Last days_since_creation of the run."),
+        Column("orders_at_risk", "BIGINT", "The same on each day of the run."),
+        Column("canceled_by_then", "BIGINT", "The same on each day of the run."),
+    ),
+)
+
+DERIVED_ENTERPRISES = Table(
+    schema="internal",
+    name="derived_enterprises",
+    description="What each hotel's figures were made from, so that only those that changed are made again. Private.",
+    key=("enterprise_id",),
+    columns=(
+        Column("enterprise_id", "VARCHAR", "The hotel."),
+        Column("input_digest", "VARCHAR", "Digest of its time zone and of its services' revisions."),
+        Column("as_of_utc", "TIMESTAMP", "The as_of_utc that its figures were made with (UTC)."),
+    ),
+)
+
+MARTS_DEFINITION = Table(
+    schema="internal",
+    name="marts_definition",
+    description="Which tables and SQL this file was made with; another definition makes it anew. Private. One row.",
+    key=("definition_digest",),
+    columns=(Column("definition_digest", "VARCHAR", "Digest of the package's tables and SQL."),),
+)
+
+INTERNAL_TABLES = (CANCELLATION_CURVE_RUNS, DERIVED_ENTERPRISES, MARTS_DEFINITION)
+"""Tables of the marts file that no reader should depend on."""

@@ -1,0 +1,7 @@
+-- mart.dim_enterprises: one row for each enterprise that the warehouse knows. Source: enterprise_inputs.
+DELETE FROM mart.dim_enterprises WHERE enterprise_id IN (SELECT enterprise_id FROM batch_enterprises);
+
+INSERT INTO mart.dim_enterprises BY NAME
+SELECT inputs.* EXCLUDE (input_digest)
+FROM enterprise_inputs AS inputs
+INNER JOIN batch_enterprises AS batch ON batch.enterprise_id = inputs.enterprise_id;

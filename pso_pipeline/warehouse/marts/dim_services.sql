@@ -1,0 +1,19 @@
+-- mart.dim_services: one row for each service of a known enterprise. Source: mews.services, mews.sync_state.
+DELETE FROM mart.dim_services WHERE enterprise_id IN (SELECT enterprise_id FROM batch_enterprises);
+
+INSERT INTO mart.dim_services BY NAME
+WITH known AS (
+    SELECT
+        coalesce(progress.service_id, services.id) AS service_id,
+        coalesce(progress.enterprise_id, services.enterprise_id) AS enterprise_id,
+        services.name AS service_name,
+        services.kind AS service_kind,
+        services.is_active
+    FROM mews.services AS services
+    FULL JOIN mews.sync_state AS progress ON progress.service_id = services.id
+)
+
+SELECT known.*
+FROM known
+INNER JOIN enterprise_inputs AS inputs ON inputs.enterprise_id = known.enterprise_id
+INNER JOIN batch_enterprises AS batch ON batch.enterprise_id = known.enterprise_id;

@@ -1,0 +1,17 @@
+-- mart.fct_order_state_changes: one row for each observed change of an order's state.
+-- Source: state_changes. Reason: the API tells only the state of now; how orders moved is known from what was observed.
+DELETE FROM mart.fct_order_state_changes WHERE enterprise_id IN (SELECT enterprise_id FROM stale_enterprises);
+
+INSERT INTO mart.fct_order_state_changes BY NAME
+SELECT
+    changes.order_id,
+    changes.enterprise_id,
+    changes.service_id,
+    changes.from_state,
+    changes.to_state,
+    changes.changed_at,
+    local_date(changes.changed_at, changes.time_zone, offsets.utc_offset) AS changed_date,
+    changes.observed_at
+FROM state_changes AS changes
+LEFT JOIN utc_offsets AS offsets
+    ON offsets.time_zone = changes.time_zone AND offsets.utc_date = CAST(changes.changed_at AS DATE);

@@ -1,0 +1,35 @@
+-- landed_orders: one row for each order of the batch that the source still has, with the sets that its state belongs to.
+-- Source: mews.product_service_orders. Reason: the warehouse is read once for each batch, not for each table.
+--   canceled_at  null unless the order is canceled now: a cancellation that was undone leaves its time behind
+CREATE OR REPLACE TEMP TABLE landed_orders AS
+SELECT
+    orders.id AS order_id,
+    orders.number AS order_number,
+    services.enterprise_id,
+    orders.service_id,
+    services.time_zone,
+    orders.account_id,
+    orders.account_type,
+    orders.state,
+    coalesce(states.state_group, 'unknown') AS state_group,
+    orders.origin,
+    orders.commander_origin,
+    orders.business_segment_id,
+    orders.voucher_id,
+    orders.linked_reservation_id,
+    orders.created_utc AS created_at,
+    orders.updated_utc AS updated_at,
+    CASE WHEN states.is_canceled THEN orders.cancelled_utc END AS canceled_at,
+    coalesce(states.is_firm, FALSE) AS is_firm,
+    coalesce(states.is_checked_in, FALSE) AS is_checked_in,
+    coalesce(states.is_canceled, FALSE) AS is_canceled,
+    coalesce(states.is_open, FALSE) AS is_open,
+    orders.owner_checked_in,
+    orders.any_companion_checked_in,
+    orders.all_companions_checked_in,
+    orders.connector_check_in
+FROM mews.product_service_orders AS orders
+INNER JOIN stale_services AS services
+    ON services.service_id = orders.service_id AND services.enterprise_id = orders.enterprise_id
+LEFT JOIN order_states AS states ON states.state = orders.state
+WHERE orders.is_missing_from_source IS DISTINCT FROM TRUE;

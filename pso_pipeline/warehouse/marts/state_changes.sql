@@ -1,0 +1,21 @@
+-- state_changes: one row for each observed change of an order's state in the batch, its first sight included.
+-- Source: mews.product_service_order_versions, in the order of updated_utc, then observed_utc.
+-- Orders that the source no longer has are left out, as they are of the facts.
+CREATE OR REPLACE TEMP TABLE state_changes AS
+SELECT
+    versions.id AS order_id,
+    services.enterprise_id,
+    versions.service_id,
+    services.time_zone,
+    lag(versions.state) OVER history AS from_state,
+    versions.state AS to_state,
+    versions.updated_utc AS changed_at,
+    versions.observed_utc AS observed_at,
+    row_number() OVER history AS version_number
+FROM mews.product_service_order_versions AS versions
+INNER JOIN stale_services AS services
+    ON services.service_id = versions.service_id AND services.enterprise_id = versions.enterprise_id
+ANTI JOIN (SELECT id FROM mews.product_service_orders WHERE is_missing_from_source) AS missing
+    ON missing.id = versions.id
+WINDOW history AS (PARTITION BY versions.id ORDER BY versions.updated_utc, versions.observed_utc, versions.state)
+QUALIFY version_number = 1 OR to_state IS DISTINCT FROM from_state;

@@ -1,0 +1,211 @@
+"""The marts once more, in plain Python and straight from the definitions: no SQL, nothing shared with the package.
+
+It is slow and obvious on purpose. Each function takes a `World` and gives the rows that the table must have.
+"""
+
+from collections import Counter, defaultdict
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pso_pipeline_tests.marts.world import World
+
+Order = dict[str, Any]
+HOUR = timedelta(hours=1)
+
+
+def as_of(world: World) -> dict[str, datetime]:
+    """The earliest watermark of each hotel's services; every hotel of the world has one."""
+    found: dict[str, datetime] = {}
+    for service in world.sync_state:
+        watermark, hotel = service["watermark_utc"], service["enterprise_id"]
+        if watermark is not None:
+            found[hotel] = min(watermark, found.get(hotel, watermark))
+    return found
+
+
+def counted_orders(world: World) -> list[Order]:
+    """The orders of completely read services that the source still has."""
+    read = {service["service_id"] for service in world.sync_state if service["watermark_utc"] is not None}
+    return [
+        order
+        for order in world.product_service_orders
+        if order["service_id"] in read and order["is_missing_from_source"] is not True
+    ]
+
+
+class LocalDates:
+    """The hotel's date of a UTC time; a hotel without a usable zone counts in UTC."""
+
+    def __init__(self, world: World) -> None:
+        self.zones = {hotel["id"]: self._zone(hotel["time_zone_identifier"]) for hotel in world.enterprises}
+
+    @staticmethod
+    def _zone(name: str | None) -> ZoneInfo:
+        try:
+            return ZoneInfo(name or "UTC")
+        except ZoneInfoNotFoundError:
+            return ZoneInfo("UTC")
+
+    def __call__(self, hotel: str, moment: datetime) -> date:
+        return moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(self.zones[hotel]).date()
+
+
+def is_firm(order: Order) -> bool:
+    return order["state"] in {"Confirmed", "Started", "Processed", "Canceled"}
+
+
+def is_checked_in(order: Order) -> bool:
+    return order["state"] in {"Started", "Processed"}
+
+
+def is_canceled(order: Order) -> bool:
+    return bool(order["state"] == "Canceled")
+
+
+def canceled_within(order: Order, limit: timedelta) -> bool:
+    canceled = order["cancelled_utc"]
+    return is_canceled(order) and canceled is not None and bool(canceled - order["created_utc"] <= limit)
+
+
+def rebooked_ids(orders: list[Order]) -> set[str]:
+    by_account = defaultdict(list)
+    for order in orders:
+        if order["account_id"] is not None:
+            by_account[order["account_id"], order["service_id"]].append(order)
+    return {
+        order["id"]
+        for together in by_account.values()
+        for order in together
+        if is_canceled(order) and order["cancelled_utc"] is not None
+        if any(o["id"] != order["id"] and abs(o["created_utc"] - order["cancelled_utc"]) <= HOUR for o in together)
+    }
+
+
+def facts(world: World) -> dict[str, dict[str, Any]]:
+    """By order id, the columns that are computed rather than copied."""
+    orders, local = counted_orders(world), LocalDates(world)
+    rebooked, seen = rebooked_ids(orders), first_seen_checked_in(world)
+    rows = {}
+    for order in orders:
+        canceled = order["cancelled_utc"] if is_canceled(order) else None
+        groups = {"Confirmed": "confirmed", "Started": "checked_in", "Processed": "checked_in", "Canceled": "canceled"}
+        is_pending = order["state"] in {"Inquired", "Optional", "Requested"}
+        rows[order["id"]] = {
+            "state_group": "pending" if is_pending else groups.get(order["state"], "unknown"),
+            "canceled_at": canceled,
+            "created_date": local(order["enterprise_id"], order["created_utc"]),
+            "canceled_date": canceled and local(order["enterprise_id"], canceled),
+            "hours_to_cancel": canceled and (canceled - order["created_utc"]).total_seconds() / 3600,
+            "first_seen_checked_in_at": seen.get(order["id"]),
+            "is_firm": is_firm(order),
+            "is_checked_in": is_checked_in(order),
+            "is_canceled": is_canceled(order),
+            "is_open": is_pending or order["state"] == "Confirmed",
+            "has_voucher": order["voucher_id"] is not None,
+            "is_linked": order["linked_reservation_id"] is not None,
+            "canceled_after_check_in": is_canceled(order)
+            and (order["owner_checked_in"] is True or order["any_companion_checked_in"] is True),
+            "is_quick_cancel": canceled_within(order, HOUR),
+            "is_rebooked": order["id"] in rebooked,
+        }
+    return rows
+
+
+def histories(world: World) -> dict[str, list[Order]]:
+    """The versions of each counted order, in the order of their update, then of their observation."""
+    versions = defaultdict(list)
+    for version in world.superseded_versions:
+        versions[version["id"]].append(version)
+    for order in world.product_service_orders:
+        versions[order["id"]].append({**order, "observed_utc": order["fetched_utc"]})
+    return {
+        order["id"]: sorted(
+            versions[order["id"]], key=lambda version: (version["updated_utc"], version["observed_utc"])
+        )
+        for order in counted_orders(world)
+    }
+
+
+def first_seen_checked_in(world: World) -> dict[str, datetime]:
+    seen = {}
+    for order_id, history in histories(world).items():
+        position = next((number for number, version in enumerate(history) if is_checked_in(version)), 0)
+        if position:
+            seen[order_id] = history[position]["observed_utc"]
+    return seen
+
+
+def state_changes(world: World) -> list[tuple[Any, ...]]:
+    """order_id, enterprise_id, service_id, from_state, to_state, changed_at, changed_date, observed_at."""
+    local, rows = LocalDates(world), []
+    for order_id, history in histories(world).items():
+        for number, version in enumerate(history):
+            before = history[number - 1]["state"] if number else None
+            if number == 0 or before != version["state"]:
+                changed = version["updated_utc"]
+                day = local(version["enterprise_id"], changed)
+                place = (version["enterprise_id"], version["service_id"])
+                rows.append((order_id, *place, before, version["state"], changed, day, version["observed_utc"]))
+    return rows
+
+
+def orders_daily(world: World) -> dict[tuple[Any, ...], Counter[str]]:
+    """By enterprise_id, service_id, origin, account_type and date: each count by its column's name."""
+    orders, local, until = counted_orders(world), LocalDates(world), as_of(world)
+    rebooked = rebooked_ids(orders)
+    rows: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    for order in orders:
+        hotel = order["enterprise_id"]
+        key = (hotel, order["service_id"], order["origin"], order["account_type"])
+        rows[*key, local(hotel, order["created_utc"])].update(_counts(order, until[hotel], order["id"] in rebooked))
+        if is_canceled(order) and order["cancelled_utc"] is not None:
+            rows[*key, local(hotel, order["cancelled_utc"])]["cancellations"] += 1
+    return rows
+
+
+def _counts(order: Order, until: datetime, is_rebooked: bool) -> list[str]:
+    counts = {
+        "orders_created": True,
+        "pending_orders": order["state"] in {"Inquired", "Optional", "Requested"},
+        "firm_orders": is_firm(order),
+        "confirmed_orders": order["state"] == "Confirmed",
+        "checked_in_orders": is_checked_in(order),
+        "canceled_orders": is_canceled(order),
+        "resolved_orders": is_checked_in(order) or is_canceled(order),
+        "in_progress_orders": order["state"] == "Started",
+        "owner_checked_in_orders": is_checked_in(order) and order["owner_checked_in"],
+        "any_companion_checked_in_orders": is_checked_in(order) and order["any_companion_checked_in"],
+        "all_companions_checked_in_orders": is_checked_in(order) and order["all_companions_checked_in"],
+        "connector_checked_in_orders": is_checked_in(order) and order["connector_check_in"],
+        "canceled_after_check_in_orders": is_canceled(order)
+        and (order["owner_checked_in"] or order["any_companion_checked_in"]),
+        "quick_cancels": canceled_within(order, HOUR),
+        "rebooked_cancels": is_rebooked,
+        "voucher_orders": is_firm(order) and order["voucher_id"] is not None,
+        "linked_orders": is_firm(order) and order["linked_reservation_id"] is not None,
+    }
+    for days in (7, 30, 90):
+        age = timedelta(days=days)
+        is_mature = is_firm(order) and order["created_utc"] <= until - age
+        counts[f"mature_firm_orders_{days}d"] = is_mature
+        counts[f"canceled_within_{days}d"] = is_mature and canceled_within(order, age)
+    counts["net_canceled_within_30d"] = (
+        counts["canceled_within_30d"] and not counts["quick_cancels"] and not is_rebooked
+    )
+    return [name for name, holds in counts.items() if holds]
+
+
+def cancellation_curve(world: World) -> Counter[tuple[Any, ...]]:
+    """By enterprise_id, service_id, cohort_month, days_since_creation and name of the count: the count."""
+    local, until = LocalDates(world), as_of(world)
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for order in filter(is_firm, counted_orders(world)):
+        hotel = order["enterprise_id"]
+        cohort = (hotel, order["service_id"], local(hotel, order["created_utc"]).replace(day=1))
+        for days in range(366):
+            age = timedelta(days=days)
+            if order["created_utc"] <= until[hotel] - age:
+                counts[*cohort, days, "orders_at_risk"] += 1
+                counts[*cohort, days, "canceled_by_then"] += canceled_within(order, age)
+    return counts

@@ -1,0 +1,263 @@
+"""What is made anew and what is left alone; failures change nothing; the marts file stands by itself."""
+
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pytest
+
+from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES
+from pso_pipeline.warehouse.marts.derive import Headline, UnknownEnterprise, create_marts, derive
+from pso_pipeline.warehouse.schema import create_tables
+from pso_pipeline_tests.marts.rows import forget_marts, insert, read, read_all
+
+BY_ENTERPRISE = (
+    "dim_enterprises",
+    "dim_services",
+    "fct_product_service_orders",
+    "fct_order_state_changes",
+    "agg_orders_daily",
+    "agg_cancellation_curve",
+)
+AS_OF = datetime(2024, 7, 1)  # noqa: DTZ001  landed times are naive UTC
+
+
+@pytest.fixture
+def landed(connection):
+    """Two hotels with one service each; one firm order of age 10 days and 6 hours, one of two years."""
+    for hotel in ("north", "south"):
+        insert(connection, "enterprises", [{"id": hotel, "name": hotel, "time_zone_identifier": "UTC"}])
+        insert(connection, "services", [{"id": f"{hotel} spa", "enterprise_id": hotel, "name": "Spa"}])
+        progress = {"service_id": f"{hotel} spa", "enterprise_id": hotel, "watermark_utc": AS_OF, "revision": 1}
+        insert(connection, "sync_state", [progress])
+        for name, age in (("young", timedelta(days=10, hours=6)), ("old", timedelta(days=730))):
+            times = {"created_utc": AS_OF - age, "updated_utc": AS_OF - age, "fetched_utc": AS_OF}
+            order = {
+                "id": f"{hotel} {name}",
+                "enterprise_id": hotel,
+                "service_id": f"{hotel} spa",
+                "state": "Confirmed",
+            }
+            insert(connection, "product_service_orders", [order | times])
+    return connection
+
+
+def move_watermark(connection: duckdb.DuckDBPyConnection, hotel: str, moment: datetime) -> None:
+    connection.execute("UPDATE mews.sync_state SET watermark_utc = ? WHERE enterprise_id = ?", [moment, hotel])
+
+
+def revise(connection: duckdb.DuckDBPyConnection, hotel: str) -> None:
+    connection.execute("UPDATE mews.sync_state SET revision = revision + 1 WHERE enterprise_id = ?", [hotel])
+
+
+def known_until(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    return dict(read(connection, "dim_enterprises", ["enterprise_id", "as_of_utc"]))
+
+
+def test_the_first_derivation_makes_everything_and_the_next_nothing(landed):
+    first = derive(landed)
+    assert first.enterprises_recomputed == ["north", "south"]
+    assert first.enterprises_aged == []
+    assert first.rows["fct_product_service_orders"] == first.rows["rpt_orders"] == 4
+    assert first.rows["dim_services"] == 2
+    assert first.rows["agg_cancellation_curve"] == 2 * (11 + 366)
+    assert first.headlines["north"] == Headline("north", AS_OF.replace(tzinfo=UTC), 2, 2, 0, 0, 1, 0)
+
+    again = derive(landed)
+    assert again.enterprises_recomputed == again.enterprises_aged == []
+    assert again.headlines == {}
+    assert again.rows == first.rows
+
+
+def test_only_the_enterprise_whose_orders_changed_is_made_anew(landed):
+    derive(landed)
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Started'")
+    revise(landed, "north")
+    assert derive(landed).enterprises_recomputed == ["north"]
+    assert read(landed, "fct_product_service_orders", ["order_id", "state"]) == [
+        ("north old", "Started"),
+        ("north young", "Started"),
+        ("south old", "Confirmed"),
+        ("south young", "Confirmed"),
+    ]
+
+
+def test_ids_name_exactly_what_is_made_anew(landed):
+    derive(landed)
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Started'")
+    for hotel in ("north", "south"):
+        revise(landed, hotel)
+        move_watermark(landed, hotel, AS_OF + timedelta(hours=1))
+    assert derive(landed, ["south"]).enterprises_recomputed == ["south"]
+    assert known_until(landed) == {"north": AS_OF, "south": AS_OF + timedelta(hours=1)}
+    assert set(read(landed, "rpt_orders", ["enterprise_name", "state"])) == {
+        ("north", "Confirmed"),
+        ("south", "Started"),
+    }
+    assert derive(landed, ["south"]).enterprises_recomputed == ["south"]
+    assert derive(landed).enterprises_recomputed == ["north"]
+
+
+def test_time_alone_ages_only_whom_it_concerns(landed):
+    derive(landed)
+    before = read(landed, "agg_cancellation_curve")
+
+    move_watermark(landed, "north", AS_OF + timedelta(hours=18, seconds=-1))
+    moved = derive(landed)
+    assert (moved.enterprises_recomputed, moved.enterprises_aged) == ([], [])
+    assert known_until(landed)["north"] == AS_OF + timedelta(hours=18, seconds=-1)
+    assert read(landed, "agg_cancellation_curve") == before
+
+    move_watermark(landed, "north", AS_OF + timedelta(hours=18))
+    moved = derive(landed)
+    assert (moved.enterprises_recomputed, moved.enterprises_aged) == ([], ["north"])
+    assert moved.headlines["north"].as_of_utc == (AS_OF + timedelta(hours=18)).replace(tzinfo=UTC)
+    added = set(read(landed, "agg_cancellation_curve")) - set(before)
+    assert {row[:2] + row[3:] for row in added} == {("north", "north spa", 11, 1, 0)}
+
+    # a restored warehouse, or a service that was read late, can lower the watermark
+    move_watermark(landed, "north", AS_OF)
+    assert derive(landed).enterprises_aged == ["north"]
+    assert read(landed, "agg_cancellation_curve") == before
+
+    # the old order is past the end of the curve: only the young one's 30th day is left to come
+    move_watermark(landed, "north", AS_OF + timedelta(days=19, hours=18, seconds=-1))
+    assert derive(landed).headlines["north"].mature_firm_orders_30d == 1
+    move_watermark(landed, "north", AS_OF + timedelta(days=19, hours=18))
+    assert derive(landed).headlines["north"].mature_firm_orders_30d == 2
+
+    incremental = read_all(landed)
+    forget_marts(landed)
+    derive(landed)
+    assert read_all(landed) == incremental
+
+
+def test_only_the_months_that_aged_are_made_anew(landed):
+    newer, older = AS_OF - timedelta(minutes=30), AS_OF - timedelta(days=40, hours=1)
+    landed.execute("UPDATE mews.product_service_orders SET created_utc = ? WHERE id = 'north young'", [newer])
+    landed.execute("UPDATE mews.product_service_orders SET created_utc = ? WHERE id = 'north old'", [older])
+    derive(landed)
+    before = read(landed, "agg_cancellation_curve")
+    move_watermark(landed, "north", AS_OF + timedelta(hours=23))
+    assert derive(landed).enterprises_aged == ["north"]
+    month = older.date().replace(day=1)
+    assert read(landed, "agg_cancellation_curve") == sorted(
+        [*before, ("north", "north spa", month, 41, 1, 0)], key=repr
+    )
+
+
+def test_orders_that_are_not_firm_do_not_age(landed):
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Inquired'")
+    derive(landed)
+    move_watermark(landed, "north", AS_OF + timedelta(days=1))
+    assert derive(landed).enterprises_aged == []
+
+
+def test_names_change_without_making_facts_anew(landed):
+    derive(landed)
+    landed.execute("UPDATE mews.enterprises SET name = 'Renamed' WHERE id = 'north'")
+    landed.execute("UPDATE mews.services SET is_active = FALSE WHERE id = 'north spa'")
+    assert derive(landed).enterprises_recomputed == []
+    assert ("north old", "Renamed", False) in read(landed, "rpt_orders", ["order_id", "enterprise_name", "is_active"])
+
+
+def test_another_time_zone_makes_the_facts_anew(landed):
+    derive(landed)
+    landed.execute("UPDATE mews.enterprises SET time_zone_identifier = 'Asia/Tokyo' WHERE id = 'north'")
+    assert derive(landed).enterprises_recomputed == ["north"]
+
+
+def test_an_enterprise_that_the_warehouse_no_longer_has_leaves_the_marts(landed):
+    derive(landed)
+    for table in ("enterprises", "services", "sync_state"):
+        column = "id" if table == "enterprises" else "enterprise_id"
+        landed.execute(f"DELETE FROM mews.{table} WHERE {column} = 'north'")
+    derive(landed)
+    for table in BY_ENTERPRISE:
+        assert {row[0] for row in read(landed, table, ["enterprise_id"])} == {"south"}, table
+
+
+def test_an_unknown_enterprise_is_named_and_nothing_changes(landed):
+    with pytest.raises(UnknownEnterprise, match="nowhere"):
+        derive(landed, ["north", "nowhere"])
+    assert not any(read_all(landed).values())
+    assert derive(landed).enterprises_recomputed == ["north", "south"]
+
+
+def test_a_failure_half_way_changes_nothing(landed):
+    derive(landed)
+    before = read_all(landed)
+    revise(landed, "north")
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Started'")
+    landed.execute("ALTER TABLE mews.services RENAME TO hidden")
+    try:
+        with pytest.raises(duckdb.CatalogException):
+            derive(landed)
+    finally:
+        landed.execute("ALTER TABLE mews.hidden RENAME TO services")
+    assert read_all(landed) == before
+    assert derive(landed).enterprises_recomputed == ["north"]
+
+
+def test_batches_that_were_written_before_a_failure_stay_and_the_next_derivation_goes_on(landed):
+    landed.execute("UPDATE mews.product_service_orders SET created_utc = 'infinity' WHERE id = 'south young'")
+    with pytest.raises(duckdb.Error):
+        derive(landed, orders_per_batch=1)
+    written = {table: {row[0] for row in read(landed, table, ["enterprise_id"])} for table in BY_ENTERPRISE}
+    assert all(hotels == {"north"} for hotels in written.values()), written
+
+    landed.execute("UPDATE mews.product_service_orders SET created_utc = updated_utc WHERE id = 'south young'")
+    assert derive(landed).enterprises_recomputed == ["south"]
+
+
+def test_nothing_temporary_remains(landed):
+    derive(landed)
+    assert landed.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall() == []
+
+
+def test_tables_are_as_the_contract_says_and_everything_is_commented(connection):
+    for table in (*MART_TABLES, *INTERNAL_TABLES):
+        found = connection.execute(
+            "SELECT column_name, data_type, comment FROM duckdb_columns()"
+            " WHERE database_name = 'marts' AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            [table.schema, table.name],
+        ).fetchall()
+        assert found == [(column.name, column.type, column.description) for column in table.columns], table.name
+    comments = connection.execute(
+        "SELECT table_name, comment FROM duckdb_tables() WHERE database_name = 'marts'"
+        " UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE database_name = 'marts' AND NOT internal"
+    ).fetchall()
+    assert dict(comments) == {table.name: table.description for table in (*MART_TABLES, *INTERNAL_TABLES)}
+    assert all(comment.endswith(".") for _, comment in comments)
+
+
+def test_marts_of_another_definition_are_made_anew(landed):
+    derive(landed)
+    create_marts(landed)
+    assert len(read(landed, "rpt_orders")) == 4, "the same definition leaves them alone"
+
+    landed.execute("UPDATE marts.internal.marts_definition SET definition_digest = 'that of an older version'")
+    landed.execute("ALTER TABLE mart.dim_dates DROP COLUMN weekday")
+    create_marts(landed)
+    assert not any(read_all(landed).values())
+    assert derive(landed).enterprises_recomputed == ["north", "south"]
+
+
+def test_the_marts_file_stands_by_itself_under_any_name(tmp_path):
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH ':memory:' AS warehouse; ATTACH '{tmp_path / 'a.duckdb'}' AS marts")
+        connection.execute("CREATE SCHEMA warehouse.mews; CREATE SCHEMA marts.mart")
+        connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
+        create_tables(connection)
+        create_marts(connection)
+        derive(connection)
+    (tmp_path / "a.duckdb").rename(tmp_path / "pso_bi.duckdb")
+    with duckdb.connect(str(tmp_path / "pso_bi.duckdb"), read_only=True) as alone:
+        for table in MART_TABLES:
+            assert alone.execute(f"SELECT count(*) FROM {table.qualified_name}").fetchone() == (0,)
+        comments = alone.execute("SELECT comment FROM duckdb_columns() WHERE schema_name = 'mart'").fetchall()
+        assert len(comments) == sum(len(table.columns) for table in MART_TABLES)
+        assert all(comment for (comment,) in comments)
+    with duckdb.connect() as other:
+        other.execute(f"ATTACH '{tmp_path / 'pso_bi.duckdb'}' AS bi (READ_ONLY)")
+        assert other.execute("SELECT count(*) FROM bi.mart.agg_cancellation_curve").fetchone() == (0,)
+        assert other.execute("SELECT count(*) FROM bi.mart.rpt_orders").fetchone() == (0,)

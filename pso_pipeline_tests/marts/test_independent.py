@@ -1,0 +1,73 @@
+"""A generated world, derived by the package and computed once more in plain Python: they agree to the unit."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, MART_TABLES
+from pso_pipeline.warehouse.marts.derive import derive
+from pso_pipeline_tests.marts import reference
+from pso_pipeline_tests.marts.rows import insert, read
+from pso_pipeline_tests.marts.world import World, generate
+
+KEY = AGG_ORDERS_DAILY.key
+COUNTS = [name for name in AGG_ORDERS_DAILY.column_names if name not in KEY]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return generate(seed=20240701, orders=4000)
+
+
+@pytest.fixture
+def marts(connection, world):
+    for table, rows in vars(world).items():
+        insert(connection, table, rows)
+    derived = derive(connection, orders_per_batch=500)
+    assert derived.rows == {table.name: len(read(connection, table.name)) for table in MART_TABLES}
+    return connection
+
+
+def test_everything_agrees(marts, world):
+    until = reference.as_of(world)
+    assert dict(read(marts, "dim_enterprises", ["enterprise_id", "as_of_utc"])) == until
+
+    expected_facts = reference.facts(world)
+    columns = list(next(iter(expected_facts.values())))
+    facts = {
+        row[0]: dict(zip(columns, row[1:], strict=True))
+        for row in read(marts, "fct_product_service_orders", ["order_id", *columns])
+    }
+    assert facts == expected_facts
+
+    assert Counter(read(marts, "fct_order_state_changes")) == Counter(reference.state_changes(world))
+
+    daily = {
+        row[:5]: Counter(dict(zip(COUNTS, row[5:], strict=True)))
+        for row in read(marts, "agg_orders_daily", [*KEY, *COUNTS])
+    }
+    assert all(counts.total() for counts in daily.values())
+    assert daily == reference.orders_daily(world)
+
+    curve: Counter[tuple[Any, ...]] = Counter()
+    for *cohort, days, at_risk, canceled in read(marts, "agg_cancellation_curve"):
+        assert at_risk > 0
+        curve[*cohort, days, "orders_at_risk"] += at_risk
+        curve[*cohort, days, "canceled_by_then"] += canceled
+    assert curve == reference.cancellation_curve(world)
+
+
+def test_the_world_holds_every_edge(world):
+    facts = reference.facts(world).values()
+    for flag in ("is_rebooked", "is_quick_cancel", "canceled_after_check_in", "first_seen_checked_in_at"):
+        assert sum(bool(row[flag]) for row in facts) > 20, flag
+    canceled = [order for order in reference.counted_orders(world) if reference.is_canceled(order)]
+    assert sum(order["cancelled_utc"] is None for order in canceled) > 20
+    assert (
+        sum(
+            row["canceled_at"] is None and order["cancelled_utc"] is not None
+            for order, row in zip(reference.counted_orders(world), facts, strict=True)
+        )
+        > 20
+    )

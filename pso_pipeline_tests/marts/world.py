@@ -1,0 +1,140 @@
+"""A generated world of hotels and orders, full of the edges that the marts must get right; landed rows, no files.
+
+Times gather where it hurts: local midnights, days on which clocks change, maturity to the second, the hour around a
+cancellation. Nothing here knows how the marts are made.
+"""
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+AS_OF = datetime(2024, 7, 1, 9, 30)  # noqa: DTZ001  landed times are naive UTC
+
+ZONES = (
+    "Europe/London",
+    "America/New_York",
+    "Australia/Sydney",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+    "America/Sao_Paulo",
+    "Pacific/Kiritimati",
+    "UTC",
+    None,
+    "Middle-earth/Shire",
+)
+STATES = ("Inquired", "Optional", "Requested", "Confirmed", "Started", "Processed", "Canceled", "Canceled", "Odd", None)
+ORIGINS = ("Distributor", "Commander", "Connector", None)
+ACCOUNT_TYPES = ("Customer", "Company", None)
+
+
+@dataclass
+class World:
+    """The landed rows, by table, each as a dictionary."""
+
+    enterprises: list[dict[str, Any]] = field(default_factory=list)
+    services: list[dict[str, Any]] = field(default_factory=list)
+    sync_state: list[dict[str, Any]] = field(default_factory=list)
+    product_service_orders: list[dict[str, Any]] = field(default_factory=list)
+    superseded_versions: list[dict[str, Any]] = field(default_factory=list)
+
+
+def generate(seed: int, orders: int) -> World:
+    """Make a world of about that many orders; the same seed makes the same world."""
+    chance = random.Random(seed)
+    world = World()
+    for number, zone in enumerate(ZONES):
+        hotel = f"hotel {number}"
+        world.enterprises.append(
+            {"id": hotel, "name": hotel.title(), "time_zone_identifier": zone, "is_in_scope": True}
+        )
+        for service in (f"{hotel} spa", f"{hotel} bar", f"{hotel} unread"):
+            watermark = AS_OF + timedelta(seconds=chance.choice([0, 0, 1, 3600, 90000]))
+            world.services.append({"id": service, "enterprise_id": hotel, "name": service, "kind": "Additional"})
+            world.sync_state.append(
+                {
+                    "service_id": service,
+                    "enterprise_id": hotel,
+                    "watermark_utc": None if service.endswith("unread") else watermark,
+                    "revision": chance.randrange(5),
+                }
+            )
+    for number in range(orders):
+        _add_order(world, chance, number)
+    return world
+
+
+def _add_order(world: World, chance: random.Random, number: int) -> None:
+    service = chance.choice(world.services)
+    zone = next(e["time_zone_identifier"] for e in world.enterprises if e["id"] == service["enterprise_id"])
+    created = _moment(chance, zone)
+    order = {
+        "id": f"order {number}",
+        "enterprise_id": service["enterprise_id"],
+        "service_id": service["id"],
+        "account_id": chance.choice([None, "company", f"guest {chance.randrange(300)}"]),
+        "account_type": chance.choice(ACCOUNT_TYPES),
+        "state": chance.choice(STATES),
+        "origin": chance.choice(ORIGINS),
+        "created_utc": created,
+        "cancelled_utc": None,
+        "voucher_id": chance.choice([None, "voucher"]),
+        "linked_reservation_id": chance.choice([None, "reservation"]),
+        "is_missing_from_source": chance.choice([None, False, False, False, False, False, True]),
+    }
+    for mark in ("owner_checked_in", "any_companion_checked_in", "all_companions_checked_in", "connector_check_in"):
+        order[mark] = chance.choice([None, False, True])
+    if order["state"] == "Canceled" or chance.random() < 0.1:
+        order["cancelled_utc"] = _cancellation(chance, created)
+        if chance.random() < 0.2 and world.product_service_orders:
+            _place_beside(order, chance.choice(world.product_service_orders), chance)
+    _add_versions(world, chance, order)
+
+
+def _place_beside(order: dict[str, Any], other: dict[str, Any], chance: random.Random) -> None:
+    """Cancel the order about an hour before or after the creation of another one of its account and service."""
+    for name in ("enterprise_id", "service_id", "account_id"):
+        order[name] = other[name]
+    distance = timedelta(hours=chance.choice([-1, 0, 1]), seconds=chance.choice([-1, 0, 1]))
+    order["cancelled_utc"] = other["created_utc"] + distance
+
+
+def _moment(chance: random.Random, zone: str | None) -> datetime:
+    """A creation: around a local midnight, a change of clocks, a maturity boundary, or any time of three years."""
+    kind = chance.randrange(4)
+    jitter = timedelta(seconds=chance.choice([-1, 0, 1]))
+    if kind == 0:
+        return AS_OF - timedelta(days=chance.choice([0, 1, 7, 30, 31, 90, 364, 365, 366])) + jitter
+    if kind == 1 and zone not in {None, "Middle-earth/Shire"}:
+        midnight = datetime(2024, chance.randrange(1, 7), chance.randrange(1, 29), tzinfo=ZoneInfo(zone))
+        return midnight.astimezone(ZoneInfo("UTC")).replace(tzinfo=None) + jitter
+    if kind == 2:
+        month, day = chance.choice([(3, 10), (3, 31), (4, 6), (4, 7), (10, 6), (10, 27), (11, 3)])
+        return datetime(2023, month, day) + timedelta(minutes=chance.randrange(0, 2 * 24 * 60, 15)) + jitter  # noqa: DTZ001
+    return AS_OF - timedelta(seconds=chance.randrange(3 * 365 * 86400))
+
+
+def _cancellation(chance: random.Random, created: datetime) -> datetime | None:
+    """A cancellation: missing, quick, on a boundary, or any time later."""
+    jitter = timedelta(seconds=chance.choice([-1, 0, 1]))
+    kind = chance.randrange(5)
+    if kind == 0:
+        return None
+    if kind == 1:
+        return created + timedelta(hours=chance.choice([0, 1])) + jitter
+    if kind == 2:
+        return created + timedelta(days=chance.choice([1, 7, 30, 90, 365])) + jitter
+    return created + timedelta(seconds=chance.randrange(400 * 86400))
+
+
+def _add_versions(world: World, chance: random.Random, order: dict[str, Any]) -> None:
+    """Land the order's current version, and up to three that it went through before."""
+    updated = order["created_utc"]
+    observed = updated + timedelta(hours=chance.randrange(48))
+    for _ in range(chance.choice([0, 0, 1, 2, 3])):
+        earlier = {**order, "state": chance.choice(STATES), "updated_utc": updated, "is_missing_from_source": False}
+        world.superseded_versions.append({**earlier, "fetched_utc": observed, "observed_utc": observed})
+        updated += timedelta(seconds=chance.choice([0, 1, 86400]))
+        observed += timedelta(seconds=chance.choice([1, 3600, 86400]))
+    world.product_service_orders.append({**order, "updated_utc": updated, "fetched_utc": observed})
