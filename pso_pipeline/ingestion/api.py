@@ -1,0 +1,52 @@
+"""The API as the settings describe it: one client, the access tokens by fingerprint, the server's clock."""
+
+import contextlib
+import getpass
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.mews.client import MewsClient
+from pso_pipeline.mews.limiter import Limits
+from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.tokens import Token
+from pso_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An open client, the access tokens in the order of the settings, and what time it is at the server."""
+
+    client: MewsClient
+    tokens: Mapping[str, Token]
+    clock: ServerClock
+
+
+@contextlib.asynccontextmanager
+async def open_api(
+    settings: Settings, patience: Patience | None = None, clock: ServerClock | None = None
+) -> AsyncIterator[Api]:
+    """Open the client for the length of the block.
+
+    `patience` says how long it tries again; `clock` is what earlier requests have told about the server's time.
+    """
+    tokens = [Token(secret.get_secret_value()) for secret in settings.mews_access_tokens]
+    async with MewsClient(
+        settings.platform_address,
+        Token(settings.mews_client_token.get_secret_value()),
+        client_name=settings.mews_client,
+        state_dir=limiter_folder(),
+        limits=Limits(settings.mews_requests_per_window, settings.mews_window_seconds),
+        patience=patience,
+    ) as client:
+        yield Api(client, {token.fingerprint: token for token in tokens}, clock or ServerClock())
+
+
+def limiter_folder() -> Path:
+    """The folder in which processes of this user on this machine share how much of each token's limit is used.
+
+    It lives as long as the machine's temporary files: a window of seconds is all that it remembers.
+    """
+    return Path(tempfile.gettempdir()) / f"pso-pipeline-{getpass.getuser()}"

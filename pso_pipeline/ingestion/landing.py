@@ -1,0 +1,85 @@
+"""The queue between many reads and the one writer: pages wait here as DataFrames until a transaction takes them.
+
+Whatever waits is landed together, so that the warehouse is opened less often the more there is to do. Holds no rule
+about rows (`warehouse/landing`) and none about what to read (`plan`).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.landing.orders import Landed, OrdersLanding, land_orders
+
+MAX_ORDERS_WAITING = 50_000
+"""Orders that may wait; reads pause beyond that, so memory does not grow with what the API can deliver."""
+
+MAX_ORDERS_PER_TRANSACTION = 50_000
+
+
+@dataclass(slots=True)
+class LandingQueue:
+    """Takes batches from any number of reads and lands them one transaction at a time, in a thread of its own."""
+
+    warehouse: Warehouse
+    created: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    rejected: int = 0
+    _waiting: asyncio.Queue[OrdersLanding | None] = field(default_factory=asyncio.Queue)
+    _orders_waiting: int = 0
+    _room: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def put(self, landing: OrdersLanding) -> None:
+        """Hand some pages over; waits while too many orders are waiting."""
+        async with self._room:
+            await self._room.wait_for(lambda: self._orders_waiting < MAX_ORDERS_WAITING)
+            self._orders_waiting += len(landing.orders)
+        self._waiting.put_nowait(landing)
+
+    async def close(self) -> None:
+        """Say that nothing more comes; `run` ends when all has landed."""
+        await self._waiting.put(None)
+
+    async def run(self) -> None:
+        """Land what comes until the queue is closed.
+
+        Raises:
+            WarehouseError: The warehouse cannot be used; what was not landed will be read again.
+        """
+        is_open = True
+        while is_open:
+            batches = [await self._waiting.get()]
+            while not self._waiting.empty() and _orders_in(batches) < MAX_ORDERS_PER_TRANSACTION:
+                batches.append(self._waiting.get_nowait())
+            is_open = batches[-1] is not None
+            await self._make_room(_orders_in(batches))
+            if arrived := [batch for batch in batches if batch is not None]:
+                self._note(await asyncio.to_thread(self._land, arrived))
+
+    async def _make_room(self, orders: int) -> None:
+        async with self._room:
+            self._orders_waiting -= orders
+            self._room.notify_all()
+
+    def _land(self, batches: Sequence[OrdersLanding]) -> Landed:
+        landing = OrdersLanding(
+            orders=pd.concat([batch.orders for batch in batches]),
+            rejects=pd.concat([batch.rejects for batch in batches]),
+            met=pd.concat([batch.met for batch in batches]),
+            progress=[progress for batch in batches for progress in batch.progress],
+        )
+        with self.warehouse.open() as connection:
+            return land_orders(connection, landing)
+
+    def _note(self, landed: Landed) -> None:
+        for service in landed.services:
+            self.created[service.service_id] += service.created
+            self.changed[service.service_id] += service.changed
+        self.rejected += landed.rejected
+
+
+def _orders_in(batches: Sequence[OrdersLanding | None]) -> int:
+    return sum(len(batch.orders) for batch in batches if batch is not None)

@@ -1,0 +1,213 @@
+"""Bringing orders up to date: read the scope, plan, fetch and land, and say of each enterprise how it went."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pso_pipeline.contract.enums import BOOKABLE
+from pso_pipeline.ingestion.api import Api
+from pso_pipeline.ingestion.fetch import Fetcher
+from pso_pipeline.ingestion.landing import LandingQueue
+from pso_pipeline.ingestion.plan import FullRead, Read, plan_refresh, plan_resync
+from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.errors import WarehouseError
+from pso_pipeline.warehouse.landing.progress import Failed, record
+from pso_pipeline.warehouse.landing.reconciling import Reconciled, forget_met, reconcile
+from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enterprises, read_latest_fetch, read_services
+
+CONCURRENT_READS = 8
+"""Walks under way at once: enough to keep the link busy while pages are decoded, few enough for a small machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseOutcome:
+    """How a sync went for one enterprise.
+
+    `created` and `changed` count its orders that landed, whatever happened later; `error` is the one line that says
+    why not all could be read, None where all could.
+    """
+
+    enterprise_id: str
+    partition_key: str
+    name: str | None
+    created: int
+    changed: int
+    error: str | None
+    reconciled: Reconciled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """How a sync went: each enterprise that was asked for, records that could not be read, requests by operation."""
+
+    enterprises: tuple[EnterpriseOutcome, ...]
+    rejected: int
+    requests: Mapping[str, int]
+
+    @property
+    def failed(self) -> tuple[EnterpriseOutcome, ...]:
+        """The enterprises that could not be read to the end."""
+        return tuple(outcome for outcome in self.enterprises if outcome.error is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What a sync does: which enterprises (None: all in scope), all history or changes, and its safeguards.
+
+    `token_failures` says, by fingerprint, why tokens could not be asked for their scope in this refresh: their
+    enterprises fail with that reason.
+    """
+
+    enterprise_ids: Collection[str] | None = None
+    is_full: bool = False
+    overlap: timedelta = timedelta(minutes=10)
+    max_missing_share: float = 0.2
+    token_failures: Mapping[str, str] = field(default_factory=dict)
+
+
+async def sync_orders(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncReport:
+    """Read what changed since each service's watermark, or all history, and land it.
+
+    Failures of the API are in the report, by enterprise; what could be read has landed.
+
+    Raises:
+        WarehouseError: The warehouse cannot be used.
+    """
+    enterprises, services, latest_fetch = await asyncio.to_thread(_read_scope, warehouse, options.enterprise_ids)
+    api.clock.stamp_after(latest_fetch)
+    unreachable = {
+        enterprise.enterprise_id: reason
+        for enterprise in enterprises
+        if (reason := _why_unreachable(enterprise, api, options.token_failures))
+    }
+    token_of = {
+        enterprise.enterprise_id: enterprise.token_fingerprint
+        for enterprise in enterprises
+        if enterprise.token_fingerprint and enterprise.enterprise_id not in unreachable
+    }
+    now = api.clock.now()
+    if options.is_full:
+        plan = plan_resync(services, token_of, now)
+    else:
+        plan = plan_refresh(services, token_of, now, options.overlap)
+    queue = LandingQueue(warehouse)
+    enterprise_of = {service.service_id: service.enterprise_id for service in services}
+    fetcher = Fetcher(api.client, api.tokens, enterprise_of, queue, api.clock, options.overlap)
+    await asyncio.to_thread(_begin, warehouse, services, unreachable, plan)
+    await _carry_out(plan, fetcher, queue)
+    errors = unreachable | {enterprise_of[service]: error for service, error in fetcher.failures.items()}
+    reconciled = await asyncio.to_thread(
+        _reconcile, warehouse, [read for read in plan if isinstance(read, FullRead)], errors, options.max_missing_share
+    )
+    services_of: dict[str, list[str]] = {}
+    for service_id, enterprise_id in enterprise_of.items():
+        services_of.setdefault(enterprise_id, []).append(service_id)
+    return SyncReport(
+        tuple(_outcome(each, services_of, queue, errors, reconciled) for each in enterprises),
+        queue.rejected,
+        {operation: tally.requests for operation, tally in api.client.tallies.items()},
+    )
+
+
+async def _carry_out(plan: Sequence[Read], fetcher: Fetcher, queue: LandingQueue) -> None:
+    slots = asyncio.Semaphore(CONCURRENT_READS)
+
+    async def carry_out(read: Read) -> None:
+        async with slots:
+            await fetcher.read(read)
+
+    try:
+        async with asyncio.TaskGroup() as all_tasks:
+            all_tasks.create_task(queue.run())
+            async with asyncio.TaskGroup() as reads:
+                for read in plan:
+                    reads.create_task(carry_out(read))
+            await queue.close()
+    except* WarehouseError as errors:
+        raise _first(errors) from None
+
+
+def _first(errors: BaseExceptionGroup[WarehouseError]) -> WarehouseError:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _read_scope(
+    warehouse: Warehouse, enterprise_ids: Collection[str] | None
+) -> tuple[list[EnterpriseRow], list[ServiceRow], datetime | None]:
+    """Read the enterprises that are asked for, all services, and when an order was read last."""
+    with warehouse.open() as connection:
+        enterprises, services = read_enterprises(connection), read_services(connection)
+        latest_fetch = read_latest_fetch(connection)
+    asked_for = [
+        each
+        for each in enterprises
+        if (each.is_in_scope if enterprise_ids is None else each.enterprise_id in enterprise_ids)
+    ]
+    return asked_for, services, latest_fetch
+
+
+def _why_unreachable(enterprise: EnterpriseRow, api: Api, token_failures: Mapping[str, str]) -> str | None:
+    token = enterprise.token_fingerprint
+    if token is None or token not in api.tokens or not enterprise.is_in_scope:
+        return "no access token in MEWS_ACCESS_TOKENS sees it any more"
+    return token_failures.get(token)
+
+
+def _begin(
+    warehouse: Warehouse, services: Collection[ServiceRow], unreachable: Mapping[str, str], plan: Sequence[Read]
+) -> None:
+    """Note what fails without being tried, and forget what resyncs that start from the top met last time."""
+    failed = [
+        Failed(service.service_id, service.enterprise_id, unreachable[service.enterprise_id])
+        for service in services
+        if service.enterprise_id in unreachable and service.kind != BOOKABLE
+    ]
+    afresh = [
+        service_id
+        for read in plan
+        if isinstance(read, FullRead) and read.is_resync and read.cursor is None
+        for service_id in read.service_ids
+    ]
+    if not failed and not afresh:
+        return
+    with warehouse.open() as connection:
+        connection.begin()
+        record(connection, failed)
+        forget_met(connection, afresh)
+        connection.commit()
+
+
+def _reconcile(
+    warehouse: Warehouse, reads: Sequence[FullRead], errors: Mapping[str, str], max_missing_share: float
+) -> dict[str, Reconciled]:
+    services = {
+        service_id: read.enterprise_id
+        for read in reads
+        if read.is_resync and read.enterprise_id not in errors
+        for service_id in read.service_ids
+    }
+    if not services:
+        return {}
+    with warehouse.open() as connection:
+        return reconcile(connection, services, max_missing_share)
+
+
+def _outcome(
+    enterprise: EnterpriseRow,
+    services: Mapping[str, Sequence[str]],
+    queue: LandingQueue,
+    errors: Mapping[str, str],
+    reconciled: Mapping[str, Reconciled],
+) -> EnterpriseOutcome:
+    own = services.get(enterprise.enterprise_id, ())
+    return EnterpriseOutcome(
+        enterprise.enterprise_id,
+        enterprise.partition_key,
+        enterprise.name,
+        created=sum(queue.created[service] for service in own),
+        changed=sum(queue.changed[service] for service in own),
+        error=errors.get(enterprise.enterprise_id),
+        reconciled=reconciled.get(enterprise.enterprise_id),
+    )

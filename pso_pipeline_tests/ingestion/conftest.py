@@ -1,0 +1,93 @@
+"""A scripted world behind real HTTP, and one call that refreshes a warehouse from it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pso_pipeline.ingestion import api as api_module
+from pso_pipeline.ingestion.api import open_api
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
+from pso_pipeline.ingestion.sync import SyncOptions, sync_orders
+from pso_pipeline.mews.patience import Patience
+from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline.sandbox.server import serve
+from pso_pipeline.settings import Settings
+from pso_pipeline.warehouse.connection import Warehouse
+
+HURRIED = Patience(attempts=3, seconds=20, first_pause=0.01, longest_pause=0.02, first_hold=0.01, longest_hold=0.02)
+
+
+@dataclass
+class Pipeline:
+    """One warehouse that is refreshed from one sandbox."""
+
+    sandbox: Any
+    warehouse: Warehouse
+    settings: Settings
+    overlap: timedelta = timedelta(minutes=10)
+
+    @property
+    def world(self):
+        return self.sandbox.world
+
+    def refresh(self, *, is_full=False, only=None, max_missing_share=0.2):
+        """Discover and sync, each with a client of its own, as the steps of a run do."""
+        clock = ServerClock()
+        found = self._with_api(lambda api: discover_enterprises(api, self.warehouse), clock)
+        offered = self._with_api(lambda api: discover_services(api, self.warehouse), clock)
+        failures = {**found.failures, **offered.failures}
+        options = SyncOptions(only, is_full, self.overlap, max_missing_share, failures)
+        return self._with_api(lambda api: sync_orders(api, self.warehouse, options), clock)
+
+    def sync_alone(self):
+        """Sync what was discovered before, as a run of the orders' asset alone does."""
+        return self._with_api(lambda api: sync_orders(api, self.warehouse, SyncOptions(overlap=self.overlap)), None)
+
+    def _with_api(self, ask, clock):
+        async def asking():
+            async with open_api(self.settings, HURRIED, clock) as api:
+                return await ask(api)
+
+        return asyncio.run(asking())
+
+    def query(self, sql):
+        with self.warehouse.open() as connection:
+            return connection.execute(sql).fetchall()
+
+    def order_requests(self):
+        return self.sandbox.requests.of("productServiceOrders/getAll")
+
+
+@pytest.fixture
+def world():
+    return ScriptedWorld()
+
+
+@pytest.fixture
+def sandbox(world):
+    with serve(world, requests_per_window=None) as running:
+        yield running
+
+
+@pytest.fixture
+def make_pipeline(warehouse, monkeypatch, tmp_path):
+    """Make the pipeline that reads from an address with tokens, sharing no rate limit with other tests."""
+
+    def make(address, client_token, access_tokens, sandbox=None):
+        monkeypatch.setattr(api_module, "limiter_folder", lambda: tmp_path / "limits")
+        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", address)
+        monkeypatch.setenv("MEWS_CLIENT_TOKEN", client_token)
+        monkeypatch.setenv("MEWS_ACCESS_TOKENS", access_tokens)
+        monkeypatch.setenv("MEWS_REQUESTS_PER_WINDOW", "100000")
+        return Pipeline(sandbox, warehouse, Settings.load())
+
+    return make
+
+
+@pytest.fixture
+def pipeline(sandbox, make_pipeline):
+    return make_pipeline(sandbox.address, sandbox.world.client_token, sandbox.world.access_token, sandbox)

@@ -1,0 +1,138 @@
+"""A first read that is interrupted goes on where it stopped; a full resync marks what the source no longer has."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pso_pipeline.ingestion import fetch
+from pso_pipeline.sandbox.clock import Clock
+from pso_pipeline.sandbox.faults import Answer
+from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline_tests.truth import expected_rows, landed_rows
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ORDERS = "productServiceOrders/getAll"
+
+
+@pytest.fixture
+def world():
+    return ScriptedWorld(clock=Clock(frozen_at=NOON))
+
+
+@pytest.fixture
+def service(world):
+    return world.add_service(world.add_enterprise(Name="Grand Hotel"))
+
+
+@pytest.fixture
+def orders(world, service):
+    times = [NOON - timedelta(minutes=minutes) for minutes in range(200)]
+    return [world.add_order(service, CreatedUtc=time.strftime("%Y-%m-%dT%H:%M:%SZ")) for time in times]
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch):
+    monkeypatch.setattr(fetch, "PAGE_SIZE", 2)
+    monkeypatch.setattr(fetch, "PAGES_PER_LANDING", 5)
+
+
+def assert_equals_source(pipeline):
+    truth = pipeline.world.snapshot(pipeline.world.clock.now())
+    with pipeline.warehouse.open() as connection:
+        assert landed_rows(connection) == expected_rows(truth.orders, truth.services)
+
+
+def interrupt_after(pipeline, pages):
+    pipeline.sandbox.faults.add(Answer(500), operation=ORDERS, skip=pages, times=None)
+
+
+def test_a_first_read_of_100_pages_interrupted_at_page_90_goes_on_there(pipeline, world, orders):
+    interrupt_after(pipeline, 90)
+    assert len(pipeline.refresh().failed) == 1
+    pipeline.sandbox.faults.clear()
+    pipeline.sandbox.requests.clear()
+    world.clock.advance(600)
+    world.change(orders[0], State="Canceled")
+    assert pipeline.refresh().failed == ()
+    assert len(pipeline.order_requests()) <= 16
+    pipeline.refresh()
+    assert_equals_source(pipeline)
+
+
+def test_a_first_read_whose_cursor_is_gone_starts_again(pipeline, world, orders):
+    interrupt_after(pipeline, 50)
+    pipeline.refresh()
+    pipeline.sandbox.faults.clear()
+    (cursor,) = pipeline.query("SELECT full_read_cursor FROM mews.sync_state")[0]
+    world.remove(cursor)
+    assert pipeline.refresh().failed == ()
+    truth = pipeline.world.snapshot(pipeline.world.clock.now())
+    with pipeline.warehouse.open() as connection:
+        assert landed_rows(connection).keys() - {cursor} == {order["Id"] for order in truth.orders}
+
+
+def test_a_partly_read_service_has_no_watermark(pipeline, orders):
+    interrupt_after(pipeline, 50)
+    pipeline.refresh()
+    rows = pipeline.query("SELECT watermark_utc, full_read_orders > 0, last_error IS NOT NULL FROM mews.sync_state")
+    assert rows == [(None, True, True)]
+
+
+def test_a_full_resync_marks_what_is_gone_and_finds_what_moved(pipeline, world, orders):
+    pipeline.refresh()
+    world.clock.advance(3600)
+    world.remove(orders[7])
+    # goes ahead of the walk while it is under way: not met by it, and not gone
+    world.after_page(3, lambda: world.change(orders[150], State="Started"))
+    report = pipeline.refresh(is_full=True)
+    assert report.enterprises[0].reconciled.missing == 1
+    assert pipeline.query("SELECT id FROM mews.product_service_orders WHERE is_missing_from_source") == [
+        (orders[7]["Id"],)
+    ]
+    assert_equals_source(pipeline)
+    assert pipeline.query("SELECT count(*) FROM mews.full_read_ids") == [(0,)]
+
+
+def test_an_interrupted_resync_marks_nothing_and_goes_on(pipeline, world, orders):
+    pipeline.refresh()
+    world.remove(orders[7])
+    interrupt_after(pipeline, 60)
+    assert pipeline.refresh(is_full=True).enterprises[0].reconciled is None
+    assert pipeline.query("SELECT count(*) FROM mews.product_service_orders WHERE is_missing_from_source") == [(0,)]
+    pipeline.sandbox.faults.clear()
+    pipeline.sandbox.requests.clear()
+    report = pipeline.refresh(is_full=True)
+    assert report.enterprises[0].reconciled.missing == 1
+    assert len(pipeline.order_requests()) < 60
+    assert_equals_source(pipeline)
+
+
+def test_a_resync_interrupted_long_ago_starts_from_the_top(pipeline, world, orders):
+    pipeline.refresh()
+    interrupt_after(pipeline, 60)
+    pipeline.refresh(is_full=True)
+    pipeline.sandbox.faults.clear()
+    world.clock.advance(3 * 86400)
+    world.remove(orders[7])
+    pipeline.refresh(is_full=True)
+    assert_equals_source(pipeline)
+
+
+def test_an_implausible_share_is_not_marked(pipeline, world, orders):
+    pipeline.refresh()
+    for order in orders[:41]:
+        world.remove(order)
+    report = pipeline.refresh(is_full=True)
+    reconciled = report.enterprises[0].reconciled
+    assert (reconciled.present, reconciled.missing, reconciled.is_refused) == (200, 41, True)
+    assert "none was marked missing" in reconciled.describe()
+    assert pipeline.query("SELECT count(*) FROM mews.product_service_orders WHERE is_missing_from_source") == [(0,)]
+    assert not pipeline.refresh(is_full=True, max_missing_share=0.3).enterprises[0].reconciled.is_refused
+    assert_equals_source(pipeline)
+
+
+def test_an_order_that_cannot_be_read_is_not_missing(pipeline, world, service, orders):
+    pipeline.refresh()
+    world.change(orders[3], CreatedUtc="yesterday")
+    report = pipeline.refresh(is_full=True)
+    assert report.enterprises[0].reconciled.missing == 0
