@@ -1,0 +1,188 @@
+"""The folder in which the snapshot is published: which version is current, how it is replaced, what is cleared away.
+
+    pso_bi.duckdb -> current/pso_bi.duckdb     the public names: links that are made once
+    parquet       -> current/parquet
+    manifest.json -> current/manifest.json
+    current       -> versions/<stamp>          the one link that each publication replaces
+    versions/<stamp>/                          the current version and the one before
+    versions/.building/                        the version that is being made
+
+One rename replaces all three public names together. Reading needs no DuckDB and no lock. What goes into a version
+stands in `snapshot.py`.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pso_pipeline.bi.errors import NothingPublished, SnapshotNotWritten, SnapshotUnreadable
+from pso_pipeline.bi.manifest import Manifest, PublishedFile, decode_manifest
+
+DATABASE = "pso_bi.duckdb"
+PARQUET = "parquet"
+MANIFEST = "manifest.json"
+PUBLIC_NAMES = (DATABASE, PARQUET, MANIFEST)
+
+CURRENT = "current"
+VERSIONS = "versions"
+BUILDING = ".building"
+LOCK = ".lock"
+
+_STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
+_STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
+_ATTEMPTS = 5
+"""A version stays for one publication after the one that replaced it: to lose it while following a link takes two."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One published version: its own folder, which never changes, and its manifest.
+
+    All its files belong together. It stays on disk until the second publication after it.
+    """
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file; open it read-only."""
+        return self.directory / DATABASE
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file is there in the size that the manifest says."""
+        files = ((self.directory / published.file, published.bytes) for published in self.manifest.files)
+        return all(path.is_file() and path.stat().st_size == size for path, size in files)
+
+
+def current_snapshot(bi_dir: Path) -> Snapshot:
+    """Find the snapshot that is published now.
+
+    Raises:
+        NothingPublished: There is none yet.
+        SnapshotUnreadable: Its manifest cannot be read, or is not one of ours.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            path = (bi_dir / MANIFEST).resolve(strict=True)
+            text = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise SnapshotUnreadable(f"{bi_dir / MANIFEST} cannot be read: {error}") from None
+        return Snapshot(path.parent, decode_manifest(text, str(path)))
+    raise NothingPublished(f"no snapshot has been published in {bi_dir} yet: run a refresh first")
+
+
+def read_manifest(bi_dir: Path) -> Manifest:
+    """Read the manifest of the current snapshot; raises as `current_snapshot` does."""
+    return current_snapshot(bi_dir).manifest
+
+
+def snapshot_path(bi_dir: Path) -> Path:
+    """Find the current DuckDB file, by its own permanent name; raises as `current_snapshot` does."""
+    return current_snapshot(bi_dir).database
+
+
+def current_name(bi_dir: Path) -> str | None:
+    """Read the stamp that `current` points to; None before the first publication."""
+    try:
+        return Path((bi_dir / CURRENT).readlink()).name
+    except FileNotFoundError:
+        return None
+
+
+def check_names(bi_dir: Path) -> None:
+    """Make sure that each name of ours is free or a link, before any work is spent.
+
+    Raises:
+        SnapshotNotWritten: A file or folder that is not ours stands in the way.
+    """
+    for name in (*PUBLIC_NAMES, CURRENT):
+        path = bi_dir / name
+        if os.path.lexists(path) and not path.is_symlink():
+            raise SnapshotNotWritten(
+                f"{path} is in the way, and it is not a link made by publishing: move it elsewhere"
+            )
+
+
+def instant_after(name: str | None) -> datetime:
+    """Tell the time, later than the version `name`: versions stay in order although the clock was set back."""
+    now = datetime.now(UTC)
+    if name is None or not _STAMP.fullmatch(name):
+        return now
+    return max(now, datetime.strptime(name, _STAMP_FORMAT).replace(tzinfo=UTC) + timedelta(microseconds=1))
+
+
+def stamp(instant: datetime) -> str:
+    """Name a version by its instant of publication; names sort as instants do."""
+    return instant.strftime(_STAMP_FORMAT)
+
+
+def make_current(bi_dir: Path, name: str) -> None:
+    """Make `name` the version that readers see, in one rename."""
+    # a reader of DuckDB before 1.5 that opened the file for writing leaves its log here, and it would be replayed
+    (bi_dir / f"{DATABASE}.wal").unlink(missing_ok=True)
+    for public in PUBLIC_NAMES:
+        _point(bi_dir, public, f"{CURRENT}/{public}")
+    sync(bi_dir / VERSIONS)
+    _point(bi_dir, CURRENT, f"{VERSIONS}/{name}")
+    sync(bi_dir)
+
+
+def clear(bi_dir: Path) -> None:
+    """Remove what killed publications left and every version but the current and the one before it."""
+    versions, current = bi_dir / VERSIONS, current_name(bi_dir)
+    stamps = sorted(entry.name for entry in versions.iterdir() if _STAMP.fullmatch(entry.name))
+    before = [name for name in stamps if current is not None and name < current]
+    kept = {current, *before[-1:]}
+    for name in (BUILDING, *(name for name in stamps if name not in kept)):
+        try:
+            shutil.rmtree(versions / name)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            logger.warning("%s could not be removed and stays until the next publication: %s", versions / name, error)
+
+
+def seal(version: Path, file: str) -> PublishedFile:
+    """Make a finished file permanent: onto the disk, read-only, described for the manifest.
+
+    Read-only, because whoever opens a snapshot for writing locks every other reader out and may change it.
+    """
+    path = version / file
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        os.fsync(content.fileno())
+        status = os.fstat(content.fileno())
+        os.fchmod(content.fileno(), stat.S_IMODE(status.st_mode) & ~0o222)
+    return PublishedFile(file=file, bytes=status.st_size, sha256=sha256)
+
+
+def sync(path: Path) -> None:
+    """Bring the names in a folder to the disk, so that a power failure leaves no link to nothing."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _point(bi_dir: Path, name: str, target: str) -> None:
+    link = bi_dir / name
+    if link.is_symlink() and str(link.readlink()) == target:
+        return
+    building = bi_dir / VERSIONS / BUILDING
+    building.mkdir(exist_ok=True)
+    new = building / name
+    new.symlink_to(target)
+    new.replace(link)

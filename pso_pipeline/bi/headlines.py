@@ -1,0 +1,53 @@
+"""The headline figures of each hotel, read from the published snapshot for messages and the terminal.
+
+Rates are those of `metrics.yml`. Whole pages of figures belong to the report.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from pso_pipeline.bi.folder import snapshot_path
+from pso_pipeline.bi.rates import load_metrics, rate_sql
+
+
+@dataclass(frozen=True, slots=True)
+class HotelHeadline:
+    """One hotel: its orders and two rates between 0 and 1, None where nothing is old or firm enough yet.
+
+    `as_of_utc` is aware: every change up to it is in the figures.
+    """
+
+    name: str
+    partition_key: str
+    as_of_utc: datetime | None
+    orders: int
+    cancellation_rate_30d: float | None
+    check_in_rate: float | None
+
+
+def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
+    """Read the headline figures of every hotel in scope, by name.
+
+    Raises:
+        NothingPublished: No snapshot has been published yet.
+    """
+    metrics = load_metrics()
+    query = f"""
+        SELECT
+            hotel.enterprise_name, hotel.partition_key, hotel.as_of_utc, coalesce(sum(daily.orders_created), 0),
+            {rate_sql(metrics.rate("cancellation_rate_30d"))}, {rate_sql(metrics.rate("check_in_rate"))}
+        FROM mart.dim_enterprises AS hotel
+        LEFT JOIN mart.agg_orders_daily AS daily ON daily.enterprise_id = hotel.enterprise_id
+        WHERE hotel.is_in_scope
+        GROUP BY hotel.enterprise_name, hotel.partition_key, hotel.as_of_utc
+        ORDER BY hotel.enterprise_name, hotel.partition_key
+    """  # noqa: S608  # the rates' SQL is the package's own metrics.yml
+    with duckdb.connect(snapshot_path(bi_dir), read_only=True) as connection:
+        rows = connection.execute(query).fetchall()
+    return [
+        HotelHeadline(name or key, key, as_of and as_of.replace(tzinfo=UTC), orders, *rates)
+        for name, key, as_of, orders, *rates in rows
+    ]

@@ -1,0 +1,6 @@
+"""The HTML report: one file that opens from disk and asks no other address for anything.
+
+`data.py` reads counts from the snapshot, `charts.py` says what each chart looks like, `page.py` puts both into one
+file; `template/` is the page itself. Rates are those of `metrics.yml`: the page divides the counts that its filters
+leave.
+"""

@@ -1,0 +1,241 @@
+"""What each kind of chart in the report looks like, written with Altair and given to the page as Vega specifications.
+
+A chart holds no data: the page fills its data set `rows` again whenever a filter changes. Colours are the page's own
+CSS variables, so that a chart follows dark mode and print. What a row holds is said with each chart; every row also has
+`name`, `shown` and `basis`, the texts of its tooltip. Add a kind here, a place for it in `template/page.html` and its
+rows in `template/page.js`.
+"""
+
+from typing import Any, TypeAlias
+
+import altair as alt
+import vl_convert
+
+Chart: TypeAlias = Any
+"""A chart of Altair, whose `mark_…` and `encode` carry no types."""
+
+ROWS = "rows"
+"""Name of the data set that the page fills."""
+
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
+"""The version of Vega-Lite that Altair writes, as vl-convert names it."""
+
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+"""The font of the charts, and of the page."""
+
+_ACCENT, _CANCELED, _NEUTRAL, _GREYED, _CARD = (
+    "var(--accent)",
+    "var(--canceled)",
+    "var(--neutral)",
+    "var(--greyed)",
+    "var(--card)",
+)
+_SERIES = tuple(f"var(--series-{number})" for number in range(1, 6))
+
+_TOOLTIP = [
+    alt.Tooltip("name:N", title="For"),
+    alt.Tooltip("shown:N", title="Figure"),
+    alt.Tooltip("basis:N", title="Counted"),
+]
+# a month comes as 2026-01; the more there are, the fewer bear a label: all, quarters, half-years
+_MONTH_AXIS = alt.Axis(
+    title=None,
+    labelAngle=0,
+    labelOverlap="greedy",
+    labelSeparation=4,
+    labelExpr=(
+        "[length(domain('x')) <= 13 || indexof(['01', '07'], substring(datum.value, 5, 7)) >= 0 || "
+        "(length(domain('x')) <= 30 && indexof(['04', '10'], substring(datum.value, 5, 7)) >= 0) "
+        "? utcFormat(utc(2000, +substring(datum.value, 5, 7) - 1), '%b') : '', "
+        "substring(datum.value, 5, 7) === '01' || (datum.index === 0 && length(domain('x')) <= 13) "
+        "? substring(datum.value, 0, 4) : '']"
+    ),
+    ticks=False,
+)
+_SHARE_AXIS = alt.Axis(title=None, format=".0%", tickCount=5)
+
+
+def specifications() -> dict[str, dict[str, Any]]:
+    """Compile every kind of chart to a Vega specification, by its name on the page."""
+    kinds = {
+        "months": months(),
+        "curve": curve(),
+        "durations": durations(),
+        "outcomes": outcomes(),
+        "bars": bars(),
+    }
+    return {
+        name: vl_convert.vegalite_to_vega(_themed(chart).to_dict(), vl_version=VEGA_LITE)
+        for name, chart in kinds.items()
+    }
+
+
+def months() -> Chart:
+    """Draw a rate by month, so that months which are not complete cannot be taken for a fall.
+
+    Rows of `kind` `month` hold `month`, `rate` (null where nothing is old enough), `is_complete` and `look`: complete,
+    incomplete or small; small ones `low` and `high` too. Rows of `kind` `line` hold `month`, `rate` and `stretch`:
+    complete or incomplete. Every month that is not complete stands on a shade.
+    """
+    base = alt.Chart().encode(x=alt.X("month:O", axis=_MONTH_AXIS, scale=alt.Scale(paddingInner=0)))
+    each = base.transform_filter("datum.kind === 'month'")
+    return alt.layer(
+        each.transform_filter("!datum.is_complete").mark_rect(color="var(--shade)", opacity=1),
+        _line(base.transform_filter("datum.kind === 'line'")).encode(color=alt.value(_ACCENT)),
+        _whiskers(each),
+        _points(each.transform_filter("isValid(datum.rate)")),
+    ).properties(height=240, width="container", data=alt.NamedData(ROWS))
+
+
+def curve() -> Chart:
+    """Draw the share of canceled orders by their age, one line for each series.
+
+    Rows hold `series`, `place` (0 to 4, the series' colour), `days`, `rate`, and `stretch`: complete, or incomplete
+    where only the older orders of the series have reached that age. Ages are spaced by their square root.
+    """
+    base = alt.Chart().encode(
+        x=alt.X(
+            "days:Q",
+            scale=alt.Scale(type="sqrt", nice=False),
+            axis=alt.Axis(title="Days since the order was created", values=[0, 1, 7, 30, 90, 180, 365], grid=True),
+        ),
+        color=alt.Color(
+            "series:N",
+            scale=alt.Scale(range=list(_SERIES)),
+            sort=alt.EncodingSortField("place", op="min"),
+            legend=alt.Legend(
+                title=None, orient="top", columns=alt.ExprRef("width < 420 ? 3 : 5"), symbolType="circle"
+            ),
+        ),
+        detail="series:N",
+    )
+    return alt.layer(
+        _line(base),
+        base.mark_point(size=22, filled=True, opacity=1).encode(y="rate:Q", tooltip=_TOOLTIP),
+    ).properties(height=280, width="container", data=alt.NamedData(ROWS))
+
+
+def durations() -> Chart:
+    """Draw how many cancellations came after how long; rows hold `place` (their order), `label` and `share`."""
+    return (
+        alt.Chart()
+        .mark_bar(color=_CANCELED, cornerRadiusEnd=2)
+        .encode(
+            x=alt.X(
+                "label:O",
+                sort=alt.EncodingSortField("place", op="min"),
+                axis=alt.Axis(
+                    title="Time since the order was created, up to",
+                    labelAngle=0,
+                    labelOverlap="greedy",
+                    labelSeparation=6,
+                ),
+                scale=alt.Scale(paddingInner=0.15),
+            ),
+            y=alt.Y("share:Q", axis=_SHARE_AXIS),
+            tooltip=_TOOLTIP,
+        )
+        .properties(height=220, width="container", data=alt.NamedData(ROWS))
+    )
+
+
+def outcomes() -> Chart:
+    """Draw what became of each month's orders; rows hold `month`, `outcome`, `place` (0 at the bottom) and `share`."""
+    return (
+        alt.Chart()
+        .mark_bar()
+        .encode(
+            x=alt.X("month:O", axis=_MONTH_AXIS, scale=alt.Scale(paddingInner=0.15)),
+            y=alt.Y("share:Q", axis=_SHARE_AXIS, scale=alt.Scale(domain=[0, 1]), stack="zero"),
+            color=alt.Color(
+                "outcome:N",
+                scale=alt.Scale(domain=["Checked in", "Canceled", "Still open"], range=[_ACCENT, _CANCELED, _NEUTRAL]),
+                legend=alt.Legend(title=None, orient="top", symbolType="square"),
+            ),
+            order=alt.Order("place:O"),
+            tooltip=_TOOLTIP,
+        )
+        .properties(height=240, width="container", data=alt.NamedData(ROWS))
+    )
+
+
+def bars() -> Chart:
+    """Draw a rate of several groups, each with its interval.
+
+    Rows hold `place` (their order), `label`, `rate`, `low`, `high`, `figure` (the rate as a text) and `look`: complete
+    or small.
+    """
+    base = alt.Chart().encode(
+        y=alt.Y(
+            "label:N",
+            sort=alt.EncodingSortField("place", op="min"),
+            axis=alt.Axis(title=None, labelLimit=175, ticks=False, domain=False),
+        ),
+        tooltip=_TOOLTIP,
+    )
+    # the texts of the figures stand in the last pixels
+    rate = alt.X("rate:Q", axis=None, stack=False, scale=alt.Scale(range=[0, alt.ExprRef("width - 52")]))
+    bar = base.mark_bar(cornerRadiusEnd=2, height=14).encode(x=rate, color=_look())
+    halo = base.mark_rule(color=_CARD, strokeWidth=4).encode(x="low:Q", x2="high:Q")
+    whisker = base.mark_rule(color="var(--ink)", strokeWidth=1.5).encode(x="low:Q", x2="high:Q")
+    text = base.mark_text(color="var(--ink)", align="left", dx=6, fontSize=12).encode(x="high:Q", text="figure:N")
+    return alt.layer(bar, halo, whisker, text).properties(
+        height=alt.Step(24), width="container", data=alt.NamedData(ROWS)
+    )
+
+
+def _line(base: Chart) -> Chart:
+    return base.mark_line(strokeWidth=2).encode(
+        y=alt.Y("rate:Q", axis=_SHARE_AXIS, scale=alt.Scale(zero=True)),
+        strokeDash=alt.StrokeDash(
+            "stretch:N", scale=alt.Scale(domain=["complete", "incomplete"], range=[[1, 0], [4, 4]]), legend=None
+        ),
+    )
+
+
+def _points(base: Chart) -> Chart:
+    return base.mark_point(size=52, strokeWidth=2, opacity=1).encode(
+        y=alt.Y("rate:Q", axis=_SHARE_AXIS),
+        fill=alt.Fill(
+            "look:N",
+            scale=alt.Scale(domain=["complete", "incomplete", "small"], range=[_ACCENT, _CARD, _CARD]),
+            legend=None,
+        ),
+        stroke=alt.Stroke(
+            "look:N",
+            scale=alt.Scale(domain=["complete", "incomplete", "small"], range=[_ACCENT, _ACCENT, _GREYED]),
+            legend=None,
+        ),
+        tooltip=_TOOLTIP,
+    )
+
+
+def _whiskers(each: Chart) -> Chart:
+    return (
+        each.transform_filter("datum.look === 'small' && isValid(datum.low)")
+        .mark_rule(color=_GREYED, strokeWidth=1.5)
+        .encode(y="low:Q", y2="high:Q")
+    )
+
+
+def _look() -> alt.Color:
+    return alt.Color("look:N", scale=alt.Scale(domain=["complete", "small"], range=[_ACCENT, _GREYED]), legend=None)
+
+
+def _themed(chart: Chart) -> Chart:
+    return (
+        chart.configure(background="transparent", padding={"left": 2, "right": 6, "top": 4, "bottom": 2}, font=FONT)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor="var(--muted)",
+            titleColor="var(--muted)",
+            titleFontWeight="normal",
+            labelFontSize=12,
+            titleFontSize=12,
+            gridColor="var(--line)",
+            domainColor="var(--line)",
+            tickColor="var(--line)",
+            labelPadding=6,
+        )
+        .configure_legend(labelColor="var(--ink)", labelFontSize=12, padding=0, offset=8)
+    )

@@ -1,0 +1,123 @@
+"""The one file: the template filled with the counts, the charts and everything that the browser needs.
+
+Nothing in it is loaded from elsewhere, and its own Content-Security-Policy forbids that: no address, no script but the
+ones written here. The same snapshot always gives the same file.
+"""
+
+import base64
+import functools
+import gzip
+import hashlib
+import json
+import os
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import markupsafe
+import msgspec
+import vl_convert
+
+from pso_pipeline.bi.errors import SnapshotNotWritten
+from pso_pipeline.bi.folder import current_snapshot
+from pso_pipeline.bi.manifest import Manifest
+from pso_pipeline.bi.rates import Rate
+from pso_pipeline.bi.report.charts import FONT, VEGA_LITE, specifications
+from pso_pipeline.bi.report.data import PRECISION, ReportData, read_report_data
+
+REPORT = "report.html"
+"""Name of the report in the folder of the snapshot, unless another is asked for."""
+
+DEFAULT_RATE = "cancellation_rate_30d"
+"""The rate that charts show before another is chosen."""
+
+SCRIPTS = ("figures.js", "charts.js", "page.js")
+
+
+def write_report(bi_dir: Path, output: Path | None = None) -> Path:
+    """Write the report of the published snapshot, and return where it lies.
+
+    `output` is `report.html` in `bi_dir` unless given; folders on the way are made, and the file is replaced in one
+    rename.
+
+    Raises:
+        NothingPublished: No snapshot has been published yet.
+        SnapshotUnreadable: The snapshot is not one that this version of the package reads.
+        SnapshotNotWritten: The file cannot be written.
+    """
+    snapshot = current_snapshot(bi_dir)
+    page = render(read_report_data(snapshot.database), snapshot.manifest)
+    path = output or bi_dir / REPORT
+    try:
+        _replace(path, page.encode())
+    except OSError as error:
+        raise SnapshotNotWritten(f"the report {path} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def render(data: ReportData, manifest: Manifest) -> str:
+    """Make the page as a text of HTML."""
+    scripts = [_vega(), *(_template(name) for name in SCRIPTS)]
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["instant"] = _instant
+    return environment.from_string(_template("page.html")).render(
+        data=data,
+        as_of=manifest.as_of_utc and _instant(manifest.as_of_utc),
+        published=_instant(manifest.published_utc),
+        number_of_hotels=len(data.hotels) + (data.other_hotels.hotels if data.other_hotels else 0),
+        headlines=[(rate, _headline(data, rate)) for rate in data.rates if rate.is_headline],
+        default_rate=DEFAULT_RATE,
+        precision=PRECISION,
+        policy=_policy(scripts),
+        styles=markupsafe.Markup(f":root {{ --font: {FONT}; }}\n{_template('page.css')}"),  # noqa: S704  # our own
+        specifications=_json(specifications()),
+        packed=base64.b64encode(gzip.compress(msgspec.json.encode(data), compresslevel=6, mtime=0)).decode(),
+        scripts=[markupsafe.Markup(script) for script in scripts],  # noqa: S704  # the package's own, and Vega
+    )
+
+
+def _policy(scripts: list[str]) -> str:
+    """Allow the page its own scripts and styles, and nothing else at all."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@functools.cache
+def _vega() -> str:
+    """Bundle Vega and Vega-Embed, in the version that the charts are compiled for; takes 2 s."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
+
+
+def _template(name: str) -> str:
+    return files("pso_pipeline.bi.report").joinpath("template", name).read_text(encoding="utf-8")
+
+
+def _json(value: object) -> markupsafe.Markup:
+    """Write JSON for a script element, which a `<` in a text could end."""
+    return markupsafe.Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704  # escaped here
+
+
+def _instant(instant: datetime) -> str:
+    return f"{instant.day} {instant:%B %Y, %H:%M} UTC"
+
+
+def _headline(data: ReportData, rate: Rate) -> str:
+    values = data.counts[rate.table].values
+    numerator, denominator = sum(values[rate.numerator]), sum(values[rate.denominator])
+    return f"{numerator / denominator:.1%} ({numerator:,} of {denominator:,} orders)" if denominator else "none yet"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file beside its place and put it there in one rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

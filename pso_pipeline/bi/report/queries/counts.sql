@@ -1,0 +1,17 @@
+-- One row for each hotel, service, origin, segment and month on the page: the aggregates of metrics.yml over {table}.
+-- Reason: they are sums and counts, so the page may add up rows as its filters ask and divide afterwards.
+SELECT
+    hotels.position AS hotel,
+    services.position AS service,
+    origin_values.position AS origin,
+    account_type_values.position AS segment,
+    months.position AS month,
+    {aggregates}
+FROM mart.{table}
+INNER JOIN months ON months.month = date_trunc('month', {table}.{date})
+INNER JOIN hotels ON hotels.enterprise_id = {table}.enterprise_id
+INNER JOIN services ON services.service_id = {table}.service_id
+INNER JOIN origin_values ON origin_values.value IS NOT DISTINCT FROM {table}.origin
+INNER JOIN account_type_values ON account_type_values.value IS NOT DISTINCT FROM {table}.account_type
+GROUP BY ALL
+ORDER BY ALL

@@ -1,0 +1,41 @@
+-- One row for each hotel, service and month of creation on the page: the counts of mart.agg_cancellation_curve on each of
+-- $days, as two lists that end where the cohort's maturity ends.
+-- Source: the runs that this view unfolds. Reason: of 5 million orders of 3,500 hotels the view took 49 s, the runs 0.6;
+-- adding the same runs of different cohorts up first leaves few to be joined with the days.
+WITH runs AS MATERIALIZED (
+    SELECT
+        hotels.position AS hotel,
+        services.position AS service,
+        months.position AS month,
+        runs.first_day,
+        runs.last_day,
+        sum(runs.orders_at_risk) AS orders_at_risk,
+        sum(runs.canceled_by_then) AS canceled_by_then
+    FROM internal.cancellation_curve_runs AS runs
+    INNER JOIN months ON months.month = runs.{date}
+    INNER JOIN hotels ON hotels.enterprise_id = runs.enterprise_id
+    INNER JOIN services ON services.service_id = runs.service_id
+    GROUP BY hotels.position, services.position, months.position, runs.first_day, runs.last_day
+),
+
+ages AS (
+    SELECT unnest($days::INTEGER[]) AS day
+),
+
+counts AS (
+    SELECT
+        runs.hotel,
+        runs.service,
+        runs.month,
+        ages.day,
+        coalesce({denominator}, 0)::BIGINT AS at_risk,
+        coalesce({numerator}, 0)::BIGINT AS canceled
+    FROM runs
+    INNER JOIN ages ON ages.day BETWEEN runs.first_day AND runs.last_day
+    GROUP BY runs.hotel, runs.service, runs.month, ages.day
+)
+
+SELECT hotel, service, month, list(at_risk ORDER BY day) AS at_risk, list(canceled ORDER BY day) AS canceled
+FROM counts
+GROUP BY hotel, service, month
+ORDER BY hotel, service, month

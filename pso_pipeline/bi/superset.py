@@ -1,0 +1,267 @@
+"""The data sets of the Superset bundle: SQL, columns and metrics, made from `.sql` files, contract and `metrics.yml`.
+
+    python -m pso_pipeline.bi.superset dashboards/superset
+
+brings the bundle into step and names what it changed. A rate is added in `metrics.yml` and a column in
+`contract/marts.py`; names, identifiers and words of a data set stay in its YAML file, charts and layout in theirs. What
+starts Superset stands in `dashboards/superset` and imports nothing of this package.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import click
+import yaml
+
+from pso_pipeline.bi.rates import Measure, Rate, load_metrics, rate_sql
+from pso_pipeline.contract.columns import Table
+from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
+
+DATA_SETS: Mapping[str, Table] = {
+    "orders_by_day": AGG_ORDERS_DAILY,
+    "orders": FCT_PRODUCT_SERVICE_ORDERS,
+    "cancellation_by_age": AGG_CANCELLATION_CURVE,
+}
+"""Each data set by the name of its `.sql` and `.yaml` file, with the table whose rows it shows under readable names."""
+
+_D3_FORMATS = {"percent": ".1%", "ratio": ".2f", "hours": ",.1f", "count": ",d"}
+_UNITS = {"hours": " (hours)"}
+
+_Z95 = NormalDist().inv_cdf(0.975)
+_FIRM_ORDERS = "SUM(firm_orders)"
+_OPEN_ENDED = {_FIRM_ORDERS, "SUM(resolved_orders)"}
+"""Denominators that take in orders of any age, so that a rate of what became of them is not yet settled."""
+
+_NOT_SETTLED = "Young orders can still be canceled or check in: do not compare young months with old ones."
+
+_Metric = dict[str, Any]
+
+
+def bring_into_step(folder: Path) -> list[Path]:
+    """Write the data sets of the bundle anew where they differ from their sources; return the files that changed.
+
+    `folder` holds `sql/` and `bundle/`, as `dashboards/superset` does.
+
+    Raises:
+        FileNotFoundError: A data set lacks its `.sql` or `.yaml` file.
+    """
+    changed = []
+    for name in DATA_SETS:
+        path = data_set_path(folder, name)
+        text = path.read_text(encoding="utf-8")
+        made = make_data_set(folder, name)
+        if made != text:
+            path.write_text(made, encoding="utf-8")
+            changed.append(path)
+    return changed
+
+
+def data_set_path(folder: Path, name: str) -> Path:
+    """Tell where the bundle keeps a data set of `DATA_SETS`."""
+    return folder / "bundle" / "datasets" / "pso_bi" / f"{name}.yaml"
+
+
+def make_data_set(folder: Path, name: str) -> str:
+    """Write the YAML of a data set: what people chose from its file, the rest from the sources."""
+    chosen = yaml.safe_load(data_set_path(folder, name).read_text(encoding="utf-8"))
+    table = DATA_SETS[name]
+    columns = _columns(table, chosen["columns"])
+    made = chosen | {"sql": _sql(folder, name), "columns": columns, "metrics": list(_metrics(table, columns))}
+    return yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
+    """Make the metrics that Superset offers over a table, as a data set's YAML holds them.
+
+    Each rate and measure of `metrics.yml` under its own name; beside a share its 95 % interval as text
+    (`<name>_interval`); beside a rate with a maturity the same for groups whose orders are all old enough
+    (`<name>_complete`) and for those where some are not yet (`<name>_maturing`); the counts (`sum_<column>`).
+    """
+    metrics = load_metrics()
+    for rate in metrics.rates:
+        if rate.table == table.name:
+            yield _of_rate(rate)
+            if rate.is_share:
+                yield _interval(rate)
+            if rate.maturity_days is not None:
+                yield from _by_maturity(rate, rate.maturity_days)
+    for measure in metrics.measures:
+        if measure.table == table.name:
+            yield _metric(
+                measure.name, _label(measure), measure.expression, _sentence(measure), _D3_FORMATS[measure.format]
+            )
+    yield from _counts(table, {column["column_name"]: column["verbose_name"] for column in columns})
+
+
+def interval_sql(rate: Rate) -> str:
+    """Write the Wilson 95 % interval of a share, in percent, as an SQL text: `11.8–30.9`; null where the share is.
+
+    Every number is a DOUBLE (hence `e0`): as DECIMAL literals, 16 digits behind the point leave none before it.
+    """
+    part, trials = f"CAST({rate.numerator} AS DOUBLE)", f"CAST({rate.denominator} AS DOUBLE)"
+    spread = f"{_Z95}e0 * SQRT({part} * ({trials} - {part}) / NULLIF({trials}, 0) + {_Z95**2 / 4}e0)"
+    low, high = (
+        f"CAST(100 * ({part} + {_Z95**2 / 2}e0 {sign} {spread}) / ({trials} + {_Z95**2}e0) AS DECIMAL(4, 1))"
+        for sign in "-+"
+    )
+    return f"{low} || '–' || {high}"
+
+
+def _of_rate(rate: Rate) -> _Metric:
+    is_outcome = rate.group in {"cancellation", "check_in"}
+    is_settled = rate.maturity_days is not None or rate.denominator not in _OPEN_ENDED
+    return _metric(
+        rate.name,
+        _label(rate),
+        rate_sql(rate),
+        _sentence(rate),
+        _D3_FORMATS[rate.format],
+        warning=_NOT_SETTLED if is_outcome and not is_settled else None,
+    )
+
+
+def _interval(rate: Rate) -> _Metric:
+    return _metric(
+        f"{rate.name}_interval",
+        f"{rate.label}: 95 % interval (%)",
+        interval_sql(rate),
+        f"Wilson 95 % interval: how far chance alone may carry this share. {_sentence(rate)}",
+        None,
+    )
+
+
+def _by_maturity(rate: Rate, days: int) -> Iterator[_Metric]:
+    old_enough = rate.denominator
+    yield _metric(
+        f"{rate.name}_complete",
+        f"{rate.label} (complete)",
+        f"CASE WHEN {_FIRM_ORDERS} = {old_enough} THEN {rate_sql(rate)} END",
+        f"{_sentence(rate)} Only where every order is at least {days} days old.",
+        _D3_FORMATS[rate.format],
+    )
+    yield _metric(
+        f"{rate.name}_maturing",
+        f"{rate.label} (not complete)",
+        f"CASE WHEN {_FIRM_ORDERS} > {old_enough} THEN {rate_sql(rate)} END",
+        f"{_sentence(rate)} Only where some orders are younger than {days} days, and not counted yet.",
+        _D3_FORMATS[rate.format],
+    )
+
+
+def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
+    if table is FCT_PRODUCT_SERVICE_ORDERS:
+        yield _metric("orders", "Orders", "COUNT(*)", "Orders in any state.", _D3_FORMATS["count"])
+        yield _metric(
+            "dated_cancellations",
+            "Cancellations",
+            "COUNT(hours_to_cancel)",
+            "Canceled orders whose time of cancellation is known.",
+            _D3_FORMATS["count"],
+        )
+    for column in table.columns:
+        if column.type == "BIGINT":
+            yield _metric(
+                f"sum_{column.name}",
+                labels[column.name],
+                f"SUM({column.name})",
+                column.description,
+                _D3_FORMATS["count"],
+            )
+    if table is AGG_ORDERS_DAILY:
+        for days in sorted({rate.maturity_days for rate in load_metrics().rates if rate.maturity_days}):
+            yield _metric(
+                f"too_young_{days}d",
+                f"Younger than {days} days",
+                f"{_FIRM_ORDERS} - SUM(mature_firm_orders_{days}d)",
+                f"Firm orders that have not had {days} days to cancel yet.",
+                _D3_FORMATS["count"],
+            )
+        yield _metric(
+            "data_as_of",
+            "Data as of (UTC)",
+            "MIN(CASE WHEN is_in_scope THEN as_of_utc END)",
+            "Every change up to here is in the figures of every hotel in scope.",
+            None,
+        )
+
+
+def _metric(
+    name: str, label: str, expression: str, description: str, d3format: str | None, *, warning: str | None = None
+) -> _Metric:
+    return {
+        "metric_name": name,
+        "verbose_name": label,
+        "metric_type": None,
+        "expression": expression,
+        "description": description,
+        "d3format": d3format,
+        "currency": None,
+        "extra": {},
+        "warning_text": warning,
+    }
+
+
+def _label(metric: Rate | Measure) -> str:
+    return metric.label + _UNITS.get(metric.format, "")
+
+
+def _sentence(metric: Rate | Measure) -> str:
+    return " ".join(metric.sentence.split())
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _columns(table: Table, chosen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put a table's own columns behind those that a data set adds; words chosen for a column stay."""
+    known = {column["column_name"]: column for column in chosen}
+    own = [column for column in chosen if column["column_name"] not in table.column_names]
+    return own + [
+        {
+            "column_name": column.name,
+            "verbose_name": _readable(column.name),
+            "is_dttm": column.type in {"DATE", "TIMESTAMP"},
+            "is_active": True,
+            "type": column.type,
+            "advanced_data_type": None,
+            "groupby": column.type not in {"BIGINT", "DOUBLE"},
+            "filterable": True,
+            "expression": None,
+            "python_date_format": None,
+            "extra": {},
+        }
+        | known.get(column.name, {})
+        | {"type": column.type, "description": column.description}
+        for column in table.columns
+    ]
+
+
+def _sql(folder: Path, name: str) -> str:
+    hotels, rows = ((folder / "sql" / f"{file}.sql").read_text(encoding="utf-8") for file in ("hotels", name))
+    return f"WITH hotels AS (\n{hotels})\n{rows}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as people write it: texts of several lines as blocks."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def main(folder: Path) -> None:
+    """Bring the data sets of the bundle in FOLDER into step with metrics.yml, the contract and their .sql files."""
+    for path in bring_into_step(folder):
+        click.echo(f"changed {path}")
+
+
+if __name__ == "__main__":
+    main()

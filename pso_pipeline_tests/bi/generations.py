@@ -1,0 +1,146 @@
+"""Marts whose every table tells which generation it belongs to, so that a mixture of two generations cannot pass.
+
+Generation g holds ORDERS + g orders, all numbered g, and its hotels are as of START + g seconds. The services and dates
+are the same in every generation.
+"""
+
+import contextlib
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from pso_pipeline.bi.folder import Snapshot
+from pso_pipeline.warehouse.marts.derive import create_marts
+
+ORDERS = 3000
+START = datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+DESCRIPTIONS = """
+    INSERT INTO mart.dim_enterprises BY NAME
+    SELECT
+        'hotel-' || i AS enterprise_id, 'Hotel ' || i AS enterprise_name, 'UTC' AS time_zone, i < 2 AS is_in_scope,
+        $as_of::TIMESTAMP + to_seconds(i - 3 * (i // 2)) AS as_of_utc
+    FROM range(3) AS hotels(i);
+"""
+SERVICES = """
+    INSERT INTO mart.dim_services BY NAME
+    SELECT 'service-' || i AS service_id, 'hotel-' || i % 3 AS enterprise_id, 'Service ' || i AS service_name
+    FROM range(6) AS services(i);
+"""
+DATES = """
+    INSERT INTO mart.dim_dates BY NAME
+    SELECT DATE '2026-01-01' + i::INTEGER AS date, 2026 AS year FROM range(300) AS days(i);
+"""
+ORDER_ROWS = """
+    INSERT INTO mart.fct_product_service_orders BY NAME
+    SELECT
+        'order-' || i AS order_id, $generation::VARCHAR AS order_number, 'service-' || i % 6 AS service_id,
+        'hotel-' || i % 3 AS enterprise_id, 'Confirmed' AS state, TIMESTAMP '2026-01-01' + to_hours(i) AS created_at
+    FROM range($orders::BIGINT) AS orders(i);
+"""
+CHANGES = """
+    INSERT INTO mart.fct_order_state_changes BY NAME
+    SELECT order_id, enterprise_id, state AS to_state, created_at AS changed_at FROM mart.fct_product_service_orders;
+"""
+COUNTS = """
+    INSERT INTO mart.agg_orders_daily BY NAME
+    SELECT enterprise_id, service_id, created_at::DATE AS date, count(*) AS orders_created
+    FROM mart.fct_product_service_orders GROUP BY ALL;
+"""
+RUNS = """
+    INSERT INTO internal.cancellation_curve_runs BY NAME
+    SELECT
+        enterprise_id, service_id, DATE '2026-01-01' AS cohort_month, 0 AS first_day, 3 AS last_day,
+        count(*) AS orders_at_risk, 0 AS canceled_by_then
+    FROM mart.fct_product_service_orders GROUP BY ALL;
+"""
+CHANGING = {
+    "mart.fct_product_service_orders": ORDER_ROWS,
+    "mart.fct_order_state_changes": CHANGES,
+    "mart.agg_orders_daily": COUNTS,
+    "internal.cancellation_curve_runs": RUNS,
+}
+
+TOTALS = """
+    SELECT
+        (SELECT count(*) FROM mart.fct_product_service_orders),
+        (SELECT count(*) FROM mart.rpt_orders WHERE enterprise_name IS NOT NULL AND service_name IS NOT NULL),
+        (SELECT count(*) FROM mart.fct_order_state_changes),
+        (SELECT sum(orders_created) FROM mart.agg_orders_daily),
+        (SELECT sum(orders_at_risk) FROM mart.agg_cancellation_curve WHERE days_since_creation = 3),
+        (SELECT min(order_number) FROM mart.rpt_orders),
+        (SELECT max(order_number) FROM mart.fct_product_service_orders),
+        (SELECT min(as_of_utc) FROM mart.dim_enterprises WHERE is_in_scope)
+"""
+
+
+class Mixture(AssertionError):
+    """A reader saw parts of two generations."""
+
+
+@contextlib.contextmanager
+def open_marts(path: Path, storage_version: str = "v1.0.0"):
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute(f"ATTACH '{path}' AS marts (STORAGE_VERSION '{storage_version}')")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS marts.mart")
+        connection.execute("SET search_path = 'marts.mart'")
+        yield connection
+
+
+def write_generation(path: Path, generation: int) -> None:
+    """Bring the marts file to a generation, in one transaction; the file is made where it is missing."""
+    with open_marts(path) as connection:
+        create_marts(connection)
+        connection.begin()
+        if not connection.execute("SELECT count(*) FROM mart.dim_services").fetchall()[0][0]:
+            connection.execute(SERVICES)
+            connection.execute(DATES)
+        connection.execute("DELETE FROM mart.dim_enterprises")
+        connection.execute(DESCRIPTIONS, {"as_of": as_of(generation).replace(tzinfo=None)})
+        for table, statement in CHANGING.items():
+            connection.execute(f"DELETE FROM {table}")
+            values = {"generation": generation, "orders": ORDERS + generation} if statement is ORDER_ROWS else None
+            connection.execute(statement, values)
+        connection.commit()
+
+
+def as_of(generation: int) -> datetime:
+    return START + timedelta(seconds=generation)
+
+
+def read_generation(connection: duckdb.DuckDBPyConnection) -> int:
+    """Tell the generation of what a connection sees as schema `mart`; every table has to agree."""
+    row = connection.execute(TOTALS).fetchone()
+    assert row is not None
+    generation = int(row[6])
+    expected = (*[ORDERS + generation] * 5, str(generation), str(generation), as_of(generation).replace(tzinfo=None))
+    if row != expected:
+        raise Mixture(f"{row} instead of {expected}")
+    return generation
+
+
+def read_parquet_generation(directory: Path) -> int:
+    """Tell the generation of the Parquet files and the manifest of one version's folder."""
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("CREATE SCHEMA mart")
+        for file in (directory / "parquet").iterdir():
+            connection.execute(f"CREATE VIEW mart.{file.stem} AS FROM read_parquet('{file}')")
+        return read_generation(connection)
+
+
+def read_database_generation(path: Path) -> int:
+    with duckdb.connect(str(path), read_only=True, config={"threads": 1}) as connection:
+        return read_generation(connection)
+
+
+def check_whole(snapshot: Snapshot) -> int:
+    """Make sure that every file of a snapshot is what the manifest says and of one generation, and tell it."""
+    for published in snapshot.manifest.files:
+        content = (snapshot.directory / published.file).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (published.bytes, published.sha256)
+    generation = read_database_generation(snapshot.database)
+    assert read_parquet_generation(snapshot.directory) == generation
+    assert snapshot.manifest.as_of_utc == as_of(generation)
+    return generation

@@ -1,0 +1,66 @@
+"""A headless Chromium for tests, the one that the machine has installed, and a report opened in it."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the machine's Chromium; fails where there is none, since a skipped test holds nothing."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    assert path, "these tests drive a real Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Report:
+    """One opened report, and everything that it asked for or complained about."""
+
+    def __init__(self, context: BrowserContext, path: Path) -> None:
+        self.address = path.as_uri()
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page = context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(self.address)
+
+    def wait(self) -> "Report":
+        """Wait until everything is drawn."""
+        self.page.wait_for_selector("body[data-shown]", timeout=30_000)
+        return self
+
+    def select(self, **choices: str) -> None:
+        """Choose in filters, by label, and wait until the page shows it."""
+        for identifier, label in choices.items():
+            before = self.page.get_attribute("body", "data-shown")
+            if self.text(f"#{identifier} option:checked") != label:
+                self.page.select_option(f"#{identifier}", label=label)
+                self.page.wait_for_function("before => document.body.dataset.shown !== before", arg=before)
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).inner_text()
+
+    def rows(self, selector: str) -> list[list[str]]:
+        """Give the texts of a table's cells, row by row, also where the table is folded."""
+        cells = "rows => rows.map(row => [...row.cells].map(cell => cell.innerText || cell.textContent))"
+        found: list[list[str]] = self.page.locator(f"{selector} tbody tr").evaluate_all(cells)
+        return found
+
+    def edges(self, selector: str, name: str) -> list[float]:
+        """Give one measure (right, width, …) of the box of each element, in pixels."""
+        script = "(elements, name) => elements.map(element => element.getBoundingClientRect()[name])"
+        found: list[float] = self.page.locator(selector).evaluate_all(script, name)
+        return found

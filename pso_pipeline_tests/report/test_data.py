@@ -1,0 +1,212 @@
+"""The counts in the page equal the snapshot's, cell by cell, and its rates are those of metrics.yml."""
+
+import itertools
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pytest
+
+from pso_pipeline.bi.errors import SnapshotUnreadable
+from pso_pipeline.bi.folder import snapshot_path
+from pso_pipeline.bi.rates import load_metrics, wilson_interval
+from pso_pipeline.bi.report import data as limits
+from pso_pipeline.bi.report.data import (
+    CURVE_DAYS,
+    DURATION_STEPS,
+    PRECISION,
+    aggregates_of,
+    duration_edges,
+    quantile_of,
+    read_report_data,
+)
+from pso_pipeline_tests.report import embedded
+
+METRICS = load_metrics()
+CURVE = METRICS.rate("cancellation_curve")
+
+NAMED = """
+    SELECT
+        {table}.*,
+        coalesce(hotel.enterprise_name, hotel.partition_key) AS hotel,
+        coalesce(service.service_name, 'Unnamed service') AS service,
+        coalesce(origin, 'Not given') AS source,
+        coalesce(account_type, 'Not given') AS segment,
+        strftime({date}, '%Y-%m-01') AS month
+    FROM mart.{table}
+    JOIN mart.dim_enterprises AS hotel USING (enterprise_id)
+    JOIN mart.dim_services AS service ON service.service_id = {table}.service_id
+"""
+
+
+@pytest.fixture(scope="module")
+def found(report):
+    return embedded.data(report)
+
+
+def test_the_rates_are_those_of_metrics_yml(found):
+    assert found["rates"] == msgspec.to_builtins([rate for rate in METRICS.rates if rate is not CURVE])
+    assert [each["measure"] for each in found["quantiles"]] == msgspec.to_builtins(list(METRICS.measures))
+    assert {rate["table"] for rate in found["rates"]} == set(found["counts"])
+    assert found["small_group"] == 30
+
+
+@pytest.mark.parametrize("table", ["agg_orders_daily", "fct_product_service_orders"])
+def test_every_count_is_the_snapshots(found, snapshot, table):
+    rates = [rate for rate in METRICS.rates if rate.table == table]
+    aggregates = aggregates_of(rates)
+    counts = found["counts"][table]
+    assert list(counts["values"]) == aggregates
+    cells: Counter[tuple[Any, ...]] = Counter()
+    for row in range(len(counts["month"])):
+        key = (
+            found["hotels"][counts["hotel"][row]]["label"],
+            found["services"][counts["service"][row]],
+            found["origins"][counts["origin"][row]],
+            found["segments"][counts["segment"][row]],
+            found["months"][counts["month"][row]],
+        )
+        for aggregate in aggregates:
+            cells[*key, aggregate] += counts["values"][aggregate][row]
+    named = NAMED.format(table=table, date=rates[0].date)
+    query = f"SELECT hotel, service, source, segment, month, {', '.join(aggregates)} FROM ({named}) GROUP BY ALL"
+    expected: Counter[tuple[Any, ...]] = Counter()
+    for row in snapshot.execute(query).fetchall():
+        if row[4] in found["months"]:
+            expected.update({(*row[:5], name): int(number) for name, number in zip(aggregates, row[5:], strict=True)})
+    assert expected.total() > 400
+    assert cells == expected
+
+
+def test_the_curve_is_the_snapshots(found, snapshot):
+    curve = found["curve"]
+    cells = {}
+    for row in range(len(curve["month"])):
+        assert len(curve["at_risk"][row]) == len(curve["canceled"][row])
+        for place, at_risk in enumerate(curve["at_risk"][row]):
+            key = (
+                found["hotels"][curve["hotel"][row]]["label"],
+                found["services"][curve["service"][row]],
+                found["months"][curve["month"][row]],
+                curve["days"][place],
+            )
+            assert key not in cells
+            cells[key] = (at_risk, curve["canceled"][row][place])
+    query = f"""
+        SELECT hotel.enterprise_name, service.service_name, strftime({CURVE.date}, '%Y-%m-01'), days_since_creation,
+            {CURVE.denominator}::BIGINT, {CURVE.numerator}::BIGINT
+        FROM mart.{CURVE.table} AS curve
+        JOIN mart.dim_enterprises AS hotel USING (enterprise_id)
+        JOIN mart.dim_services AS service ON service.service_id = curve.service_id
+        WHERE list_contains($days, days_since_creation)
+        GROUP BY ALL
+    """
+    rows = snapshot.execute(query, {"days": list(CURVE_DAYS)}).fetchall()
+    assert len(rows) > 1000
+    assert cells == {row[:4]: row[4:] for row in rows if row[2] in found["months"]}
+
+
+def test_every_cancellation_is_in_its_bin(found, snapshot):
+    durations = found["durations"]
+    edges = durations["edges"]
+    assert edges == list(duration_edges())
+    assert set(DURATION_STEPS) <= set(edges)
+    assert all(upper / lower <= 1 + PRECISION + 1e-9 for lower, upper in itertools.pairwise(edges))
+    cells: Counter[tuple[Any, ...]] = Counter()
+    for hotel, month, bin_, orders in zip(
+        durations["hotel"], durations["month"], durations["bin"], durations["orders"], strict=True
+    ):
+        cells[found["hotels"][hotel]["label"], found["months"][month], bin_] += orders
+    expected: Counter[tuple[Any, ...]] = Counter()
+    named = NAMED.format(table="fct_product_service_orders", date="canceled_date")
+    query = f"SELECT hotel, month, hours_to_cancel FROM ({named}) WHERE hours_to_cancel IS NOT NULL"
+    for hotel, month, hours in snapshot.execute(query).fetchall():
+        if month in found["months"]:
+            last = len(edges) - 1
+            expected[hotel, month, next((place for place, edge in enumerate(edges) if hours <= edge), last)] += 1
+    assert expected.total() > 400
+    assert cells == expected
+
+
+def test_hotels_and_totals(found, snapshot):
+    hotels = snapshot.execute("SELECT enterprise_name, as_of_utc FROM mart.dim_enterprises").fetchall()
+    assert {(hotel["label"], hotel["as_of_utc"]) for hotel in found["hotels"]} == {
+        (name, as_of.isoformat()) for name, as_of in hotels
+    }
+    assert found["other_hotels"] is None
+    orders = snapshot.execute("SELECT count(*) FROM mart.fct_product_service_orders").fetchone()[0]
+    assert found["orders"] == found["orders_shown"] == orders
+    assert sum(hotel["orders"] for hotel in found["hotels"]) == orders
+
+
+def test_the_normal_quantile_gives_the_intervals_of_the_other_tools(found):
+    z, (successes, trials) = found["normal_quantile"], (7, 29)
+    share = successes / trials
+    half = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / (1 + z**2 / trials)
+    low, high = wilson_interval(successes, trials) or (0, 0)
+    assert (high - low) / 2 == pytest.approx(half)
+
+
+def test_beyond_the_limits_everything_is_still_counted(published, found, monkeypatch):
+    for name, limit in {
+        "MAX_HOTELS": 3,
+        "MAX_SERVICES": 2,
+        "MAX_ORIGINS": 1,
+        "MAX_SEGMENTS": 1,
+    }.items():
+        monkeypatch.setattr(limits, name, limit)
+    short = read_report_data(snapshot_path(published))
+    assert (len(short.hotels), len(short.services), len(short.origins), len(short.segments)) == (3, 2, 1, 1)
+    assert short.other_hotels is not None
+    assert short.other_hotels.hotels == len(found["hotels"]) - 3
+    assert [hotel.orders for hotel in short.hotels] == [hotel["orders"] for hotel in found["hotels"][:3]]
+    for table, counts in short.counts.items():
+        assert set(counts.hotel) == {0, 1, 2, 3}
+        assert (set(counts.service), set(counts.origin), set(counts.segment)) == ({0, 1, 2}, {0, 1}, {0, 1})
+        for aggregate, values in counts.values.items():
+            assert sum(values) == sum(found["counts"][table]["values"][aggregate]), aggregate
+    assert sum(short.durations.orders) == sum(found["durations"]["orders"])
+    assert sum(map(sum, short.curve.at_risk)) == sum(map(sum, found["curve"]["at_risk"]))
+
+
+def test_the_number_of_listed_hotels_follows_from_their_counts(published, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_CELLS", 1500)
+    short = read_report_data(snapshot_path(published))
+    counts = short.counts["agg_orders_daily"]
+    assert 1 < len(short.hotels) < 10
+    assert sum(hotel < len(short.hotels) for hotel in counts.hotel) < 1500 * 1.2
+    monkeypatch.setattr(limits, "MAX_CELLS", 1)
+    assert len(read_report_data(snapshot_path(published)).hotels) == 1
+
+
+def test_older_months_are_left_out_and_told(published, found, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_MONTHS", 4)
+    short = read_report_data(snapshot_path(published))
+    assert [month.isoformat() for month in short.months] == found["months"][-4:]
+    assert 0 < short.orders_shown < short.orders == found["orders"]
+
+
+def test_only_sums_and_counts_are_added_up():
+    rate = METRICS.rate("check_in_rate")
+    with pytest.raises(ValueError, match="cannot add up COUNT"):
+        aggregates_of([msgspec.structs.replace(rate, numerator="COUNT(DISTINCT service_id)")])
+    with pytest.raises(ValueError, match="cannot add up AVG"):
+        aggregates_of([msgspec.structs.replace(rate, denominator="AVG(firm_orders)")])
+
+
+def test_only_quantiles_are_read_from_bins():
+    measure = METRICS.measures[0]
+    assert [quantile_of(each) for each in METRICS.measures] == [("hours_to_cancel", 0.5), ("hours_to_cancel", 0.9)]
+    with pytest.raises(ValueError, match="no quantile"):
+        quantile_of(msgspec.structs.replace(measure, expression="AVG(hours_to_cancel)"))
+
+
+def test_what_is_no_snapshot_is_named(tmp_path):
+    other = tmp_path / "other.duckdb"
+    duckdb.connect(str(other)).close()
+    for path in (other, Path(__file__)):
+        with pytest.raises(SnapshotUnreadable, match=str(path)):
+            read_report_data(path)

@@ -1,0 +1,326 @@
+"""The page in a real browser, from disk and without a network: every chart drawn, filters true to the snapshot."""
+
+import re
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+from playwright.sync_api import Browser, expect
+
+from pso_pipeline.bi.rates import Rate, load_metrics, wilson_interval
+from pso_pipeline.bi.report.data import CURVE_DAYS, PRECISION
+from pso_pipeline.bi.report.page import write_report
+from pso_pipeline_tests.marts.world import World
+from pso_pipeline_tests.report.browser import Report, chromium
+from pso_pipeline_tests.report.conftest import publish_world
+
+METRICS = load_metrics()
+RATES = [rate for rate in METRICS.rates if rate.name != "cancellation_curve"]
+NO_FIGURE = "\N{EN DASH}"
+CHARTS = (
+    "cohorts",
+    "curve",
+    "durations",
+    "outcomes",
+    "self-service",
+    "check-ins",
+    "by-hotel",
+    "by-service",
+    "by-origin",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def opened(browser, report):
+    context = browser.new_context(offline=True)
+    yield Report(context, report).wait()
+    context.close()
+
+
+def counted(text: str) -> tuple[int, int]:
+    """Read `1,234 of 5,678 …`."""
+    numbers = re.match(r"([\d,]+) of ([\d,]+)", text)
+    assert numbers, text
+    return int(numbers[1].replace(",", "")), int(numbers[2].replace(",", ""))
+
+
+def expected(snapshot: duckdb.DuckDBPyConnection, rate: Rate, where: str = "true") -> tuple[int, int]:
+    """Compute a rate's numerator and denominator for the orders of the months on the page that meet a condition."""
+    query = f"""
+        SELECT coalesce({rate.numerator}, 0)::BIGINT, coalesce({rate.denominator}, 0)::BIGINT
+        FROM (
+            SELECT facts.*, date_trunc('month', {rate.date}) AS month, enterprise_name AS hotel, service_name AS service
+            FROM mart.{rate.table} AS facts
+            JOIN mart.dim_enterprises USING (enterprise_id)
+            JOIN mart.dim_services ON dim_services.service_id = facts.service_id
+        )
+        WHERE month BETWEEN DATE '2021-06-01' AND DATE '2024-07-01' AND {where}
+    """
+    numerator, denominator = snapshot.execute(query).fetchall()[0]
+    return numerator, denominator
+
+
+def percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def test_it_asks_nobody_for_anything_and_complains_about_nothing(opened):
+    assert opened.requests == [opened.address]
+    assert opened.complaints == []
+    assert opened.text("#trouble") == ""
+
+
+def test_a_request_to_another_address_would_be_refused_by_its_own_policy(opened):
+    answers = opened.page.evaluate(
+        """async () => {
+            const violations = [];
+            document.addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective));
+            await fetch("https://example.org/").catch(() => null);
+            const script = Object.assign(document.createElement("script"), { textContent: "window.strange = 1" });
+            document.body.append(script);
+            await new Promise((resolve) => setTimeout(resolve, 0));
+            return [violations.map((name) => name.split("-")[0]), window.strange ?? null];
+        }"""
+    )
+    assert answers == [["connect", "script"], None]
+
+
+@pytest.mark.parametrize("name", [*CHARTS, "by-segment"])
+def test_every_chart_is_drawn_and_said_in_words_and_figures(opened, name):
+    chart = opened.page.locator(f'[data-chart="{name}"]')
+    expect(chart.locator("svg")).to_be_visible()
+    marks = chart.locator("svg .mark-rect path, svg .mark-symbol path, svg .mark-line path")
+    assert marks.count() > 1
+    box = chart.locator("svg").bounding_box()
+    assert box["width"] > 300
+    assert box["height"] > 20
+    words = chart.locator(".drawing").get_attribute("aria-label")
+    assert chart.locator(".drawing").get_attribute("role") == "img"
+    assert re.search(r"\d", words), words
+    chart.locator("summary").click()
+    expect(chart.locator("tbody tr").first).to_be_visible()
+
+
+SELECTIONS = {
+    "everything": ({}, "true"),
+    "hotel": ({"hotel": "Hotel 3"}, "hotel = 'Hotel 3'"),
+    "service": ({"service": "hotel 5 bar"}, "service = 'hotel 5 bar'"),
+    "months": (
+        {"from": "Feb 2023", "to": "Mar 2024"},
+        "month BETWEEN DATE '2023-02-01' AND DATE '2024-03-01'",
+    ),
+    "all of them": (
+        {"hotel": "Hotel 0", "service": "hotel 0 spa", "from": "Jan 2024"},
+        "hotel = 'Hotel 0' AND service = 'hotel 0 spa' AND month >= DATE '2024-01-01'",
+    ),
+    "nothing": ({"hotel": "Hotel 0", "service": "hotel 1 spa"}, "false"),
+}
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_every_rate_under_a_filter_is_the_snapshots(opened, snapshot, name):
+    choices, where = SELECTIONS[name]
+    opened.select(**choices)
+    rows = {row[0].splitlines()[0]: row[1].splitlines() for row in opened.rows("#all-rates")}
+    assert list(rows) == [rate.label for rate in RATES]
+    for rate in RATES:
+        numerator, denominator = expected(snapshot, rate, where)
+        figure, basis = rows[rate.label]
+        assert counted(basis) == (numerator, denominator), rate.name
+        if not denominator:
+            assert figure == NO_FIGURE
+        elif rate.is_share:
+            assert figure == percent(numerator / denominator), rate.name
+        else:
+            assert figure == f"{numerator / denominator:.2f}"
+        assert ("95% interval" in basis) == (0 < denominator < 30)
+    for rate in RATES:
+        if rate.is_headline:
+            assert counted(opened.text(f'[data-rate="{rate.name}"] .basis')) == expected(snapshot, rate, where)
+    assert opened.complaints == []
+
+
+def test_the_headline_names_every_headline_rate_and_the_time_of_the_data(opened, snapshot):
+    cards = opened.page.locator("#glance [data-rate] h3").all_inner_texts()
+    assert cards == [rate.label for rate in METRICS.rates if rate.is_headline]
+    query = "SELECT (SELECT count(*) FROM mart.fct_product_service_orders), (SELECT count(*) FROM mart.dim_enterprises)"
+    orders, hotels = snapshot.execute(query).fetchall()[0]
+    facts = opened.text(".facts")
+    assert f"{orders:,} orders" in facts
+    assert f"{hotels} hotels" in facts
+    assert "data as of 1 July 2024, 09:30 UTC" in facts
+
+
+def test_show_all_takes_every_filter_back(opened):
+    before = opened.text("#selection")
+    opened.select(hotel="Hotel 4", to="Jan 2024")
+    assert "Hotel 4" in opened.text("#selection")
+    opened.page.click("#reset")
+    opened.page.wait_for_function("before => document.querySelector('#selection').textContent === before", arg=before)
+
+
+def test_the_ends_of_the_period_stay_in_order(opened):
+    opened.select(to="Dec 2022")
+    opened.select(**{"from": "May 2023"})
+    assert opened.text("#to option:checked") == "May 2023"
+
+
+@pytest.mark.parametrize("days", [7, 30, 90])
+def test_months_that_are_too_young_are_marked(opened, snapshot, days):
+    rate = METRICS.rate(f"cancellation_rate_{days}d")
+    opened.page.select_option("#cohort-rate", label=rate.label)
+    expect(opened.page.locator('[data-chart="cohorts"] thead')).to_contain_text(f"Orders {days} days old")
+    query = f"""
+        SELECT strftime(date, '%Y-%m'), {rate.numerator}::INT, {rate.denominator}::INT, sum(firm_orders)::INT
+        FROM mart.agg_orders_daily WHERE date < DATE '2024-08-01' GROUP BY 1 ORDER BY 1
+    """
+    rows = opened.rows('[data-chart="cohorts"] table')
+    young = 0
+    for row, (_, numerator, denominator, firm) in zip(rows, snapshot.execute(query).fetchall(), strict=True):
+        assert [int(cell.replace(",", "")) for cell in row[2:5]] == [numerator, denominator, firm]
+        state = "complete" if denominator == firm else ("not complete" if denominator else "too young")
+        assert row[5] == state
+        young += state != "complete"
+    assert young > 0
+    note = opened.text("#cohort-note")
+    assert "not all orders are" in note
+    assert (f"these {young} months" in note) or young == 1
+    shades = opened.page.locator('[data-chart="cohorts"] svg .mark-rect path')
+    expect(shades).to_have_count(young)
+
+
+def test_small_groups_are_greyed_with_their_interval(opened, snapshot):
+    rate = METRICS.rate("cancellation_rate_90d")
+    where = "hotel = 'Hotel 7' AND service = 'hotel 7 spa' AND month >= DATE '2024-01-01'"
+    numerator, denominator = expected(snapshot, rate, where)
+    assert 0 < denominator < 30
+    opened.select(hotel="Hotel 7", service="hotel 7 spa", **{"from": "Jan 2024"})
+    card = opened.page.locator(f'[data-rate="{rate.name}"]')
+    assert "is-small" in card.get_attribute("class")
+    low, high = wilson_interval(numerator, denominator) or (0, 0)
+    assert card.locator(".sure").inner_text() == f"Only few orders: 95% interval {percent(low)} to {percent(high)}"
+    marks = opened.page.locator('[data-chart="cohorts"] svg .mark-symbol path[stroke="var(--greyed)"]')
+    assert marks.count() > 0
+
+
+def test_a_large_group_is_not_greyed(opened):
+    assert opened.page.locator("#glance .is-small").count() == 0
+    assert opened.text('[data-rate="check_in_rate"] .sure') == ""
+
+
+def hours(text: str) -> float:
+    found = re.fullmatch(r"([\d.]+) (min|hours|days)", text)
+    assert found, text
+    return float(found[1]) * {"min": 1 / 60, "hours": 1, "days": 24}[found[2]]
+
+
+@pytest.mark.parametrize("hotel", ["All hotels", "Hotel 1"])
+def test_the_time_to_cancel_is_as_near_as_the_page_says(opened, snapshot, hotel):
+    opened.select(hotel=hotel)
+    where = "true" if hotel == "All hotels" else f"enterprise_name = '{hotel}'"
+    for measure in METRICS.measures:
+        exact = snapshot.execute(
+            f"SELECT {measure.expression} FROM mart.rpt_orders WHERE {measure.date} < DATE '2024-08-01' AND {where}"
+        ).fetchone()[0]
+        shown = hours(opened.text(f'[data-measure="{measure.name}"] .value'))
+        assert shown == pytest.approx(exact, rel=PRECISION + 0.02), measure.name
+
+
+def test_the_curve_in_figures(opened, snapshot):
+    rate = METRICS.rate("cancellation_curve")
+    query = f"""
+        SELECT days_since_creation, {rate.numerator}::INT, {rate.denominator}::INT FROM mart.{rate.table}
+        WHERE list_contains($days, days_since_creation) GROUP BY 1 ORDER BY 1
+    """
+    rows = opened.rows('[data-chart="curve"] table')
+    for row, (day, canceled, at_risk) in zip(
+        rows, snapshot.execute(query, {"days": list(CURVE_DAYS)}).fetchall(), strict=True
+    ):
+        assert row[:2] == [f"Day {day}", f"{percent(canceled / at_risk)} of {at_risk:,}"]
+
+
+def test_a_breakdown_follows_the_chosen_rate(opened, snapshot):
+    rate = METRICS.rate("connector_check_in_share")
+    opened.page.select_option("#breakdown-rate", label=rate.label)
+    expect(opened.page.locator("#breakdown-sentence")).to_have_text(rate.sentence)
+    chart = opened.page.locator('[data-chart="by-hotel"] .drawing')
+    expect(chart).to_have_attribute("aria-label", re.compile(rate.label))
+    rows = opened.rows('[data-chart="by-hotel"] table')
+    assert len(rows) == 10
+    for name, figure, basis in rows:
+        numerator, denominator = expected(snapshot, rate, f"hotel = '{name}'")
+        assert counted(basis) == (numerator, denominator)
+        assert figure.startswith(percent(numerator / denominator))
+    assert [counted(row[2])[1] for row in rows] == sorted((counted(row[2])[1] for row in rows), reverse=True)
+
+
+def test_filters_work_from_the_keyboard(opened):
+    page = opened.page
+    before = opened.text("#selection")
+    reached = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert reached == ["skip", "hotel", "service", "from", "to", "reset"]
+    page.focus("#hotel")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("before => document.querySelector('#selection').textContent !== before", arg=before)
+    assert "Hotel 0" in opened.text("#selection")
+
+
+def test_nothing_is_wider_than_a_phone(browser, report):
+    context = browser.new_context(offline=True, viewport={"width": 375, "height": 700})
+    opened = Report(context, report).wait()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == 375
+    assert max(opened.edges("svg.marks", "right")) <= 375
+    context.close()
+
+
+def test_paper_shows_what_is_selected_and_no_controls(opened):
+    opened.select(hotel="Hotel 2")
+    opened.page.emulate_media(media="print")
+    expect(opened.page.locator("#filters")).to_be_hidden()
+    expect(opened.page.locator("#selection")).to_be_visible()
+    opened.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    widths = opened.edges("svg.marks", "width")
+    assert 300 < min(widths) < max(widths) <= 700
+    opened.page.emulate_media(media="screen")
+    opened.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert min(opened.edges('[data-chart="curve"] svg', "width")) > 800
+    assert opened.page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_without_any_order_the_page_says_so(browser, tmp_path):
+    bi_dir = publish_world(World(enterprises=[{"id": "h", "name": "Empty", "is_in_scope": True}]), tmp_path)
+    context = browser.new_context(offline=True)
+    opened = Report(context, write_report(bi_dir))
+    expect(opened.page.locator(".notice")).to_contain_text("no orders yet")
+    expect(opened.page.locator("#filters")).to_be_hidden()
+    assert opened.complaints == []
+    context.close()
+
+
+def test_without_javascript_the_headline_is_there(browser, report, snapshot):
+    context = browser.new_context(offline=True, java_script_enabled=False)
+    opened = Report(context, report)
+    rate = METRICS.rate("check_in_rate")
+    numerator, denominator = expected(snapshot, rate)
+    line = f"{numerator / denominator:.1%} ({numerator:,} of {denominator:,} orders)"
+    expect(opened.page.locator("noscript dl")).to_contain_text(line)
+    context.close()
+
+
+def test_a_page_that_cannot_be_drawn_says_so(browser, report, tmp_path):
+    broken = tmp_path / "broken.html"
+    page = report.read_text(encoding="utf-8")
+    broken.write_text(re.sub(r'(id="data">)[^<]*', r"\1bm8gZ3ppcA==", page), encoding="utf-8")
+    context = browser.new_context(offline=True)
+    opened = Report(context, broken)
+    expect(opened.page.locator("#trouble")).to_contain_text("could not be drawn")
+    context.close()
