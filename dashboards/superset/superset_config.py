@@ -1,0 +1,30 @@
+"""What differs from Superset's own defaults here; found through SUPERSET_CONFIG_PATH, which `start.py` sets.
+
+Superset reads every name in capitals. Addresses, secrets and folders come from the environment, also set there.
+"""
+
+EXAMPLES_INSTALLED = False
+LOG_LEVEL = "WARNING"
+RATELIMIT_STORAGE_URI = "memory://"
+
+# A published snapshot changes at any time, and DuckDB answers in milliseconds: nothing is kept from earlier answers.
+CACHE_CONFIG = {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}
+DATA_CACHE_CONFIG = CACHE_CONFIG
+
+# Superset's own policy, less every address that is not this server's: its telemetry pixel and its map tiles.
+TALISMAN_CONFIG = {
+    "content_security_policy": {
+        "base-uri": ["'self'"],
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "blob:", "data:"],
+        "worker-src": ["'self'", "blob:"],
+        "connect-src": ["'self'"],
+        "object-src": "'none'",
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "font-src": ["'self'"],
+        "script-src": ["'self'", "'strict-dynamic'"],
+    },
+    "content_security_policy_nonce_in": ["script-src"],
+    "force_https": False,
+    "session_cookie_secure": False,
+}

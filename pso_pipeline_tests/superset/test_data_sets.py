@@ -1,0 +1,135 @@
+"""The data sets' SQL and metrics run on a real snapshot, have the columns that they say, and give the right figures."""
+
+import duckdb
+import pytest
+
+from pso_pipeline.bi.rates import load_metrics, wilson_interval
+from pso_pipeline.bi.superset import interval_sql
+from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
+from pso_pipeline_tests.superset.bundle import load_bundle, metric_expressions, queries
+from pso_pipeline_tests.superset.conftest import write_marts
+
+BUNDLE = load_bundle()
+DATA_SETS_BY_NAME = {data_set["table_name"]: data_set for data_set in BUNDLE.data_sets.values()}
+SHARES = [rate for rate in load_metrics().rates if rate.is_share]
+
+
+@pytest.fixture(scope="module")
+def connection(snapshot):
+    config = BUNDLE.database["extra"]["engine_params"]["connect_args"]["config"]
+    with duckdb.connect(str(snapshot), read_only=True, config=config) as connection:
+        yield connection
+
+
+def rows_sql(name):
+    return f"({DATA_SETS_BY_NAME[name]['sql']}\n)"
+
+
+@pytest.mark.parametrize("name", DATA_SETS_BY_NAME)
+def test_a_data_set_has_the_columns_that_it_says(connection, name):
+    found = connection.execute(f"DESCRIBE {rows_sql(name)}").fetchall()
+    said = [(column["column_name"], column["type"]) for column in DATA_SETS_BY_NAME[name]["columns"]]
+    assert sorted(said) == sorted((column, kind) for column, kind, *_ in found)
+    dates = {column for column, kind in said if kind in {"DATE", "TIMESTAMP"}}
+    assert dates == {each["column_name"] for each in DATA_SETS_BY_NAME[name]["columns"] if each["is_dttm"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("Orders by day", AGG_ORDERS_DAILY),
+        ("Orders", FCT_PRODUCT_SERVICE_ORDERS),
+        ("Cancellation by age", AGG_CANCELLATION_CURVE),
+    ],
+)
+def test_a_data_set_has_each_row_of_its_table_once(connection, name, table):
+    count = f"SELECT count(*), count(hotel), count(service) FROM {rows_sql(name)}"
+    (stored,) = connection.execute(f"SELECT count(*) FROM {table.qualified_name}").fetchone()
+    assert connection.execute(count).fetchone() == (stored, stored, stored)
+    assert stored > 100
+
+
+@pytest.mark.parametrize("name", DATA_SETS_BY_NAME)
+def test_every_metric_can_be_computed(connection, name):
+    for metric, expression in metric_expressions(DATA_SETS_BY_NAME[name]).items():
+        (value,) = connection.execute(f"SELECT {expression} FROM {rows_sql(name)}").fetchone()
+        (nothing,) = connection.execute(f"SELECT {expression} FROM {rows_sql(name)} WHERE false").fetchone()
+        # every order of the generated world together is neither all old enough nor all too young
+        assert value is not None or metric.endswith("_complete"), metric
+        assert not nothing, metric
+
+
+@pytest.mark.parametrize("chart", BUNDLE.charts.values(), ids=lambda chart: chart["slice_name"])
+def test_a_chart_shows_something(connection, chart):
+    data_set = BUNDLE.data_set_of(chart)
+    expressions = metric_expressions(data_set)
+    for query in queries(chart):
+        conditions = ["true"]
+        for each in query.conditions:
+            if each["operator"] == "IN":
+                conditions.append(f"{each['subject']} IN ({', '.join(each['comparator'])})")
+            elif each["operator"] == "IS NOT NULL":
+                conditions.append(f"{each['subject']} IS NOT NULL")
+            else:
+                assert each["operator"] == "TEMPORAL_RANGE"
+        grain = "P1M" in chart["params"].values()
+        columns = [f"date_trunc('month', {name})" if grain and i == 0 else name for i, name in enumerate(query.columns)]
+        metrics = [f"{expressions[name]} AS {name}" for name in query.metrics]
+        found = connection.execute(
+            f"SELECT {', '.join([*columns, *metrics])} FROM {rows_sql(data_set['table_name'])}"
+            f" WHERE {' AND '.join(conditions)} GROUP BY ALL HAVING {query.having or 'true'}"
+        ).fetchall()
+        assert any(value is not None for row in found for value in row[len(columns) :])
+        assert len(found) > 1 or not columns
+
+
+@pytest.mark.parametrize("rate", SHARES, ids=lambda rate: rate.name)
+def test_intervals_are_those_of_wilson(connection, rate):
+    """Also where nothing or everything is counted."""
+    counts = [(0, 5), (5, 5), (1, 29), (81, 263), (0, 0)]
+    for part, trials in counts:
+        sql = interval_sql(rate).replace(rate.numerator, "$part").replace(rate.denominator, "$trials")
+        (text,) = connection.execute(f"SELECT {sql}", {"part": part, "trials": trials}).fetchone()
+        expected = wilson_interval(part, trials)
+        assert text == (expected and "–".join(f"{100 * end:.1f}" for end in expected))
+
+
+@pytest.mark.parametrize("days", [7, 30, 90])
+def test_a_month_is_complete_when_its_youngest_firm_order_is_old_enough(connection, days):
+    expressions = metric_expressions(DATA_SETS_BY_NAME["Orders by day"])
+    name = f"cancellation_rate_{days}d"
+    shown = {
+        month: (complete, maturing)
+        for month, complete, maturing in connection.execute(
+            f"SELECT date_trunc('month', date), {expressions[f'{name}_complete']}, {expressions[f'{name}_maturing']}"
+            f" FROM {rows_sql('Orders by day')} GROUP BY ALL"
+        ).fetchall()
+    }
+    facts = connection.execute(
+        f"""
+        SELECT
+            date_trunc('month', created_date),
+            bool_and(created_at <= as_of_utc - INTERVAL {days} DAY),
+            bool_or(created_at <= as_of_utc - INTERVAL {days} DAY),
+            count(*) FILTER (hours_to_cancel <= {days * 24} AND created_at <= as_of_utc - INTERVAL {days} DAY)
+                / nullif(count(*) FILTER (created_at <= as_of_utc - INTERVAL {days} DAY), 0)
+        FROM mart.rpt_orders WHERE is_firm AND as_of_utc IS NOT NULL GROUP BY ALL
+        """
+    ).fetchall()
+    kinds = set()
+    for month, all_old, any_old, rate in facts:
+        complete, maturing = shown[month]
+        assert complete == (pytest.approx(rate) if all_old else None)
+        assert maturing == (pytest.approx(rate) if any_old and not all_old else None)
+        kinds.add((all_old, any_old))
+    assert len(kinds) > 1
+
+
+def test_hotels_of_one_name_stay_apart(tmp_path):
+    names = {"hotel 1": "Grand Hotel", "hotel 2": "Grand Hotel", "hotel 3": None}
+    write_marts(tmp_path / "marts.duckdb", 200, hotel_names=names)
+    with duckdb.connect(str(tmp_path / "marts.duckdb"), read_only=True) as connection:
+        found = dict(
+            connection.execute(f"SELECT DISTINCT enterprise_id, hotel FROM {rows_sql('Orders by day')}").fetchall()
+        )
+    assert [found[f"hotel {number}"] for number in range(5)] == ["Hotel 0", "hotel-1", "hotel-2", "hotel-3", "Hotel 4"]
