@@ -1,0 +1,242 @@
+"""What exists: the five assets, each one call into the core and what of its outcome is shown.
+
+A run started from an asset (the button, a backfill, `dagster asset materialize`) does what was asked for, for the
+partitions that were asked for. What keeps everything fresh is the `refresh` job in `jobs`; it takes the same steps
+and reports to the same assets.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from dagster import (
+    AssetExecutionContext,
+    AssetMaterialization,
+    Config,
+    DagsterInstance,
+    Failure,
+    MaterializeResult,
+    asset,
+)
+from pydantic import Field
+
+from pso_pipeline.bi.snapshot import publish
+from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
+from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
+from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_orders
+from pso_pipeline.metadata import (
+    Metadata,
+    metrics_metadata,
+    orders_metadata,
+    scope_metadata,
+    snapshot_metadata,
+    table_definition,
+)
+from pso_pipeline.partitions import ENTERPRISE_PARTITIONS, ONE_RUN, add_partitions
+from pso_pipeline.resources import PipelineResource, one_line_failures
+from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_status
+
+OWNERS = ["team:data-engineering"]
+
+
+class OrdersConfig(Config):
+    """What a run of the orders does."""
+
+    full: bool = Field(
+        default=False, description="Read all history again and mark what the source no longer has, instead of changes."
+    )
+
+
+@asset(group_name="mews", kinds={"python", "duckdb"}, owners=OWNERS, metadata=table_definition(ENTERPRISES))
+def enterprises(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
+    """Hotels that the access tokens reach, one row each, with their time zones.
+
+    Listed by `enterprises/getAll` for each token. A new hotel gets its partition here; one that no token sees any
+    more stays, marked out of scope.
+    """
+    report, metadata = list_enterprises(pipeline, context.instance)
+    return _result_or_failure(context, report, metadata)
+
+
+@asset(
+    group_name="mews",
+    kinds={"python", "duckdb"},
+    owners=OWNERS,
+    metadata=table_definition(SERVICES),
+    deps=[enterprises],
+)
+def services(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
+    """Services that the hotels sell, such as breakfast, parking or spa, one row each.
+
+    Listed by `services/getAll` for each token. An order names its service alone, so this is what tells its hotel.
+    """
+    report, metadata = list_services(pipeline)
+    return _result_or_failure(context, report, metadata)
+
+
+@asset(
+    group_name="mews",
+    kinds={"python", "duckdb"},
+    owners=OWNERS,
+    metadata=table_definition(PRODUCT_SERVICE_ORDERS),
+    deps=[enterprises, services],
+    partitions_def=ENTERPRISE_PARTITIONS,
+    backfill_policy=ONE_RUN,
+    output_required=False,
+)
+def product_service_orders(
+    context: AssetExecutionContext, pipeline: PipelineResource, config: OrdersConfig
+) -> MaterializeResult[None]:
+    """Orders of breakfast, parking, spa and other services that guests placed, one row each in its latest version.
+
+    Read by `productServiceOrders/getAll`: all history the first time, then what changed since the watermark of each
+    service.
+    """
+    ids = enterprise_ids_of(pipeline, context.partition_keys)
+    report, metadata = sync(pipeline, ids, is_full=config.full)
+    if not report.failed:
+        for key, shown in metadata.items():
+            context.add_asset_metadata(shown, partition_key=key)
+        return MaterializeResult()
+    for key, shown in metadata.items():
+        context.log_event(AssetMaterialization(context.asset_key, partition=key, metadata=shown))
+    raise Failure(description=describe_failures(report), allow_retries=False)
+
+
+@asset(
+    group_name="metrics",
+    kinds={"duckdb", "sql"},
+    owners=OWNERS,
+    metadata=table_definition(AGG_ORDERS_DAILY),
+    deps=[product_service_orders],
+    partitions_def=ENTERPRISE_PARTITIONS,
+    backfill_policy=ONE_RUN,
+)
+def check_in_cancellation_metrics(
+    context: AssetExecutionContext, pipeline: PipelineResource
+) -> MaterializeResult[None]:
+    """How many orders were created, checked in and canceled, by hotel, service, origin and day in the hotel's own time.
+
+    Derived from the landed orders as they were at the hotel's watermark: the marts of schema `mart`.
+    """
+    ids = enterprise_ids_of(pipeline, context.partition_keys)
+    for key, shown in derive_metrics(pipeline, ids).items():
+        context.add_asset_metadata(shown, partition_key=key)
+    return MaterializeResult()
+
+
+@asset(group_name="bi", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[check_in_cancellation_metrics])
+def bi_snapshot(pipeline: PipelineResource) -> MaterializeResult[None]:
+    """The numbers that dashboards read, published all at once.
+
+    A DuckDB file, Parquet files and a manifest in `PSO_BI_DIR`. Readers see the old state or the new, never a part.
+    """
+    return MaterializeResult(metadata=publish_snapshot(pipeline))
+
+
+def list_enterprises(
+    pipeline: PipelineResource, instance: DagsterInstance, clock: ServerClock | None = None
+) -> tuple[ScopeReport, Metadata]:
+    """List and land the enterprises of every token and give new ones their partition.
+
+    `clock`, here and below, carries what the server told about its time from one step to the next.
+    """
+    with one_line_failures():
+        warehouse = pipeline.warehouse()
+        report = pipeline.with_api(lambda api: discover_enterprises(api, warehouse), clock=clock)
+        with warehouse.open() as connection:
+            rows = read_preview(connection, "enterprises")
+            keys = [enterprise.partition_key for enterprise in read_enterprises(connection)]
+    add_partitions(instance, keys)
+    return report, scope_metadata(report, rows)
+
+
+def list_services(pipeline: PipelineResource, clock: ServerClock | None = None) -> tuple[ScopeReport, Metadata]:
+    """List and land the services of every token's enterprises."""
+    with one_line_failures():
+        warehouse = pipeline.warehouse()
+        report = pipeline.with_api(lambda api: discover_services(api, warehouse), clock=clock)
+        with warehouse.open() as connection:
+            rows = read_preview(connection, "services")
+    return report, scope_metadata(report, rows)
+
+
+def sync(
+    pipeline: PipelineResource,
+    enterprise_ids: Collection[str] | None,
+    *,
+    is_full: bool = False,
+    token_failures: Mapping[str, str] | None = None,
+    clock: ServerClock | None = None,
+) -> tuple[SyncReport, dict[str, Metadata]]:
+    """Read and land orders; return the outcome and what to show for each partition that was read to the end."""
+    with one_line_failures():
+        settings, warehouse = pipeline.settings(), pipeline.warehouse()
+        options = SyncOptions(
+            enterprise_ids=enterprise_ids,
+            is_full=is_full,
+            overlap=timedelta(minutes=settings.pso_overlap_minutes),
+            max_missing_share=settings.pso_resync_max_missing_share,
+            token_failures=token_failures or {},
+        )
+        report = pipeline.with_api(lambda api: sync_orders(api, warehouse, options), clock=clock)
+        with warehouse.open() as connection:
+            status = {each.enterprise_id: each for each in read_status(connection)}
+    return report, {
+        outcome.partition_key: orders_metadata(outcome, status.get(outcome.enterprise_id))
+        for outcome in report.enterprises
+        if outcome.error is None
+    }
+
+
+def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] | None) -> dict[str, Metadata]:
+    """Derive the marts, of all stale enterprises or of these; return what to show for each partition that changed."""
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        create_marts(connection)
+        derived = derive(connection, enterprise_ids)
+        key_of = {each.enterprise_id: each.partition_key for each in read_enterprises(connection)}
+    return {
+        key_of[enterprise]: metrics_metadata(headline)
+        for enterprise, headline in derived.headlines.items()
+        if enterprise in derived.enterprises_recomputed
+    }
+
+
+def publish_snapshot(pipeline: PipelineResource) -> Metadata:
+    """Publish the BI snapshot; return what to show of it."""
+    with one_line_failures():
+        warehouse = pipeline.warehouse()
+        published = publish(warehouse.marts_path, pipeline.settings().pso_bi_dir, marts_lock=warehouse.hold())
+    return snapshot_metadata(published)
+
+
+def enterprise_ids_of(pipeline: PipelineResource, keys: Collection[str]) -> list[str]:
+    """Look up the enterprises of partition keys.
+
+    Raises:
+        Failure: A key is not known to the warehouse.
+    """
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        known = {each.partition_key: each.enterprise_id for each in read_enterprises(connection)}
+    if unknown := sorted(set(keys) - set(known)):
+        raise Failure(
+            description=f"the warehouse knows no enterprise {', '.join(unknown)}: materialize `enterprises` first",
+            allow_retries=False,
+        )
+    return [known[key] for key in keys]
+
+
+def describe_failures(report: SyncReport) -> str:
+    """Name the enterprises that failed, with the reason, one line each."""
+    return "\n".join(f"{each.partition_key}: {each.error}" for each in report.failed)
+
+
+def _result_or_failure(
+    context: AssetExecutionContext, report: ScopeReport, metadata: Metadata
+) -> MaterializeResult[None]:
+    if report.failures:
+        context.log_event(AssetMaterialization(context.asset_key, metadata=metadata))
+        raise Failure(description="\n".join(report.failures.values()), allow_retries=False)
+    return MaterializeResult(metadata=metadata)

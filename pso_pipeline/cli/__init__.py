@@ -1,0 +1,43 @@
+"""The `pso` command: each subcommand in a module of its own, loaded when it is called.
+
+Add a subcommand as a module with a function `command` and a row in `COMMANDS`. A command reads arguments, calls what
+lies below and prints; it decides nothing that a run or a sensor would decide otherwise.
+"""
+
+import importlib
+
+import click
+
+from pso_pipeline import __version__
+
+COMMANDS = {
+    "check": "Say whether settings, tokens and warehouse work, before anything is read.",
+    "demo": "Run the whole pipeline against the embedded sandbox and open the web UI.",
+    "refresh": "Read what changed, derive the metrics, publish the snapshot; once.",
+    "report": "Write the HTML report from the published snapshot.",
+    "sandbox": "Serve the sandbox API alone.",
+    "status": "Say how fresh every hotel is, and what is wrong.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a subcommand when it is asked for: Dagster alone takes seconds, which `pso --help` need not."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click calls it so
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # likewise
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"pso_pipeline.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pso")
+def main() -> None:
+    """Bring Mews product service orders into DuckDB, derive metrics, publish them for BI."""

@@ -1,0 +1,166 @@
+"""`pso demo`: the whole pipeline against the embedded sandbox, then Dagster's web UI until Ctrl-C.
+
+Everything it makes lies under `data/sandbox/`, apart from real data. The world goes on where it was when the demo
+ended, so that a second run reads only what changed.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from pso_pipeline.bi.headlines import hotel_headlines
+from pso_pipeline.cli.environment import FAILED, prepare_dagster_home, stop, terminal
+from pso_pipeline.cli.refresh import run_refresh
+
+HOME = Path("data/sandbox")
+DEFAULT_PORT = 3000
+DEFAULT_ENTERPRISES = 5
+ORDERS_PER_ENTERPRISE = 20_000
+HISTORY = timedelta(days=730)
+UI_HOST = "127.0.0.1"
+
+
+@click.command("demo")
+@click.option("--once", is_flag=True, help="Stop after the first complete load, without the web UI.")
+@click.option(
+    "--enterprises",
+    type=click.IntRange(1),
+    default=None,
+    help=f"Hotels in the sandbox.  [default: {DEFAULT_ENTERPRISES}]",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Of the web UI.")
+def command(once: bool, enterprises: int | None, port: int) -> None:  # click passes options by name
+    """Serve the sandbox API, load it, print the metrics, and leave the web UI running until Ctrl-C."""
+    if not once:
+        _check_port(port)
+    home = HOME.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    world = _world(home, enterprises)
+    with _sandbox(world) as connection_settings:
+        os.environ.update(connection_settings)
+        os.environ.update(PSO_WAREHOUSE=str(home / "warehouse.duckdb"), PSO_BI_DIR=str(home / "bi"))
+        os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(home / "dagster"))
+        click.echo(f"Sandbox API: {connection_settings['MEWS_PLATFORM_ADDRESS']}, {world['enterprises']:,} hotels")
+        started = time.monotonic()
+        succeeded = run_refresh()
+        click.echo(f"Refreshed in {time.monotonic() - started:.1f} s\n")
+        if not succeeded:
+            sys.exit(FAILED)
+        _print_headlines(home / "bi")
+        if not once:
+            _serve_ui(home, port)
+
+
+def _world(home: Path, enterprises: int | None) -> dict[str, int | str]:
+    """Read which world the demo's data come from, or begin one; another number of hotels is another world."""
+    path = home / "world.json"
+    today = datetime.now(UTC).date()
+    world: dict[str, int | str] = (
+        json.loads(path.read_text(encoding="utf-8"))
+        if path.exists()
+        else {
+            "enterprises": enterprises or DEFAULT_ENTERPRISES,
+            "since": str(today - HISTORY),
+            "live-since": str(today),
+        }
+    )
+    if enterprises is not None and enterprises != world["enterprises"]:
+        stop(
+            f"{home} holds a demo of {world['enterprises']} hotels: remove that folder to begin one of {enterprises}",
+            FAILED,
+        )
+    path.write_text(json.dumps(world), encoding="utf-8")
+    return world
+
+
+@contextlib.contextmanager
+def _sandbox(world: dict[str, int | str]) -> Iterator[dict[str, str]]:
+    """Serve the world in a process of its own, and give the settings that connect to it."""
+    options = [part for name, value in world.items() for part in (f"--{name}", str(value))]
+    orders = int(world["enterprises"]) * ORDERS_PER_ENTERPRISE
+    arguments = [sys.executable, "-m", "pso_pipeline.sandbox", "--port", "0", "--orders", str(orders), *options]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own module
+        try:
+            lines = (line.strip().partition("=") for line in process.stdout or ())
+            found: dict[str, str] = {}
+            for name, _, value in lines:
+                if name.startswith("MEWS_"):
+                    found[name] = value
+                if "MEWS_ACCESS_TOKENS" in found:
+                    break
+            if "MEWS_ACCESS_TOKENS" not in found:
+                stop("the sandbox did not start", FAILED)
+            yield found
+        finally:
+            process.terminate()
+
+
+def _print_headlines(bi_dir: Path) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("hotel", "orders", "30-day cancellation rate", "check-in rate", "as of (UTC)"):
+        table.add_column(name, justify="left" if name == "hotel" else "right")
+    for hotel in hotel_headlines(bi_dir):
+        table.add_row(
+            hotel.name,
+            f"{hotel.orders:,}",
+            _percent(hotel.cancellation_rate_30d),
+            _percent(hotel.check_in_rate),
+            hotel.as_of_utc.strftime("%Y-%m-%d %H:%M") if hotel.as_of_utc else "",
+        )
+    terminal().print(table)
+    click.echo(f"\nBI snapshot: {bi_dir / 'pso_bi.duckdb'}")
+
+
+def _percent(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:.1%}"
+
+
+def _check_port(port: int) -> None:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((UI_HOST, port))
+        except OSError as error:
+            stop(f"the web UI cannot use port {port}: {error.strerror}; choose another with --port", FAILED)
+
+
+def _serve_ui(home: Path, port: int) -> None:
+    """Run Dagster's web server and daemon until Ctrl-C or SIGTERM; what they print goes to a file."""
+    log = home / "dagster.log"
+    arguments = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "pso_pipeline.definitions",
+        "-h",
+        UI_HOST,
+        "-p",
+        str(port),
+    ]
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(arguments, stdout=output, stderr=output)  # noqa: S603  # our own environment
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    click.echo(
+        f"Web UI: http://{UI_HOST}:{port} (sensors and schedules are running; log: {log}). Ctrl-C ends the demo."
+    )
+    try:
+        status = process.wait()
+        stop(f"Dagster ended with status {status}: see {log}", FAILED)
+    except KeyboardInterrupt:
+        click.echo("\nEnding the demo …")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()

@@ -1,0 +1,113 @@
+"""`pso refresh`: the Dagster job once, in this process, with a summary that a person and a cron mail can read."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+from dagster import DagsterInstance, ExecuteInProcessResult, Failure
+from dagster_shared.error import SerializableErrorInfo
+from rich.table import Table
+
+from pso_pipeline.assets import list_enterprises
+from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, prepare_dagster_home, stop, terminal
+from pso_pipeline.definitions import PIPELINE, defs
+from pso_pipeline.ingestion.sync import SyncReport
+from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
+
+SHOWN_ENTERPRISES = 20
+"""Hotels listed one by one; of more than that, those that failed and a sum."""
+
+
+@click.command("refresh")
+@click.option(
+    "--enterprise", "keys", multiple=True, metavar="KEY", help="Only this hotel, by its partition key; repeatable."
+)
+@click.option("--full", is_flag=True, help="Read all history again and mark what the source no longer has.")
+def command(keys: tuple[str, ...], full: bool) -> None:  # click passes options by name
+    """Discover, sync, derive and publish, once."""
+    settings = load_settings()
+    prepare_dagster_home(settings.dagster_home)
+    sys.exit(0 if run_refresh(keys, is_full=full) else FAILED)
+
+
+def run_refresh(keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
+    """Run the job on the instance in DAGSTER_HOME and print how it went; tell whether everything landed."""
+    with DagsterInstance.get() as instance:
+        if keys:
+            _check_keys(instance, keys)
+        result = defs.get_job_def("full_resync" if is_full else "refresh").execute_in_process(
+            instance=instance,
+            run_config={
+                "ops": {"sync_orders": {"config": {"enterprises": list(keys), "full": is_full}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+        )
+    report = _report(result)
+    if report is not None:
+        _print_report(report)
+    if not result.success:
+        for line in _reasons(result):
+            click.echo(f"pso: {line}", err=True)
+    return result.success
+
+
+def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
+    """End with a usage error where a key is not known, even after asking the API for new hotels."""
+    name = str(ENTERPRISE_PARTITIONS.name)
+    if set(keys) <= set(instance.get_dynamic_partitions(name)):
+        return
+    try:
+        list_enterprises(PIPELINE, instance)
+    except Failure as failure:
+        stop(str(failure.description), FAILED)
+    if unknown := sorted(set(keys) - set(instance.get_dynamic_partitions(name))):
+        stop(f"no such enterprise: {', '.join(unknown)}; `pso status` lists the keys", MISCONFIGURED)
+
+
+def _report(result: ExecuteInProcessResult) -> SyncReport | None:
+    if any(event.node_name == "sync_orders" for event in result.get_step_success_events()):
+        report: SyncReport = result.output_for_node("sync_orders")
+        return report
+    return None
+
+
+def _reasons(result: ExecuteInProcessResult) -> list[str]:
+    """Name why steps failed, a line each; a failure of ours has a description, any other an error class and a run."""
+    lines: list[str] = []
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            lines += data.user_failure_data.description.splitlines()
+        elif data.error:
+            lines.append(
+                f"{event.step_key} failed in run {result.run_id}: {data.error.message.strip().splitlines()[0]}"
+            )
+    return lines
+
+
+def _root_cause(error: SerializableErrorInfo) -> SerializableErrorInfo:
+    return _root_cause(error.cause) if error.cause else error
+
+
+def _print_report(report: SyncReport) -> None:
+    console = terminal()
+    table = Table(box=None, pad_edge=False)
+    for name in ("hotel", "new orders", "changed orders", "outcome"):
+        table.add_column(name, justify="right" if "orders" in name else "left")
+    shown = report.enterprises if len(report.enterprises) <= SHOWN_ENTERPRISES else report.failed
+    for each in shown:
+        outcome = "[red]failed[/red]" if each.error else "[green]up to date[/green]"
+        if each.reconciled is not None:
+            outcome += f", {each.reconciled.describe()}"
+        table.add_row(each.partition_key, f"{each.created:,}", f"{each.changed:,}", outcome)
+    if shown:
+        console.print(table)
+    created = sum(each.created for each in report.enterprises)
+    changed = sum(each.changed for each in report.enterprises)
+    requests = ", ".join(f"{operation} {count:,}" for operation, count in sorted(report.requests.items()))
+    console.print(
+        f"{len(report.enterprises) - len(report.failed)} of {len(report.enterprises)} hotels up to date: "
+        f"{created:,} new and {changed:,} changed orders, {report.rejected:,} rejected records; requests: {requests}",
+        soft_wrap=True,
+    )

@@ -1,0 +1,26 @@
+"""`pso report`: the published snapshot as one HTML file that opens anywhere."""
+
+from pathlib import Path
+
+import click
+
+from pso_pipeline.bi.errors import NothingPublished, SnapshotError
+from pso_pipeline.bi.report.page import REPORT, write_report
+from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, stop
+
+
+@click.command("report")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html",
+    help=f"Where to write it.  [default: {REPORT} beside the snapshot]",
+)
+def command(output: Path | None) -> None:
+    """Write the HTML report from the published snapshot; status 2 where nothing was published yet."""
+    try:
+        click.echo(write_report(load_settings().pso_bi_dir, output))
+    except NothingPublished as error:
+        stop(str(error), MISCONFIGURED)
+    except SnapshotError as error:
+        stop(str(error), FAILED)

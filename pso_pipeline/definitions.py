@@ -1,0 +1,30 @@
+"""The code location: the one place where assets, checks, jobs, schedules, sensors and resources are put together.
+
+Loading it needs no setting, no network and no file.
+"""
+
+from dagster import Definitions, mem_io_manager
+from dagster_duckdb import DuckDBResource
+
+from pso_pipeline.assets import (
+    bi_snapshot,
+    check_in_cancellation_metrics,
+    enterprises,
+    product_service_orders,
+    services,
+)
+from pso_pipeline.automation.schedules import hourly_refresh
+from pso_pipeline.automation.sensors import enterprise_discovery
+from pso_pipeline.jobs import full_resync, refresh
+from pso_pipeline.resources import PipelineResource
+
+PIPELINE = PipelineResource(duckdb=DuckDBResource(database=":memory:"))
+
+defs = Definitions(
+    assets=[enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot],
+    jobs=[refresh, full_resync],
+    schedules=[hourly_refresh],
+    sensors=[enterprise_discovery],
+    # nothing but the outcome of a step travels between steps, and those of a job run in one process
+    resources={"pipeline": PIPELINE, "io_manager": mem_io_manager},
+)

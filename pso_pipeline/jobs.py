@@ -1,0 +1,152 @@
+"""What runs together: `refresh` brings everything up to date in one run, `full_resync` reads all history again.
+
+Both are jobs of ops that report to the assets, since a run of assets marks every partition of a range: here exactly
+those partitions are materialized whose orders changed, however many hotels are quiet. The steps are those of `assets`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from dagster import (
+    AssetMaterialization,
+    AssetsDefinition,
+    Config,
+    Failure,
+    In,
+    Nothing,
+    OpExecutionContext,
+    RunConfig,
+    graph,
+    in_process_executor,
+    op,
+)
+from pydantic import Field
+
+from pso_pipeline.assets import (
+    bi_snapshot,
+    check_in_cancellation_metrics,
+    derive_metrics,
+    describe_failures,
+    enterprise_ids_of,
+    enterprises,
+    list_enterprises,
+    list_services,
+    product_service_orders,
+    publish_snapshot,
+    services,
+    sync,
+)
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.ingestion.sync import SyncReport
+from pso_pipeline.metadata import Metadata
+from pso_pipeline.resources import PipelineResource
+
+
+class SyncConfig(Config):
+    """What a refresh reads."""
+
+    enterprises: list[str] = Field(
+        default=[], description="Partition keys of the enterprises to read; all that are in scope where empty."
+    )
+    full: bool = Field(
+        default=False, description="Read all history again and mark what the source no longer has, instead of changes."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Why tokens could not be asked, by fingerprint, and what the server told about its time."""
+
+    token_failures: dict[str, str]
+    clock: ServerClock
+
+
+@op
+def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discovered:
+    """List what the access tokens reach: enterprises and services."""
+    clock = ServerClock()
+    found, shown = list_enterprises(pipeline, context.instance, clock)
+    _materialized(context, enterprises, shown)
+    offered, shown = list_services(pipeline, clock)
+    _materialized(context, services, shown)
+    return Discovered({**found.failures, **offered.failures}, clock)
+
+
+@op
+def sync_orders(
+    context: OpExecutionContext, pipeline: PipelineResource, config: SyncConfig, discovered: Discovered
+) -> SyncReport:
+    """Read orders and land them: what changed, or all history; hotels that fail do not hold the others up."""
+    ids = enterprise_ids_of(pipeline, config.enterprises) if config.enterprises else None
+    report, shown = sync(
+        pipeline, ids, is_full=config.full, token_failures=discovered.token_failures, clock=discovered.clock
+    )
+    changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
+    _materialized_partitions(context, product_service_orders, shown, changed)
+    for failed in report.failed:
+        context.log.error("%s: %s", failed.partition_key, failed.error)
+    for each in report.enterprises:
+        if each.reconciled is not None:
+            context.log.info("%s: %s", each.partition_key, each.reconciled.describe())
+    return report
+
+
+@op(ins={"synced": In(Nothing)})
+def derive_marts(context: OpExecutionContext, pipeline: PipelineResource) -> None:
+    """Bring the marts of the enterprises whose orders changed up to date."""
+    shown = derive_metrics(pipeline, None)
+    _materialized_partitions(context, check_in_cancellation_metrics, shown, set(shown))
+
+
+@op(ins={"derived": In(Nothing)})
+def publish(context: OpExecutionContext, pipeline: PipelineResource) -> None:
+    """Publish the BI snapshot."""
+    _materialized(context, bi_snapshot, publish_snapshot(pipeline))
+
+
+@op(ins={"published": In(Nothing)})
+def conclude(discovered: Discovered, report: SyncReport) -> None:
+    """End the run as failed where an enterprise or a token did, with the reasons; what could be read is published."""
+    reasons = [
+        *dict.fromkeys(discovered.token_failures.values()),
+        *([describe_failures(report)] if report.failed else []),
+    ]
+    if reasons:
+        raise Failure(description="\n".join(reasons), allow_retries=False)
+
+
+@graph
+def bring_up_to_date() -> None:
+    """Discover, sync, derive, publish: one run for every enterprise."""
+    discovered = discover()
+    report = sync_orders(discovered)
+    published = publish(derive_marts(report))
+    conclude(discovered=discovered, report=report, published=published)
+
+
+refresh = bring_up_to_date.to_job(
+    name="refresh",
+    description="Reads what changed in every hotel, derives the metrics of those, publishes the BI snapshot.",
+    executor_def=in_process_executor,
+)
+
+full_resync = bring_up_to_date.to_job(
+    name="full_resync",
+    description="Reads all history again, marks orders that the source no longer has, derives, publishes.",
+    config=RunConfig(ops={"sync_orders": SyncConfig(full=True)}),
+    executor_def=in_process_executor,
+)
+
+
+def _materialized(context: OpExecutionContext, asset: AssetsDefinition, shown: Metadata) -> None:
+    context.log_event(AssetMaterialization(asset.key, metadata=shown))
+
+
+def _materialized_partitions(
+    context: OpExecutionContext, asset: AssetsDefinition, shown: dict[str, Metadata], changed: Collection[str]
+) -> None:
+    """Report partitions that changed, and those that were never reported: a hotel without orders is up to date too."""
+    reported = context.instance.get_materialized_partitions(asset.key)
+    for key, metadata in shown.items():
+        if key in changed or key not in reported:
+            context.log_event(AssetMaterialization(asset.key, partition=key, metadata=metadata))

@@ -1,0 +1,67 @@
+"""Dagster's side of configuration: the one resource that runs and sensors use to reach settings, API and warehouse.
+
+Everything is read from the environment when a run starts, never when the code location loads. What is done with it
+belongs to `ingestion`, `warehouse` and `bi`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+from dagster import ConfigurableResource, Failure, ResourceDependency
+from dagster_duckdb import DuckDBResource
+
+from pso_pipeline.bi.errors import SnapshotError
+from pso_pipeline.ingestion.api import Api, open_api
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.mews.patience import Patience
+from pso_pipeline.settings import Settings, SettingsError
+from pso_pipeline.warehouse.connection import PATIENCE_SECONDS, Warehouse
+from pso_pipeline.warehouse.errors import WarehouseError
+
+T = TypeVar("T")
+
+
+class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own subclasses leave it open too
+    """The settings of the environment, with the API and the warehouse that they name.
+
+    `duckdb` makes the in-memory connection to which the warehouse and the marts are attached.
+    """
+
+    duckdb: ResourceDependency[DuckDBResource]
+
+    def settings(self) -> Settings:
+        """Read the settings.
+
+        Raises:
+            SettingsError: One is missing or malformed.
+        """
+        return Settings.load()
+
+    def warehouse(self, patience_seconds: float = PATIENCE_SECONDS) -> Warehouse:
+        """Name the warehouse; it is opened by `Warehouse.open`, which waits so long where somebody else holds it."""
+        settings = self.settings()
+        return Warehouse(
+            settings.pso_warehouse, settings.platform_address, self.duckdb.get_connection, patience_seconds
+        )
+
+    def with_api(
+        self, ask: Callable[[Api], Awaitable[T]], patience: Patience | None = None, clock: ServerClock | None = None
+    ) -> T:
+        """Open the API's client, do what `ask` does with it, and close it; the rest is as in `open_api`."""
+
+        async def asking() -> T:
+            async with open_api(self.settings(), patience, clock) as api:
+                return await ask(api)
+
+        return asyncio.run(asking())
+
+
+@contextlib.contextmanager
+def one_line_failures() -> Iterator[None]:
+    """Let a run fail with the one line that an error of the environment says, and without trying again."""
+    try:
+        yield
+    except (SettingsError, WarehouseError, SnapshotError) as error:
+        raise Failure(description=str(error), allow_retries=False) from None

@@ -1,0 +1,32 @@
+"""A scripted world, the environment that points to it, and an ephemeral Dagster instance."""
+
+import pytest
+from dagster import DagsterInstance
+
+from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline.sandbox.server import serve
+
+
+@pytest.fixture
+def instance():
+    with DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def world():
+    world = ScriptedWorld()
+    for name in ("Astoria", "Bristol"):
+        service = world.add_service(world.add_enterprise(Name=name))
+        for state in ("Confirmed", "Started", "Canceled"):
+            world.add_order(service, State=state)
+    return world
+
+
+@pytest.fixture
+def sandbox(world, monkeypatch):
+    with serve(world, requests_per_window=None) as running:
+        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", running.address)
+        monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
+        monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
+        yield running
