@@ -3,6 +3,7 @@
 Add a presentation here. Which asset shows what is decided in `assets` and `jobs`.
 """
 
+from pathlib import Path
 from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableMetadataValue, TableRecord, TableSchema
@@ -87,14 +88,15 @@ def metrics_metadata(headline: Headline) -> Metadata:
     return figures
 
 
-def snapshot_metadata(published: Published) -> Metadata:
-    """Show what was published, where, and as of when."""
+def snapshot_metadata(published: Published, report: Path) -> Metadata:
+    """Show what was published, where, and as of when, and where its report lies."""
     manifest = published.snapshot.manifest
     tables = [
         TableRecord({"table": name, "rows": table.rows, "file": table.file, "rewritten": name in published.rewritten})
         for name, table in manifest.tables.items()
     ]
     figures: Metadata = {
+        "report": MetadataValue.path(report.absolute()),
         "snapshot": MetadataValue.path(published.snapshot.database),
         "published": MetadataValue.timestamp(manifest.published_utc),
         "changed": published.is_new,

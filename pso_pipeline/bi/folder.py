@@ -6,6 +6,7 @@
     current       -> versions/<stamp>          the one link that each publication replaces
     versions/<stamp>/                          the current version and the one before
     versions/.building/                        the version that is being made
+    report.html                                the report of the current version, written after it
 
 One rename replaces all three public names together. Reading needs no DuckDB and no lock. What goes into a version
 stands in `snapshot.py`.
@@ -33,6 +34,9 @@ CURRENT = "current"
 VERSIONS = "versions"
 BUILDING = ".building"
 LOCK = ".lock"
+
+REPORT = "report.html"
+"""Where the report lies unless another place is asked for: a file of its own, not a part of a version."""
 
 _STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 _STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")

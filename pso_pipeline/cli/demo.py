@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from pso_pipeline.bi.folder import DATABASE, REPORT
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.cli.environment import FAILED, prepare_dagster_home, stop, terminal
 from pso_pipeline.cli.refresh import run_refresh
@@ -119,7 +120,7 @@ def _print_headlines(bi_dir: Path) -> None:
             hotel.as_of_utc.strftime("%Y-%m-%d %H:%M") if hotel.as_of_utc else "",
         )
     terminal().print(table)
-    click.echo(f"\nBI snapshot: {bi_dir / 'pso_bi.duckdb'}")
+    click.echo(f"\nReport: {bi_dir / REPORT}\nBI snapshot: {bi_dir / DATABASE}")
 
 
 def _percent(rate: float | None) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from pso_pipeline.bi.errors import NothingPublished, SnapshotError
-from pso_pipeline.bi.report.page import REPORT, write_report
+from pso_pipeline.bi.folder import REPORT
+from pso_pipeline.bi.report.page import write_report
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, stop
 
 

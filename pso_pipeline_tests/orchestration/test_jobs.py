@@ -1,9 +1,12 @@
 """The jobs and assets on a real instance: what is materialized, with which figures, and what a failure looks like."""
 
+from pathlib import Path
+
 import duckdb
 import pytest
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, materialize
 
+from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.definitions import PIPELINE, defs
 from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline_tests.truth import expected_rows
@@ -41,6 +44,15 @@ def test_a_refresh_materializes_everything_and_publishes(instance, sandbox):
     with duckdb.connect("data/bi/pso_bi.duckdb", read_only=True) as snapshot:
         totals = snapshot.execute("SELECT sum(orders_created), sum(checked_in_orders) FROM mart.agg_orders_daily")
         assert totals.fetchall() == [(6, 2)]
+
+
+def test_the_snapshot_names_the_report_that_was_written_with_it(instance, sandbox, world):
+    for state in ("Processed", "Canceled"):
+        world.change(world.snapshot(world.clock.now()).orders[0], State=state)
+        refresh(instance)
+        path = Path(materializations(instance, AssetKey("bi_snapshot"))[-1][1]["report"])
+        assert path == Path("data/bi/report.html").absolute()
+        assert current_snapshot(Path("data/bi")).directory.name in path.read_text(encoding="utf-8")
 
 
 def test_a_quiet_refresh_materializes_no_partition(instance, sandbox):

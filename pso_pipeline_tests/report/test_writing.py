@@ -14,7 +14,7 @@ from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.bi.rates import load_metrics
 from pso_pipeline.bi.report.charts import specifications
 from pso_pipeline.bi.report.data import read_report_data
-from pso_pipeline.bi.report.page import write_report
+from pso_pipeline.bi.report.page import keep_report, write_report
 from pso_pipeline.cli import main
 from pso_pipeline_tests.marts.world import World
 from pso_pipeline_tests.report import embedded
@@ -45,6 +45,18 @@ def test_publishing_again_leaves_it_alone(tmp_path):
     assert report.exists()
     before = report.read_bytes()
     assert write_report(bi_dir).read_bytes() != before
+
+
+def test_it_is_written_again_only_for_another_snapshot(tmp_path):
+    world = World(enterprises=[{"id": "h", "name": "Hotel", "is_in_scope": True}])
+    bi_dir = publish_world(world, tmp_path)
+    report = keep_report(bi_dir)
+    written = report.stat().st_mtime_ns
+    assert report.read_bytes() == write_report(bi_dir, tmp_path / "same.html").read_bytes()
+    assert keep_report(bi_dir).stat().st_mtime_ns == written
+    publish_world(World(enterprises=[{"id": "i", "name": "Another", "is_in_scope": True}]), tmp_path)
+    assert keep_report(bi_dir).read_bytes() == write_report(bi_dir, tmp_path / "same.html").read_bytes()
+    assert "Another" in [hotel["label"] for hotel in embedded.data(report)["hotels"]]
 
 
 def test_nothing_in_it_is_loaded_from_elsewhere(page):

@@ -20,14 +20,13 @@ import msgspec
 import vl_convert
 
 from pso_pipeline.bi.errors import SnapshotNotWritten
-from pso_pipeline.bi.folder import current_snapshot
-from pso_pipeline.bi.manifest import Manifest
+from pso_pipeline.bi.folder import REPORT, Snapshot, current_snapshot
 from pso_pipeline.bi.rates import Rate
 from pso_pipeline.bi.report.charts import FONT, VEGA_LITE, specifications
 from pso_pipeline.bi.report.data import PRECISION, ReportData, read_report_data
 
-REPORT = "report.html"
-"""Name of the report in the folder of the snapshot, unless another is asked for."""
+HEAD_BYTES = 1024
+"""Where in the file its snapshot is named, so that telling whether it is the current one takes no time."""
 
 DEFAULT_RATE = "cancellation_rate_30d"
 """The rate that charts show before another is chosen."""
@@ -46,23 +45,27 @@ def write_report(bi_dir: Path, output: Path | None = None) -> Path:
         SnapshotUnreadable: The snapshot is not one that this version of the package reads.
         SnapshotNotWritten: The file cannot be written.
     """
-    snapshot = current_snapshot(bi_dir)
-    page = render(read_report_data(snapshot.database), snapshot.manifest)
-    path = output or bi_dir / REPORT
-    try:
-        _replace(path, page.encode())
-    except OSError as error:
-        raise SnapshotNotWritten(f"the report {path} cannot be written: {error.strerror or error}") from error
-    return path
+    return _write(current_snapshot(bi_dir), output or bi_dir / REPORT)
 
 
-def render(data: ReportData, manifest: Manifest) -> str:
+def keep_report(bi_dir: Path) -> Path:
+    """Make sure that `report.html` in `bi_dir` shows the snapshot that is published now, and return where it lies.
+
+    It is written unless it is that of this snapshot already; raises as `write_report` does.
+    """
+    snapshot, path = current_snapshot(bi_dir), bi_dir / REPORT
+    return path if _shows(path, snapshot) else _write(snapshot, path)
+
+
+def render(data: ReportData, snapshot: Snapshot) -> str:
     """Make the page as a text of HTML."""
+    manifest = snapshot.manifest
     scripts = [_vega(), *(_template(name) for name in SCRIPTS)]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["instant"] = _instant
     return environment.from_string(_template("page.html")).render(
         data=data,
+        origin=_origin(snapshot),
         as_of=manifest.as_of_utc and _instant(manifest.as_of_utc),
         published=_instant(manifest.published_utc),
         number_of_hotels=len(data.hotels) + (data.other_hotels.hotels if data.other_hotels else 0),
@@ -110,6 +113,29 @@ def _headline(data: ReportData, rate: Rate) -> str:
     values = data.counts[rate.table].values
     numerator, denominator = sum(values[rate.numerator]), sum(values[rate.denominator])
     return f"{numerator / denominator:.1%} ({numerator:,} of {denominator:,} orders)" if denominator else "none yet"
+
+
+def _origin(snapshot: Snapshot) -> markupsafe.Markup:
+    """Say in the head of the page which snapshot it was made from."""
+    return markupsafe.Markup('<meta name="snapshot" content="{}">').format(snapshot.directory.name)
+
+
+def _shows(path: Path, snapshot: Snapshot) -> bool:
+    """Whether a report lies at `path` and was made from this snapshot."""
+    try:
+        with path.open("rb") as page:
+            return _origin(snapshot).encode() in page.read(HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def _write(snapshot: Snapshot, path: Path) -> Path:
+    page = render(read_report_data(snapshot.database), snapshot)
+    try:
+        _replace(path, page.encode())
+    except OSError as error:
+        raise SnapshotNotWritten(f"the report {path} cannot be written: {error.strerror or error}") from error
+    return path
 
 
 def _replace(path: Path, content: bytes) -> None:
