@@ -10,9 +10,10 @@ from playwright.sync_api import Browser, expect
 from pso_pipeline.bi.rates import Rate, load_metrics, wilson_interval
 from pso_pipeline.bi.report.data import CURVE_DAYS, PRECISION
 from pso_pipeline.bi.report.page import write_report
+from pso_pipeline_tests.browser import chromium
 from pso_pipeline_tests.marts.world import World
-from pso_pipeline_tests.report.browser import Report, chromium
 from pso_pipeline_tests.report.conftest import publish_world
+from pso_pipeline_tests.report.opened import Report
 
 METRICS = load_metrics()
 RATES = [rate for rate in METRICS.rates if rate.name != "cancellation_curve"]

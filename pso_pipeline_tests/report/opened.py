@@ -1,27 +1,8 @@
-"""A headless Chromium for tests, the one that the machine has installed, and a report opened in it."""
+"""A report opened in a browser."""
 
-import contextlib
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
-
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start the machine's Chromium; fails where there is none, since a skipped test holds nothing."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    assert path, "these tests drive a real Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        try:
-            yield browser
-        finally:
-            browser.close()
+from playwright.sync_api import BrowserContext
 
 
 class Report:
