@@ -33,7 +33,7 @@ from pso_pipeline.metadata import (
     snapshot_metadata,
     table_definition,
 )
-from pso_pipeline.partitions import ENTERPRISE_PARTITIONS, ONE_RUN, add_partitions
+from pso_pipeline.partitions import ENTERPRISE_PARTITIONS, ONE_RUN, add_partitions, report_reasons
 from pso_pipeline.resources import PipelineResource, one_line_failures
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_status
@@ -102,6 +102,8 @@ def product_service_orders(
         return MaterializeResult()
     for key, shown in metadata.items():
         context.log_event(AssetMaterialization(context.asset_key, partition=key, metadata=shown))
+    reasons = {each.partition_key: str(each.error) for each in report.failed}
+    report_reasons(context.op_execution_context, context.asset_key, reasons)
     raise Failure(description=describe_failures(report), allow_retries=False)
 
 
@@ -169,16 +171,20 @@ def sync(
     enterprise_ids: Collection[str] | None,
     *,
     is_full: bool = False,
+    look_back: timedelta = timedelta(),
     token_failures: Mapping[str, str] | None = None,
     clock: ServerClock | None = None,
 ) -> tuple[SyncReport, dict[str, Metadata]]:
-    """Read and land orders; return the outcome and what to show for each partition that was read to the end."""
+    """Read and land orders; return the outcome and what to show for each partition that was read to the end.
+
+    `look_back` reads so much of what was read before again, where that is more than the overlap of every refresh.
+    """
     with one_line_failures():
         settings, warehouse = pipeline.settings(), pipeline.warehouse()
         options = SyncOptions(
             enterprise_ids=enterprise_ids,
             is_full=is_full,
-            overlap=timedelta(minutes=settings.pso_overlap_minutes),
+            overlap=max(look_back, timedelta(minutes=settings.pso_overlap_minutes)),
             max_missing_share=settings.pso_resync_max_missing_share,
             token_failures=token_failures or {},
         )

@@ -1,11 +1,13 @@
 """What runs together: `refresh` brings everything up to date in one run, `full_resync` reads all history again.
 
 Both are jobs of ops that report to the assets, since a run of assets marks every partition of a range: here exactly
-those partitions are materialized whose orders changed, however many hotels are quiet. The steps are those of `assets`.
+those partitions are materialized whose orders changed, and those failed whose hotel did, however many are quiet. The
+steps are those of `assets`.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dagster import (
     AssetMaterialization,
@@ -39,6 +41,7 @@ from pso_pipeline.assets import (
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.sync import SyncReport
 from pso_pipeline.metadata import Metadata
+from pso_pipeline.partitions import materialized_partitions, report_failed_partitions
 from pso_pipeline.resources import PipelineResource
 
 
@@ -50,6 +53,11 @@ class SyncConfig(Config):
     )
     full: bool = Field(
         default=False, description="Read all history again and mark what the source no longer has, instead of changes."
+    )
+    look_back_days: float = Field(
+        default=0,
+        ge=0,
+        description="Read the changes of so many days before the last refresh again, beyond the usual overlap.",
     )
 
 
@@ -79,12 +87,19 @@ def sync_orders(
     """Read orders and land them: what changed, or all history; hotels that fail do not hold the others up."""
     ids = enterprise_ids_of(pipeline, config.enterprises) if config.enterprises else None
     report, shown = sync(
-        pipeline, ids, is_full=config.full, token_failures=discovered.token_failures, clock=discovered.clock
+        pipeline,
+        ids,
+        is_full=config.full,
+        look_back=timedelta(days=config.look_back_days),
+        token_failures=discovered.token_failures,
+        clock=discovered.clock,
     )
     changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
     _materialized_partitions(context, product_service_orders, shown, changed)
     for failed in report.failed:
         context.log.error("%s: %s", failed.partition_key, failed.error)
+    reasons = {each.partition_key: str(each.error) for each in report.failed}
+    report_failed_partitions(context, product_service_orders.key, reasons)
     for each in report.enterprises:
         if each.reconciled is not None:
             context.log.info("%s: %s", each.partition_key, each.reconciled.describe())
@@ -145,8 +160,11 @@ def _materialized(context: OpExecutionContext, asset: AssetsDefinition, shown: M
 def _materialized_partitions(
     context: OpExecutionContext, asset: AssetsDefinition, shown: dict[str, Metadata], changed: Collection[str]
 ) -> None:
-    """Report partitions that changed, and those that were never reported: a hotel without orders is up to date too."""
-    reported = context.instance.get_materialized_partitions(asset.key)
+    """Report partitions that changed, and those not shown as materialized: new ones, and those that have recovered.
+
+    A hotel without orders is up to date too.
+    """
+    known = materialized_partitions(context.instance, asset.key)
     for key, metadata in shown.items():
-        if key in changed or key not in reported:
+        if key in changed or key not in known:
             context.log_event(AssetMaterialization(asset.key, partition=key, metadata=metadata))

@@ -1,9 +1,24 @@
-"""The one partitions definition: an enterprise (hotel) each, under its readable and permanent key."""
+"""The one partitions definition: an enterprise (hotel) each, under its readable and permanent key, and its states.
 
+Add here what concerns partitions as such. What a run does for a partition stands in `assets` and `jobs`.
+"""
+
+import logging
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from dagster import BackfillPolicy, BetaWarning, DagsterInstance, DynamicPartitionsDefinition
+from dagster import (
+    AssetKey,
+    AssetObservation,
+    BackfillPolicy,
+    BetaWarning,
+    DagsterEvent,
+    DagsterInstance,
+    DynamicPartitionsDefinition,
+    OpExecutionContext,
+)
+from dagster._core.events import AssetMaterializationPlannedData
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 # `backfill_policy` has been beta for years; a refresh of many partitions in one run needs it
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy` of function `asset`", category=BetaWarning)
@@ -25,3 +40,31 @@ def add_partitions(instance: DagsterInstance, keys: Collection[str]) -> None:
     """Add a partition for each enterprise that has none yet."""
     if missing := missing_partitions(instance, keys):
         instance.add_dynamic_partitions(str(ENTERPRISE_PARTITIONS.name), missing)
+
+
+def materialized_partitions(instance: DagsterInstance, asset: AssetKey) -> set[str]:
+    """Tell which partitions of an asset are shown as materialized; one whose last run failed is not."""
+    keys = instance.get_dynamic_partitions(str(ENTERPRISE_PARTITIONS.name))
+    states = instance.get_status_by_partition(asset, keys, ENTERPRISE_PARTITIONS) or {}
+    return {key for key, state in states.items() if state is AssetPartitionStatus.MATERIALIZED}
+
+
+def report_failed_partitions(context: OpExecutionContext, asset: AssetKey, reasons: Mapping[str, str]) -> None:
+    """Show exactly these partitions of an asset as failed, once the run has ended as failed, with the reason of each.
+
+    The next materialization of a partition clears it.
+    """
+    for key in reasons:
+        # Dagster shows a partition as failed where a run that failed had planned it. A run of assets plans every
+        # partition of its range; a run of ops plans none, and has no public call to plan some.
+        planned = DagsterEvent.build_asset_materialization_planned_event(
+            context.job_name, str(context.op_handle), AssetMaterializationPlannedData(asset, key)
+        )
+        context.instance.report_dagster_event(planned, run_id=context.run_id, log_level=logging.DEBUG)
+    report_reasons(context, asset, reasons)
+
+
+def report_reasons(context: OpExecutionContext, asset: AssetKey, reasons: Mapping[str, str]) -> None:
+    """Note on the page of each of these partitions why it failed."""
+    for key, reason in reasons.items():
+        context.log_event(AssetObservation(asset, description=reason, partition=key, metadata={"reason": reason}))
