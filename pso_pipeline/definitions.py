@@ -1,6 +1,7 @@
 """The code location: the one place where assets, checks, jobs, schedules, sensors and resources are put together.
 
-Loading it needs no setting, no network and no file.
+Loading it needs no setting, no network and no file. What the environment says of the schedules' times is read, and
+cannot break the loading.
 """
 
 from dagster import Definitions, mem_io_manager
@@ -13,8 +14,9 @@ from pso_pipeline.assets import (
     product_service_orders,
     services,
 )
-from pso_pipeline.automation.schedules import hourly_refresh
-from pso_pipeline.automation.sensors import enterprise_discovery
+from pso_pipeline.automation.alerts import hotel_alerts
+from pso_pipeline.automation.schedules import build_schedules, timetable
+from pso_pipeline.automation.sensors import enterprise_discovery, order_updates
 from pso_pipeline.jobs import full_resync, refresh
 from pso_pipeline.resources import PipelineResource
 
@@ -23,8 +25,8 @@ PIPELINE = PipelineResource(duckdb=DuckDBResource(database=":memory:"))
 defs = Definitions(
     assets=[enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot],
     jobs=[refresh, full_resync],
-    schedules=[hourly_refresh],
-    sensors=[enterprise_discovery],
+    schedules=build_schedules(timetable()),
+    sensors=[enterprise_discovery, order_updates, hotel_alerts],
     # nothing but the outcome of a step travels between steps, and those of a job run in one process
     resources={"pipeline": PIPELINE, "io_manager": mem_io_manager},
 )

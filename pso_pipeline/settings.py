@@ -21,6 +21,25 @@ class SettingsError(Exception):
     """A setting is missing or malformed: one line naming the variable, what it takes and where to read about it."""
 
 
+class Timetable(BaseSettings):
+    """When the schedules run: five cron fields each, or `off`, in one time zone.
+
+    Separate from `Settings`, since the code location needs it while it loads, without any token. What a cron
+    expression may say is for Dagster to judge (`automation/schedules.py`).
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    pso_refresh_cron: str = Field(default="0 * * * *", description="when everything is refreshed: a cron line, or off")
+    pso_look_back_cron: str = Field(
+        default="30 2 * * *", description="when the last days are read again: a cron line, or off"
+    )
+    pso_resync_cron: str = Field(default="30 3 * * 0", description="when all history is read: a cron line, or off")
+    pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the three above, like Europe/Prague")
+
+
 class Settings(BaseSettings):
     """What a person configures, by environment variables or a `.env` file in the working directory.
 
@@ -57,6 +76,16 @@ class Settings(BaseSettings):
     )
     pso_stale_after_hours: float = Field(
         default=3, gt=0, description="a number of hours, more than 0, after which a hotel counts as stale"
+    )
+    pso_look_back_days: float = Field(
+        default=3,
+        ge=0,
+        le=80,
+        allow_inf_nan=False,
+        description="a number of days that the nightly look-back reads again, from 0 to 80",
+    )
+    pso_alert_webhook: AnyHttpUrl | None = Field(
+        default=None, description="an address to which messages about failing and recovered hotels are posted"
     )
     pso_resync_max_missing_share: float = Field(
         default=0.2,

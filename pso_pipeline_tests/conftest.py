@@ -17,6 +17,11 @@ def no_settings_of_a_person(monkeypatch, tmp_path):
         "MEWS_WINDOW_SECONDS",
         "PSO_WAREHOUSE",
         "PSO_BI_DIR",
+        "PSO_ALERT_WEBHOOK",
+        "PSO_LOOK_BACK_CRON",
+        "PSO_REFRESH_CRON",
+        "PSO_RESYNC_CRON",
+        "PSO_TIME_ZONE",
         "DAGSTER_HOME",
     ):
         monkeypatch.delenv(name, raising=False)

@@ -1,73 +1,175 @@
-"""Sensors: what runs because something changed, running by default. Each is a pure decision under a thin shell."""
+"""Sensors: what runs because something changed, running by default. Each is a pure decision under a thin shell.
 
+Messages about hotels that fail stand in `alerts`; how a refresh joins those that wait, in `queue`.
+"""
+
+import asyncio
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 from dagster import (
     BetaWarning,
     DefaultSensorStatus,
-    RunRequest,
     SensorEvaluationContext,
     SensorResult,
     SkipReason,
     sensor,
 )
 
-from pso_pipeline.automation.queue import is_busy
-from pso_pipeline.ingestion.scope import discover_enterprises
+from pso_pipeline.automation.queue import Wanted, is_refreshing, request_refresh
+from pso_pipeline.ingestion.api import Api
+from pso_pipeline.ingestion.probe import Look, is_due, probe, watched_services
+from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises
 from pso_pipeline.jobs import refresh
-from pso_pipeline.mews.patience import BRIEF
+from pso_pipeline.mews.limiter import Limits
+from pso_pipeline.mews.patience import BRIEF, Patience
 from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.resources import PipelineResource
 from pso_pipeline.settings import SettingsError
+from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
-from pso_pipeline.warehouse.reading import EnterpriseRow, read_enterprises
+from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enterprises, read_services
 
 # Dagster's own decorator passes the beta parameter on, whether it is used or not
 warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition", category=BetaWarning)
 
-SENSOR_PATIENCE_SECONDS = 20.0
-"""An evaluation that takes longer than 60 s is ended by Dagster; waiting for the API needs its share of them."""
+DISCOVERY_SECONDS = 600
+UPDATES_SECONDS = 10
+"""Least seconds between two evaluations; Dagster's daemon adds up to 5."""
+
+API_SECONDS = 30.0
+"""Dagster ends an evaluation after 60 s; what waits for the API and for the warehouse stays well below that."""
+
+WAREHOUSE_SECONDS = 5.0
+
+IMPATIENT = Patience(attempts=2, seconds=5.0, hold_seconds=2.0)
+"""For what is asked again a few seconds later anyway."""
+
+GIVES_WAY = timedelta(minutes=2)
+"""While a refresh is under way nothing is looked for, since it reads what a look would find; one that takes longer (the
+first read of a hotel) must not hold the others up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What follows from the enterprises that tokens reach: partitions to add, whether to refresh at once."""
+    """What follows from the enterprises that tokens reach: partitions to add, and those of them to read at once."""
 
     new_partitions: tuple[str, ...]
-    refreshes: bool
+    to_read: frozenset[str]
 
 
-def decide_on_discovery(enterprises: Collection[EnterpriseRow], known: Collection[str], *, is_busy: bool) -> Discovery:
-    """Add a partition for each enterprise that has none; refresh where one of those is in scope and nothing runs."""
+def decide_on_discovery(enterprises: Collection[EnterpriseRow], known: Collection[str]) -> Discovery:
+    """Add a partition for each enterprise that has none; read at once those of them that are in scope."""
     new = [each for each in enterprises if each.partition_key not in known]
     return Discovery(
         tuple(sorted(each.partition_key for each in new)),
-        refreshes=not is_busy and any(each.is_in_scope for each in new),
+        frozenset(each.partition_key for each in new if each.is_in_scope),
     )
 
 
 @sensor(
     job=refresh,
-    minimum_interval_seconds=600,
+    minimum_interval_seconds=DISCOVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
     description="Finds new hotels: adds their partitions and has them read at once.",
 )
 def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:
-    """List the enterprises of every token, add partitions for new ones, refresh where there are any."""
+    """List the enterprises of every token, mark those that none sees any more, add partitions for new ones."""
     try:
-        warehouse = pipeline.warehouse(patience_seconds=SENSOR_PATIENCE_SECONDS)
-        report = pipeline.with_api(lambda api: discover_enterprises(api, warehouse), BRIEF)
+        warehouse = pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS)
+        report = pipeline.with_api(lambda api: _discover(api, warehouse), BRIEF)
         with warehouse.open() as connection:
             found = read_enterprises(connection)
     except (SettingsError, WarehouseError) as error:
         return SkipReason(str(error))
+    except TimeoutError:
+        return SkipReason(f"listing the hotels took more than {API_SECONDS:.0f} s")
     known = context.instance.get_dynamic_partitions(str(ENTERPRISE_PARTITIONS.name))
-    decision = decide_on_discovery(found, known, is_busy=is_busy(context.instance, refresh.name))
+    decision = decide_on_discovery(found, known)
     if not decision.new_partitions:
         return SkipReason("; ".join(report.failures.values()) or f"no new hotel among {len(found)}")
+    request = decision.to_read and request_refresh(
+        context.instance, wanted_of(found, decision.to_read), context.sensor_name
+    )
     return SensorResult(
-        run_requests=[RunRequest()] if decision.refreshes else [],
+        run_requests=[request] if request else [],
         dynamic_partitions_requests=[ENTERPRISE_PARTITIONS.build_add_request(list(decision.new_partitions))],
     )
+
+
+@sensor(
+    job=refresh,
+    minimum_interval_seconds=UPDATES_SECONDS,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Looks for changed orders and has the hotels read that they belong to.",
+)
+def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:
+    """Ask each token that is due what changed since the last look, and request a refresh of those hotels."""
+    if is_refreshing(context.instance, GIVES_WAY):
+        return SkipReason("a refresh is under way: what changes meanwhile is looked for after it")
+    looks = decode_looks(context.cursor)
+    try:
+        settings = pipeline.settings()
+        with pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS).open() as connection:
+            enterprises, services = read_enterprises(connection), read_services(connection)
+        due = decide_on_looks(
+            enterprises,
+            services,
+            looks,
+            datetime.now(UTC),
+            Limits(settings.mews_requests_per_window, settings.mews_window_seconds),
+        )
+        if not due:
+            return SkipReason("no token is due" if services else "no hotel has been read yet")
+        probed = pipeline.with_api(lambda api: probe(api, due, looks, seconds=API_SECONDS), IMPATIENT)
+    except (SettingsError, WarehouseError) as error:
+        return SkipReason(str(error))
+    cursor = encode_looks({**looks, **probed.looks})
+    changed = frozenset(each.partition_key for each in enterprises if each.enterprise_id in probed.changed)
+    if not changed:
+        return SensorResult(
+            skip_reason="; ".join(probed.troubles) or f"no change behind {len(probed.looks)} token(s)", cursor=cursor
+        )
+    request = request_refresh(context.instance, wanted_of(enterprises, changed), context.sensor_name)
+    if request is None:
+        return SensorResult(skip_reason="a refresh of the hotels that changed is waiting", cursor=cursor)
+    return SensorResult(run_requests=[request], cursor=cursor)
+
+
+def decide_on_looks(
+    enterprises: Collection[EnterpriseRow],
+    services: Collection[ServiceRow],
+    looks: Mapping[str, Look],
+    now: datetime,
+    limits: Limits,
+) -> dict[str, list[ServiceRow]]:
+    """Choose the tokens to look at now, with the services to ask for."""
+    watched = watched_services(enterprises, services)
+    return {token: asked for token, asked in watched.items() if is_due(looks.get(token), len(asked), now, limits)}
+
+
+def wanted_of(enterprises: Collection[EnterpriseRow], keys: frozenset[str]) -> Wanted:
+    """Tell what to read for these partition keys: everything, where they are all that is in scope."""
+    everything = {each.partition_key for each in enterprises if each.is_in_scope}
+    return Wanted(None if keys >= everything else keys)
+
+
+def decode_looks(cursor: str | None) -> dict[str, Look]:
+    """Read the sensor's cursor; one that another version wrote is a first look."""
+    try:
+        return msgspec.json.decode(cursor or "{}", type=dict[str, Look])
+    except msgspec.DecodeError:
+        return {}
+
+
+def encode_looks(looks: Mapping[str, Look]) -> str:
+    """Write the sensor's cursor."""
+    return msgspec.json.encode(looks).decode()
+
+
+async def _discover(api: Api, warehouse: Warehouse) -> ScopeReport:
+    async with asyncio.timeout(API_SECONDS):
+        return await discover_enterprises(api, warehouse)

@@ -59,6 +59,16 @@ class EnterpriseStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class EnterpriseHealth:
+    """One enterprise in scope and why it could not be read last time, None where it could."""
+
+    enterprise_id: str
+    partition_key: str
+    name: str | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """Some rows of a table, without ids of persons."""
 
@@ -87,6 +97,11 @@ def read_status(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseStatus]
     return [
         EnterpriseStatus(*map(_aware, row)) for row in connection.execute(statement("queries/status.sql")).fetchall()
     ]
+
+
+def read_health(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseHealth]:
+    """Tell of each enterprise in scope whether it could be read last time, by partition key."""
+    return [EnterpriseHealth(*row) for row in connection.execute(statement("queries/health.sql")).fetchall()]
 
 
 def read_preview(

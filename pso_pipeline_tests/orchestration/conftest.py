@@ -1,16 +1,24 @@
-"""A scripted world, the environment that points to it, and an ephemeral Dagster instance."""
+"""A scripted world, the environment that points to it, and a Dagster instance: in memory, or on disk with a queue."""
 
 import pytest
-from dagster import DagsterInstance
+from dagster import DagsterInstance, instance_for_test
 
 from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.orchestration.daemon import SmallDaemon
 
 
 @pytest.fixture
 def instance():
     with DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+@pytest.fixture
+def daemon():
+    queue = {"module": "dagster.core.run_coordinator", "class": "QueuedRunCoordinator"}
+    with instance_for_test(overrides={"run_coordinator": queue, "telemetry": {"enabled": False}}) as instance:
+        yield SmallDaemon(instance)
 
 
 @pytest.fixture

@@ -1,0 +1,161 @@
+"""Messages about hotels: one when a hotel newly fails, one when it has recovered; to the log and, where set, by POST.
+
+Not one for each run: what was said is remembered in the sensor's cursor. What a hotel's failure is stands in the
+warehouse, where every kind of refresh notes it.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+import msgspec
+from dagster import DefaultSensorStatus, SensorEvaluationContext, SensorResult, SkipReason, sensor
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from pso_pipeline.resources import PipelineResource
+from pso_pipeline.settings import SettingsError
+from pso_pipeline.warehouse.errors import WarehouseError
+from pso_pipeline.warehouse.reading import EnterpriseHealth, read_health
+
+ALERTS_SECONDS = 30
+WAREHOUSE_SECONDS = 5.0
+
+POST_SECONDS = 5.0
+"""For one message; a webhook that takes longer counts as not answering."""
+
+DELIVERY_SECONDS = 20.0
+"""For all messages of one evaluation, which Dagster ends after 60 s; the rest goes out with the next."""
+
+MAX_UNDELIVERED = 10_000
+"""Messages kept for a webhook that does not answer: one each for a large portfolio, twice. The oldest go first."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What is said of one hotel: `event` is `hotel_failing` or `hotel_recovered`; `reason` is why it fails or did."""
+
+    event: str
+    partition_key: str
+    enterprise_id: str
+    hotel: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        if self.event == "hotel_failing":
+            return f"{self.hotel} ({self.partition_key}) cannot be read: {self.reason}"
+        return f"{self.hotel} ({self.partition_key}) is read again; it had failed with: {self.reason}"
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What was said so far: the hotels that fail, by id, with the reason; messages that the webhook has yet to get."""
+
+    failing: dict[str, str] = {}
+    undelivered: tuple[Message, ...] = ()
+
+
+class NotDelivered(Exception):
+    """The webhook did not take a message; says why, without its address, which often is a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to say, and which hotels fail after that, by id, with the reason."""
+
+    messages: tuple[Message, ...]
+    failing: dict[str, str]
+
+
+def decide_on_messages(health: Collection[EnterpriseHealth], failing: Mapping[str, str]) -> Decision:
+    """Say what is new: hotels that fail and did not, and those of `failing` that no longer do.
+
+    A hotel that fails for another reason than before is not new, and one that went out of scope has not recovered.
+    """
+    messages, still_failing = [], {}
+    for each in health:
+        reason = failing.get(each.enterprise_id)
+        if each.last_error is not None:
+            still_failing[each.enterprise_id] = reason or each.last_error
+        if (each.last_error is None) == (reason is None):
+            continue
+        event = "hotel_failing" if each.last_error is not None else "hotel_recovered"
+        said = each.last_error or reason or ""
+        messages.append(Message(event, each.partition_key, each.enterprise_id, each.name or each.partition_key, said))
+    return Decision(tuple(messages), still_failing)
+
+
+def deliver(webhook: str, messages: Sequence[Message], seconds: float = DELIVERY_SECONDS) -> tuple[int, str | None]:
+    """Post messages in order, as JSON; return how many were taken, and why no more were, None where all were.
+
+    `text` is in the JSON for chat programs, the fields for programs. Each message is tried twice.
+    """
+    end = time.monotonic() + seconds
+    with httpx.Client(timeout=POST_SECONDS) as client:
+        for delivered, message in enumerate(messages):
+            if time.monotonic() > end:
+                return delivered, "there was no time left"
+            try:
+                _post(client, webhook, message)
+            except NotDelivered as failure:
+                return delivered, str(failure)
+    return len(messages), None
+
+
+def _post(client: httpx.Client, webhook: str, message: Message) -> None:
+    twice = Retrying(
+        retry=retry_if_exception_type(NotDelivered), stop=stop_after_attempt(2), wait=wait_random_exponential(max=1)
+    )
+    try:
+        twice(_post_once, client, webhook, message)
+    except RetryError as error:
+        raise NotDelivered(str(error.last_attempt.exception())) from None
+
+
+def _post_once(client: httpx.Client, webhook: str, message: Message) -> None:
+    try:
+        answer = client.post(webhook, json={"text": message.text, **msgspec.to_builtins(message)})
+    except httpx.HTTPError as error:
+        raise NotDelivered(f"PSO_ALERT_WEBHOOK does not answer ({type(error).__name__})") from None
+    if not answer.is_success:
+        raise NotDelivered(f"PSO_ALERT_WEBHOOK answered with status {answer.status_code}")
+
+
+@sensor(
+    minimum_interval_seconds=ALERTS_SECONDS,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Says once of each hotel that it fails, and once that it has recovered.",
+)
+def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:
+    """Look how every hotel went last time, and say what is new."""
+    told = decode_told(context.cursor)
+    try:
+        settings, warehouse = pipeline.settings(), pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS)
+        if not warehouse.exists:
+            return SkipReason("nothing has landed yet")
+        with warehouse.open() as connection:
+            decision = decide_on_messages(read_health(connection), told.failing)
+    except (SettingsError, WarehouseError) as error:
+        return SkipReason(str(error))
+    for message in decision.messages:
+        context.log.warning("%s", message.text)
+    undelivered = (*told.undelivered, *decision.messages)
+    if settings.pso_alert_webhook is None:
+        undelivered = ()
+    delivered, problem = deliver(str(settings.pso_alert_webhook), undelivered) if undelivered else (0, None)
+    if problem:
+        context.log.warning("%d message(s) will be posted later: %s", len(undelivered) - delivered, problem)
+    following = Told(decision.failing, undelivered[delivered:][-MAX_UNDELIVERED:])
+    return SensorResult(
+        skip_reason=f"{len(decision.messages)} new message(s), {len(decision.failing)} hotel(s) fail"
+        + (f"; {problem}" if problem else ""),
+        cursor=msgspec.json.encode(following).decode(),
+    )
+
+
+def decode_told(cursor: str | None) -> Told:
+    """Read the sensor's cursor; one that another version wrote tells nothing."""
+    try:
+        return msgspec.json.decode(cursor or "{}", type=Told)
+    except msgspec.DecodeError:
+        return Told()

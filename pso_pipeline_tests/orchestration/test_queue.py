@@ -1,0 +1,80 @@
+"""How refreshes join each other: one waits at most, and none is lost."""
+
+from datetime import timedelta
+
+import pytest
+from dagster import DagsterEvent, DagsterRunStatus
+
+from pso_pipeline.automation.queue import Wanted, decide_on_request, is_refreshing, request_refresh
+from pso_pipeline.definitions import defs
+
+ALL = Wanted()
+A, B, AB = (Wanted(frozenset(keys)) for keys in ("a", "b", "ab"))
+LOOK_BACK = Wanted(look_back_days=3)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "waiting", "following", "replaced"),
+    [
+        (A, [], A, ()),
+        (A, [("1", A)], None, ()),
+        (A, [("1", AB)], None, ()),
+        (A, [("1", ALL)], None, ()),
+        (A, [("1", B)], AB, ("1",)),
+        (ALL, [("1", A)], ALL, ("1",)),
+        (ALL, [("1", A), ("2", B)], ALL, ("1", "2")),
+        (ALL, [("1", LOOK_BACK)], None, ()),
+        (LOOK_BACK, [("1", ALL)], LOOK_BACK, ("1",)),
+        (A, [("1", Wanted(frozenset("b"), 3))], Wanted(frozenset("ab"), 3), ("1",)),
+    ],
+)
+def test_one_refresh_waits_and_does_the_work_of_those_it_replaces(wanted, waiting, following, replaced):
+    decision = decide_on_request(wanted, waiting)
+    assert (decision.request, decision.replaced) == (following, replaced)
+
+
+def enqueue(instance, request, status=DagsterRunStatus.QUEUED):
+    is_queued = status == DagsterRunStatus.QUEUED
+    run = instance.create_run_for_job(
+        defs.resolve_job_def("refresh"),
+        run_config=request.run_config,
+        tags=request.tags,
+        status=DagsterRunStatus.NOT_STARTED if is_queued else status,
+    )
+    if is_queued:
+        instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
+    return run.run_id
+
+
+def requested(instance, wanted):
+    request = request_refresh(instance, wanted, "order_updates")
+    assert request is not None
+    return request
+
+
+def test_a_newer_refresh_replaces_the_queued_one_and_reads_its_hotels_too(daemon):
+    instance = daemon.instance
+    first = enqueue(instance, requested(instance, A))
+    assert request_refresh(instance, A, "order_updates") is None
+    second = requested(instance, B)
+    assert second.run_config == {"ops": {"sync_orders": {"config": {"enterprises": ["a", "b"]}}}}
+    assert instance.get_run_by_id(first).status == DagsterRunStatus.CANCELED
+    enqueue(instance, second)
+    everything = requested(instance, ALL)
+    assert everything.run_config == {}
+    assert instance.get_runs_count() == 2
+
+
+def test_a_run_that_has_started_is_left_alone(daemon):
+    instance = daemon.instance
+    run = enqueue(instance, requested(instance, A), DagsterRunStatus.STARTED)
+    assert requested(instance, A)
+    assert instance.get_run_by_id(run).status == DagsterRunStatus.STARTED
+
+
+def test_nothing_is_looked_for_while_a_refresh_is_under_way_but_not_for_ever(daemon, sandbox):
+    assert not is_refreshing(daemon.instance, timedelta(minutes=2))
+    enqueue(daemon.instance, requested(daemon.instance, A), DagsterRunStatus.STARTED)
+    assert daemon.tick("order_updates").skip_message.startswith("a refresh is under way")
+    assert len(sandbox.requests) == 0
+    assert not is_refreshing(daemon.instance, timedelta(0))
