@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from dagster import DagsterEvent, DagsterRunStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from pso_pipeline.automation.queue import Wanted, decide_on_request, is_refreshing, request_refresh
 from pso_pipeline.definitions import defs
@@ -33,12 +34,16 @@ def test_one_refresh_waits_and_does_the_work_of_those_it_replaces(wanted, waitin
     assert (decision.request, decision.replaced) == (following, replaced)
 
 
+ORIGIN = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("pso_pipeline"), "pso"), "refresh")
+
+
 def enqueue(instance, request, status=DagsterRunStatus.QUEUED):
     is_queued = status == DagsterRunStatus.QUEUED
     run = instance.create_run_for_job(
         defs.resolve_job_def("refresh"),
         run_config=request.run_config,
         tags=request.tags,
+        remote_job_origin=ORIGIN,
         status=DagsterRunStatus.NOT_STARTED if is_queued else status,
     )
     if is_queued:
