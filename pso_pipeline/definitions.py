@@ -4,7 +4,7 @@ Loading it needs no setting, no network and no file. What the environment says o
 cannot break the loading.
 """
 
-from dagster import Definitions, mem_io_manager
+from dagster import Definitions, in_process_executor, mem_io_manager
 from dagster_duckdb import DuckDBResource
 
 from pso_pipeline.assets import (
@@ -17,6 +17,7 @@ from pso_pipeline.assets import (
 from pso_pipeline.automation.alerts import hotel_alerts
 from pso_pipeline.automation.schedules import build_schedules, timetable
 from pso_pipeline.automation.sensors import enterprise_discovery, order_updates
+from pso_pipeline.checks import ASSET_CHECKS
 from pso_pipeline.jobs import full_resync, refresh
 from pso_pipeline.resources import PipelineResource
 
@@ -24,9 +25,12 @@ PIPELINE = PipelineResource(duckdb=DuckDBResource(database=":memory:"))
 
 defs = Definitions(
     assets=[enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot],
+    asset_checks=ASSET_CHECKS,
     jobs=[refresh, full_resync],
     schedules=build_schedules(timetable()),
     sensors=[enterprise_discovery, order_updates, hotel_alerts],
-    # nothing but the outcome of a step travels between steps, and those of a job run in one process
+    # a process for each step would take seconds to start, and a run of one asset has its checks beside it
+    executor=in_process_executor,
+    # nothing but the outcome of a step travels between steps, and those of a run are in one process
     resources={"pipeline": PIPELINE, "io_manager": mem_io_manager},
 )

@@ -10,7 +10,7 @@ from rich.table import Table
 from pso_pipeline.cli.environment import FAILED, load_settings, stop, terminal
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
-from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status
+from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, state_of
 
 PATIENCE_SECONDS = 60.0
 """How long a person waits for a landing to end."""
@@ -39,17 +39,6 @@ def command(as_json: bool) -> None:  # click passes options by name
     else:
         _print_table(found, states, now)
     sys.exit(FAILED if {"failing", "stale", "never read"} & set(states.values()) else 0)
-
-
-def state_of(status: EnterpriseStatus, now: datetime, stale_after: timedelta) -> str:
-    """Name how an enterprise stands: `fresh`, `stale`, `failing`, `never read` or `out of scope`."""
-    if not status.is_in_scope:
-        return "out of scope"
-    if status.last_error:
-        return "failing"
-    if status.services and status.watermark_utc is None:
-        return "never read"
-    return "stale" if status.watermark_utc and now - status.watermark_utc > stale_after else "fresh"
 
 
 def _lag(status: EnterpriseStatus, now: datetime) -> timedelta | None:

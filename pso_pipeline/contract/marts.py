@@ -317,5 +317,20 @@ MARTS_DEFINITION = Table(
     columns=(Column("definition_digest", "VARCHAR", "Digest of the package's tables and SQL."),),
 )
 
-INTERNAL_TABLES = (CANCELLATION_CURVE_RUNS, DERIVED_ENTERPRISES, MARTS_DEFINITION)
+CHECK_COUNTS = Table(
+    schema="internal",
+    name="check_counts",
+    description="What each check counted in each hotel, so that only hotels that changed are looked at again. Private.",
+    key=("check_name", "enterprise_id"),
+    columns=(
+        Column("check_name", "VARCHAR", "The check."),
+        Column("enterprise_id", "VARCHAR", "The hotel; empty for orders without one."),
+        Column("checked", "BIGINT", "Orders that the check is about."),
+        Column("violations", "BIGINT", "Orders among them that break its rule."),
+        Column("detail", "VARCHAR", "What was found, in a few words."),
+        Column("input_digest", "VARCHAR", "Digest of what was looked at."),
+    ),
+)
+
+INTERNAL_TABLES = (CANCELLATION_CURVE_RUNS, DERIVED_ENTERPRISES, MARTS_DEFINITION, CHECK_COUNTS)
 """Tables of the marts file that no reader should depend on."""

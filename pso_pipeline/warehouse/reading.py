@@ -5,7 +5,7 @@ Each function takes an open connection and returns plain values. Statements that
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -102,6 +102,17 @@ def read_status(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseStatus]
 def read_health(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseHealth]:
     """Tell of each enterprise in scope whether it could be read last time, by partition key."""
     return [EnterpriseHealth(*row) for row in connection.execute(statement("queries/health.sql")).fetchall()]
+
+
+def state_of(status: EnterpriseStatus, now: datetime, stale_after: timedelta) -> str:
+    """Name how an enterprise stands: `fresh`, `stale`, `failing`, `never read` or `out of scope`."""
+    if not status.is_in_scope:
+        return "out of scope"
+    if status.last_error:
+        return "failing"
+    if status.services and status.watermark_utc is None:
+        return "never read"
+    return "stale" if status.watermark_utc and now - status.watermark_utc > stale_after else "fresh"
 
 
 def read_preview(

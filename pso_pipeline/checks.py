@@ -1,0 +1,509 @@
+"""What must hold: the asset checks, and their evaluation in runs of assets and in the `refresh` job alike.
+
+Add a check as a spec here, with what it counts in `warehouse/checks` or `ingestion/comparing`. An evaluation costs as
+much as what changed: rules look at hotels whose orders changed, and of a partitioned check a run reports what is wrong,
+what has recovered, and a few of the others.
+"""
+
+import random
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckExecutionContext,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    AssetRecordsFilter,
+    AssetsDefinition,
+    DagsterEventType,
+    DagsterInstance,
+    MetadataValue,
+    PreviewWarning,
+    TableRecord,
+    multi_asset_check,
+)
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from pso_pipeline.assets import (
+    check_in_cancellation_metrics,
+    enterprise_ids_of,
+    enterprises,
+    product_service_orders,
+    services,
+)
+from pso_pipeline.contract.limits import MAX_COUNT
+from pso_pipeline.ingestion.comparing import Comparison, compare_with_source
+from pso_pipeline.mews.patience import BRIEF
+from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
+from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.resources import PipelineResource, one_line_failures
+from pso_pipeline.warehouse.checks.evaluate import Verdict, evaluate_derived, evaluate_landed
+from pso_pipeline.warehouse.checks.readings import (
+    Rejection,
+    Volume,
+    count_scope_ids,
+    read_rejections,
+    read_volumes,
+)
+from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES, Rule
+from pso_pipeline.warehouse.reading import EnterpriseStatus, read_enterprises, read_status, state_of
+
+# Partitioned checks are in preview in Dagster 1.13; the web UI shows them, and storage keeps them, like any other.
+warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=PreviewWarning)
+
+SHOWN_HOTELS = 20
+"""Hotels listed in the metadata of a check, the worst first."""
+
+REPORTED_PASSES = 20
+"""Partitions that a run newly reports as passing a check, beyond those that have recovered: an event takes about 10 ms,
+and the first load of thousands of hotels would spend minutes on saying that all is well."""
+
+SAMPLED_HOTELS = 5
+"""Hotels compared with the source at a time, at the cost of a request or two each."""
+
+SAMPLED_EVERY = timedelta(hours=1)
+"""How often a refresh compares some hotels with the source."""
+
+ERROR, WARN = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
+
+FRESH = "hotels_are_fresh"
+COUNTS_MATCH = "counts_match_the_source"
+VOLUMES = "volumes_are_usual"
+IDS = "ids_are_unique"
+READABLE = "records_are_readable"
+
+_READABLE_DESCRIPTION = (
+    "Every record that the API sent could be read. Others are kept in mews.rejected_records; one that could be read "
+    "later no longer counts."
+)
+
+
+def _rule_spec(rule: Rule, asset: AssetsDefinition) -> AssetCheckSpec:
+    return AssetCheckSpec(rule.name, asset=asset, description=rule.description, blocking=not rule.warns)
+
+
+ENTERPRISES_SPECS = (
+    AssetCheckSpec(
+        IDS,
+        asset=enterprises,
+        blocking=True,
+        description="Every hotel is there once, under a partition key of its own.",
+    ),
+    AssetCheckSpec(READABLE, asset=enterprises, description=_READABLE_DESCRIPTION),
+)
+SERVICES_SPECS = (
+    AssetCheckSpec(IDS, asset=services, blocking=True, description="Every service is there once."),
+    AssetCheckSpec(READABLE, asset=services, description=_READABLE_DESCRIPTION),
+)
+ORDERS_SPECS = (
+    *(_rule_spec(rule, product_service_orders) for rule in LANDED_RULES),
+    AssetCheckSpec(READABLE, asset=product_service_orders, description=_READABLE_DESCRIPTION),
+    AssetCheckSpec(
+        FRESH,
+        asset=product_service_orders,
+        partitions_def=ENTERPRISE_PARTITIONS,
+        description="The hotel was read without a failure and not too long ago (PSO_STALE_AFTER_HOURS).",
+    ),
+    AssetCheckSpec(
+        COUNTS_MATCH,
+        asset=product_service_orders,
+        partitions_def=ENTERPRISE_PARTITIONS,
+        description=(
+            f"The source has no order that is missing here. Of {SAMPLED_HOTELS} hotels picked at random each hour, the "
+            f"{MAX_COUNT:,} orders that changed last (of 89 days at most) are read again and compared."
+        ),
+    ),
+)
+METRICS_SPECS = (
+    *(_rule_spec(rule, check_in_cancellation_metrics) for rule in DERIVED_RULES),
+    AssetCheckSpec(
+        VOLUMES,
+        asset=check_in_cancellation_metrics,
+        partitions_def=ENTERPRISE_PARTITIONS,
+        description=(
+            "The hotel's last 7 complete days brought about as many orders as each of its 8 weeks before. Less than "
+            "half or more than twice as many, and further from the median than 4 times the usual spread, is a warning."
+        ),
+    ),
+)
+
+
+def evaluate_enterprises(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
+    """Evaluate the checks on the list of hotels."""
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        ids = count_scope_ids(connection)
+        rejections = read_rejections(connection, GetEnterprises.operation)
+    return [
+        _unique(enterprises.key, ids.enterprises, ids.repeated_enterprises),
+        _readable(enterprises.key, rejections),
+    ]
+
+
+def evaluate_services(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
+    """Evaluate the checks on the list of services."""
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        ids = count_scope_ids(connection)
+        rejections = read_rejections(connection, GetServices.operation)
+    return [_unique(services.key, ids.services, ids.repeated_services), _readable(services.key, rejections)]
+
+
+def evaluate_orders(
+    pipeline: PipelineResource, enterprise_ids: Collection[str] | None = None
+) -> list[AssetCheckEvaluation]:
+    """Evaluate the checks on landed orders: the rules, unreadable records, and how fresh each hotel is.
+
+    With `enterprise_ids` these hotels are looked at, and the freshness is theirs; else the hotels that changed, and the
+    freshness of all.
+    """
+    key = product_service_orders.key
+    with one_line_failures():
+        stale_after = timedelta(hours=pipeline.settings().pso_stale_after_hours)
+        with pipeline.warehouse().open() as connection:
+            verdicts = evaluate_landed(connection, enterprise_ids)
+            rejections = read_rejections(connection, GetProductServiceOrders.operation)
+            status = _of(enterprise_ids, read_status(connection))
+    now = datetime.now(UTC)
+    return [
+        *(_verdict(key, verdict) for verdict in verdicts),
+        *([_readable(key, rejections)] if verdicts or rejections else []),
+        *(_freshness(each, now, stale_after) for each in status if each.is_in_scope and each.services),
+    ]
+
+
+def evaluate_counts(pipeline: PipelineResource, enterprise_ids: Collection[str]) -> list[AssetCheckEvaluation]:
+    """Compare the latest orders of some hotels with the source; a hotel that cannot be compared has no evaluation."""
+    with one_line_failures():
+        warehouse = pipeline.warehouse()
+        overlap = timedelta(minutes=pipeline.settings().pso_overlap_minutes)
+        compared = pipeline.with_api(lambda api: compare_with_source(api, warehouse, enterprise_ids, overlap), BRIEF)
+    return [_comparison(each) for each in compared]
+
+
+def evaluate_metrics(
+    pipeline: PipelineResource, enterprise_ids: Collection[str] | None = None
+) -> list[AssetCheckEvaluation]:
+    """Evaluate the checks on the marts: that they add up, and whether each hotel's volume is usual.
+
+    `enterprise_ids` as in `evaluate_orders`.
+    """
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        verdicts = evaluate_derived(connection, enterprise_ids)
+        volumes = _of(enterprise_ids, read_volumes(connection))
+    return [
+        *(_verdict(check_in_cancellation_metrics.key, verdict) for verdict in verdicts),
+        *(_volume(each) for each in volumes),
+    ]
+
+
+def sample_hotels(pipeline: PipelineResource, instance: DagsterInstance) -> list[str]:
+    """Pick the hotels to compare with the source now, by id; none where some were compared within the last hour."""
+    check = AssetCheckKey(product_service_orders.key, COUNTS_MATCH)
+    last = instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
+    if last and datetime.now(UTC).timestamp() - last[0].create_timestamp < SAMPLED_EVERY.total_seconds():
+        return []
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        known = [each.enterprise_id for each in read_enterprises(connection) if each.is_in_scope]
+    return random.sample(known, min(SAMPLED_HOTELS, len(known)))
+
+
+def blocked_by(evaluations: Iterable[AssetCheckEvaluation]) -> str:
+    """Say which blocking checks failed, a line each; empty where none did."""
+    return "\n".join(
+        f"{each.asset_key.to_user_string()}: {each.check_name} failed: {each.description}"
+        for each in evaluations
+        if each.blocking and not each.passed and each.severity is ERROR
+    )
+
+
+def noteworthy(
+    instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluation]
+) -> Iterator[AssetCheckEvaluation]:
+    """Choose what a refresh reports of its evaluations, and tie those of partitions to what they are about.
+
+    Without partitions: all. With: what fails anew or on newer orders, what has recovered, and up to `REPORTED_PASSES`
+    of the partitions whose pass is not yet shown.
+    """
+    yield from (each for each in evaluations if each.partition is None)
+    by_check: dict[AssetCheckKey, list[AssetCheckEvaluation]] = {}
+    for each in evaluations:
+        if each.partition is not None:
+            by_check.setdefault(each.asset_check_key, []).append(each)
+    for check, of_check in by_check.items():
+        shown = {
+            info.partition_key: info for info in instance.event_log_storage.get_asset_check_partition_info([check])
+        }
+        news: list[AssetCheckEvaluation] = []
+        passes: list[AssetCheckEvaluation] = []
+        for each in of_check:
+            info = shown.get(each.partition)
+            has_passed = info is not None and info.latest_execution_status is AssetCheckExecutionRecordStatus.SUCCEEDED
+            if info is not None and has_passed == each.passed and info.is_current:
+                continue
+            (passes if each.passed and (info is None or has_passed) else news).append(each)
+        yield from _targeted(instance, [*news, *passes[:REPORTED_PASSES]])
+
+
+@multi_asset_check(specs=ENTERPRISES_SPECS, can_subset=True)
+def enterprises_checks(context: AssetCheckExecutionContext, pipeline: PipelineResource) -> Iterator[AssetCheckResult]:
+    """Check the list of hotels."""
+    yield from _selected(context, lambda: evaluate_enterprises(pipeline))
+
+
+@multi_asset_check(specs=SERVICES_SPECS, can_subset=True)
+def services_checks(context: AssetCheckExecutionContext, pipeline: PipelineResource) -> Iterator[AssetCheckResult]:
+    """Check the list of services."""
+    yield from _selected(context, lambda: evaluate_services(pipeline))
+
+
+@multi_asset_check(specs=ORDERS_SPECS, can_subset=True)
+def product_service_orders_checks(
+    context: AssetCheckExecutionContext, pipeline: PipelineResource
+) -> Iterator[AssetCheckResult]:
+    """Check landed orders, and compare those of the run's hotels with the source."""
+    ids = _enterprise_ids_of_run(context, pipeline)
+    yield from _selected(context, lambda: evaluate_orders(pipeline, ids))
+    if AssetCheckKey(product_service_orders.key, COUNTS_MATCH) in context.selected_asset_check_keys:
+        sample = random.sample(ids, min(SAMPLED_HOTELS, len(ids)))
+        yield from _selected(context, lambda: evaluate_counts(pipeline, sample))
+
+
+@multi_asset_check(specs=METRICS_SPECS, can_subset=True)
+def check_in_cancellation_metrics_checks(
+    context: AssetCheckExecutionContext, pipeline: PipelineResource
+) -> Iterator[AssetCheckResult]:
+    """Check the marts."""
+    ids = _enterprise_ids_of_run(context, pipeline)
+    yield from _selected(context, lambda: evaluate_metrics(pipeline, ids))
+
+
+ASSET_CHECKS = (
+    enterprises_checks,
+    services_checks,
+    product_service_orders_checks,
+    check_in_cancellation_metrics_checks,
+)
+
+
+def _enterprise_ids_of_run(context: AssetCheckExecutionContext, pipeline: PipelineResource) -> list[str]:
+    op = context.op_execution_context
+    keys = op.partition_keys if op.has_partition_key or op.has_partition_key_range else []
+    return enterprise_ids_of(pipeline, keys)
+
+
+def _selected(
+    context: AssetCheckExecutionContext, evaluate: Callable[[], Sequence[AssetCheckEvaluation]]
+) -> Iterator[Any]:
+    """Report the evaluations of the checks that the run selected, those of partitions tied to what they are about."""
+    found = [each for each in evaluate() if each.asset_check_key in context.selected_asset_check_keys]
+    yield from (each for each in found if each.partition is None)
+    yield from _targeted(context.instance, [each for each in found if each.partition is not None])
+
+
+def _targeted(instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluation]) -> Iterator[AssetCheckEvaluation]:
+    """Tie evaluations of partitions of one asset to their latest materializations: the web UI shows no others."""
+    if not evaluations:
+        return
+    asset = evaluations[0].asset_key
+    latest = instance.event_log_storage.get_latest_storage_id_by_partition(
+        asset, DagsterEventType.ASSET_MATERIALIZATION, {str(each.partition) for each in evaluations}
+    )
+    records = (
+        instance.fetch_materializations(
+            AssetRecordsFilter(asset, storage_ids=list(latest.values())), limit=max(len(latest), 1)
+        ).records
+        if latest
+        else []
+    )
+    targets = {
+        record.partition_key: AssetCheckEvaluationTargetMaterializationData(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+        for record in records
+    }
+    for each in evaluations:
+        yield AssetCheckEvaluation(
+            asset_key=each.asset_key,
+            check_name=each.check_name,
+            passed=each.passed,
+            metadata=each.metadata,
+            target_materialization_data=targets.get(each.partition),
+            severity=each.severity,
+            description=each.description,
+            blocking=each.blocking,
+            partition=each.partition,
+        )
+
+
+def _of(enterprise_ids: Collection[str] | None, rows: Sequence[Any]) -> list[Any]:
+    return [each for each in rows if enterprise_ids is None or each.enterprise_id in enterprise_ids]
+
+
+def _evaluation(
+    asset: AssetKey,
+    name: str,
+    *,
+    passed: bool,
+    description: str,
+    metadata: Mapping[str, Any],
+    severity: AssetCheckSeverity = ERROR,
+    blocking: bool = False,
+    partition: str | None = None,
+) -> AssetCheckEvaluation:
+    return AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=name,
+        passed=passed,
+        severity=severity,
+        description=description,
+        metadata=metadata,
+        blocking=blocking,
+        partition=partition,
+    )
+
+
+def _unique(asset: AssetKey, rows: int, repeated: int) -> AssetCheckEvaluation:
+    return _evaluation(
+        asset,
+        IDS,
+        passed=not repeated,
+        description=f"{repeated:,} of {rows:,} share an id with another" if repeated else f"{rows:,} are there once",
+        metadata={"rows": rows, "repeated": repeated},
+        blocking=True,
+    )
+
+
+def _readable(asset: AssetKey, rejections: Sequence[Rejection]) -> AssetCheckEvaluation:
+    records = sum(each.records for each in rejections)
+    reasons = [
+        TableRecord(
+            {
+                "reason": each.reason,
+                "records": each.records,
+                "latest": each.latest_utc.isoformat(timespec="seconds"),
+                "for_example": each.for_example,
+            }
+        )
+        for each in rejections[:SHOWN_HOTELS]
+    ]
+    return _evaluation(
+        asset,
+        READABLE,
+        passed=not records,
+        description=f"{records:,} records could not be read: {rejections[0].reason}"
+        if records
+        else "all could be read",
+        metadata={"rejected_records": records, **({"reasons": MetadataValue.table(reasons)} if reasons else {})},
+        severity=WARN,
+    )
+
+
+def _verdict(asset: AssetKey, verdict: Verdict) -> AssetCheckEvaluation:
+    rule, broken_in = verdict.rule, verdict.broken_in
+    shown = broken_in or verdict.found_in
+    hotels = [
+        TableRecord(
+            {"hotel": each.partition_key, "violations": each.violations, "checked": each.checked, "found": each.detail}
+        )
+        for each in shown[:SHOWN_HOTELS]
+    ]
+    return _evaluation(
+        asset,
+        rule.name,
+        passed=not verdict.violations,
+        description=_describe(verdict, shown),
+        metadata={
+            "orders_checked": verdict.checked,
+            "violations": verdict.violations,
+            "hotels_with_violations": len(verdict.found_in),
+            "hotels": verdict.hotels,
+            "hotels_looked_at_now": verdict.looked_at,
+            **({"worst_hotels": MetadataValue.table(hotels)} if hotels else {}),
+        },
+        severity=ERROR if broken_in else WARN,
+        blocking=not rule.warns,
+    )
+
+
+def _describe(verdict: Verdict, shown: Sequence[Any]) -> str:
+    if not shown:
+        return f"holds for {verdict.checked:,} orders of {verdict.hotels:,} hotels"
+    first = shown[0]
+    return (
+        f"{sum(each.violations for each in shown):,} orders in {len(shown):,} hotel(s), such as {first.partition_key}: "
+        f"{first.violations:,} of {first.checked:,}" + (f" ({first.detail})" if first.detail else "")
+    )
+
+
+def _freshness(status: EnterpriseStatus, now: datetime, stale_after: timedelta) -> AssetCheckEvaluation:
+    state = state_of(status, now, stale_after)
+    lag = None if status.watermark_utc is None else max(now - status.watermark_utc, timedelta())
+    since = status.watermark_utc and status.watermark_utc.strftime("%Y-%m-%d %H:%M:%S UTC")
+    said = {
+        "fresh": f"every change up to {since} is here",
+        "stale": f"nothing after {since} has been read",
+        "never read": "not read to the end yet",
+        "failing": status.last_error or "",
+    }
+    return _evaluation(
+        product_service_orders.key,
+        FRESH,
+        passed=state == "fresh",
+        description=said[state],
+        metadata={
+            "state": state,
+            "stale_after_hours": stale_after.total_seconds() / 3600,
+            **({} if lag is None else {"lag_minutes": round(lag.total_seconds() / 60, 1)}),
+        },
+        partition=status.partition_key,
+    )
+
+
+def _comparison(comparison: Comparison) -> AssetCheckEvaluation:
+    counts, window = comparison.counts, comparison.window
+    period = f"from {window.start_utc:%Y-%m-%d %H:%M:%S} to {window.end_utc:%Y-%m-%d %H:%M:%S} UTC"
+    return _evaluation(
+        product_service_orders.key,
+        COUNTS_MATCH,
+        passed=not counts.missing,
+        description=(
+            f"{counts.missing:,} of {counts.at_source:,} orders that changed {period} are missing here or outdated"
+            if counts.missing
+            else f"all {counts.at_source:,} orders that changed {period} are here"
+        ),
+        metadata={
+            "orders_at_source": counts.at_source,
+            "orders_in_warehouse": counts.in_warehouse,
+            "missing_or_outdated": counts.missing,
+            "changed_or_gone_since": counts.changed_or_gone,
+        },
+        partition=comparison.partition_key,
+    )
+
+
+def _volume(volume: Volume) -> AssetCheckEvaluation:
+    usual = f"{volume.usual:,.0f} are usual"
+    return _evaluation(
+        check_in_cancellation_metrics.key,
+        VOLUMES,
+        passed=volume.is_usual,
+        description=(
+            f"{volume.orders:,} orders in the 7 days to {volume.last_day}, {usual}"
+            + ("" if volume.is_judged else ", too few to judge")
+            + ("" if volume.is_usual else ": a sudden drop" if volume.orders < volume.usual else ": a sudden jump")
+        ),
+        metadata={
+            "orders_of_last_7_days": volume.orders,
+            "usual_orders_a_week": volume.usual,
+            "lowest_expected": round(volume.lowest, 1),
+            "highest_expected": round(volume.highest, 1),
+        },
+        severity=WARN,
+        partition=volume.partition_key,
+    )

@@ -1,0 +1,12 @@
+-- Puts into marts.internal.check_counts what the check $check_name counted in the hotels looked at. A hotel without a row in
+-- counted has nothing that the check is about.
+INSERT INTO marts.internal.check_counts BY NAME
+SELECT
+    $check_name AS check_name,
+    enterprises.enterprise_id,
+    coalesce(counted.checked, 0) AS checked,
+    coalesce(counted.violations, 0) AS violations,
+    CASE WHEN counted.violations > 0 THEN counted.detail END AS detail,
+    enterprises.input_digest
+FROM checked_enterprises AS enterprises
+LEFT JOIN counted ON counted.enterprise_id = enterprises.enterprise_id;

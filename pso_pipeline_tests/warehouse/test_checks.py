@@ -1,0 +1,250 @@
+"""What the rules count: a hotel's orders, broken in one way each, and what a second look costs."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from pso_pipeline.warehouse.checks.evaluate import evaluate_derived, evaluate_landed
+from pso_pipeline.warehouse.checks.readings import Volume, count_scope_ids, read_rejections, read_volumes
+from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES, Rule
+from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline_tests.marts.rows import insert
+
+ORDERS = 40
+
+
+@pytest.fixture
+def connection(warehouse):
+    """Two hotels with a service and 40 orders each, as they should be."""
+    with warehouse.open() as connection:
+        create_marts(connection)
+        for hotel in ("astoria", "bristol"):
+            names = {"id": hotel, "name": hotel.title(), "partition_key": f"{hotel}-1", "is_in_scope": True}
+            insert(connection, "enterprises", [{**names, "time_zone_identifier": "UTC"}])
+            insert(connection, "services", [{"id": f"spa of {hotel}", "enterprise_id": hotel, "kind": "Additional"}])
+            read = {"watermark_utc": "2024-07-01T00:00:00", "revision": 1}
+            insert(connection, "sync_state", [{"service_id": f"spa of {hotel}", "enterprise_id": hotel, **read}])
+            insert(connection, "product_service_orders", [order(hotel, number) for number in range(ORDERS)])
+        yield connection
+
+
+def order(hotel, number):
+    is_canceled = number % 4 == 0
+    return {
+        "id": f"{hotel} {number}",
+        "enterprise_id": hotel,
+        "service_id": f"spa of {hotel}",
+        "account_id": f"account {number}",
+        "account_type": "Customer",
+        "state": "Canceled" if is_canceled else "Confirmed",
+        "origin": "Commander",
+        "created_utc": "2024-05-01T12:00:00",
+        "updated_utc": "2024-05-03T12:00:00",
+        "cancelled_utc": "2024-05-02T12:00:00" if is_canceled else None,
+        "fetched_utc": "2024-06-01T00:00:00",
+        "is_missing_from_source": False,
+    }
+
+
+def change(connection, assignments, orders):
+    """Change so many orders of the Astoria and let a landing seem to have done it."""
+    connection.execute(
+        f"UPDATE mews.product_service_orders SET {assignments}"
+        " WHERE enterprise_id = 'astoria' AND id IN (SELECT id FROM mews.product_service_orders"
+        " WHERE enterprise_id = 'astoria' ORDER BY state, id LIMIT ?)",
+        [orders],
+    )
+    touch(connection)
+
+
+def touch(connection):
+    connection.execute("UPDATE mews.sync_state SET revision = revision + 1 WHERE enterprise_id = 'astoria'")
+
+
+def verdicts(connection, evaluate=evaluate_landed, **options):
+    return {verdict.rule.name: verdict for verdict in evaluate(connection, **options)}
+
+
+def test_good_orders_keep_every_rule(connection):
+    found = verdicts(connection)
+    assert set(found) == {rule.name for rule in LANDED_RULES}
+    assert {name: (each.violations, each.broken_in) for name, each in found.items()} == dict.fromkeys(found, (0, ()))
+    assert found["ids_are_unique"].checked == 2 * ORDERS
+    assert found["canceled_orders_are_dated"].checked == 2 * ORDERS / 4
+
+
+BROKEN = {
+    "ids_are_unique": ("id = 'astoria 1'", 3, 2, "for example astoria 1"),
+    "services_and_hotels_are_known": ("service_id = 'sauna'", 2, 2, "service sauna"),
+    "dates_are_in_order": ("created_utc = '2024-05-04'", 2, 2, "updated before created: 2, canceled before created: 2"),
+    "canceled_orders_are_dated": ("cancelled_utc = NULL", 2, 2, "for example astoria 0"),
+    "values_and_fields_are_documented": (
+        "state = 'Waitlisted', extra = '{\"Mood\": 1}'",
+        2,
+        2,
+        "field Mood: 2, state Waitlisted: 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_order_is_counted_where_it_is(connection, name):
+    assignments, orders, violations, detail = BROKEN[name]
+    verdicts(connection)
+    change(connection, assignments, orders)
+    verdict = verdicts(connection)[name]
+    (found,) = verdict.found_in
+    assert (found.partition_key, found.detail) == ("astoria-1", detail)
+    assert verdict.violations == found.violations >= violations
+    others = {each: other.violations for each, other in verdicts(connection, enterprise_ids=["bristol"]).items()}
+    assert others[name] == verdict.violations, "what an earlier look found still counts"
+
+
+@pytest.mark.parametrize(
+    ("assignments", "detail"),
+    [
+        ("updated_utc = '2024-04-01'", "updated before created: 1, canceled after the last update: 1"),
+        ("cancelled_utc = '2024-05-09'", "canceled after the last update: 1"),
+        ("updated_utc = '2034-01-01'", "in the future: 1"),
+    ],
+)
+def test_dates_out_of_order_are_told_apart(connection, assignments, detail):
+    change(connection, assignments, 1)
+    assert verdicts(connection)["dates_are_in_order"].found_in[0].detail == detail
+
+
+def test_an_order_without_a_hotel_is_found(connection):
+    verdicts(connection)
+    change(connection, "enterprise_id = NULL", 1)
+    (found,) = verdicts(connection)["services_and_hotels_are_known"].broken_in
+    assert (found.partition_key, found.violations) == ("no hotel", 1)
+
+
+def test_an_id_in_two_hotels_is_found_though_only_one_of_them_changed(connection):
+    verdicts(connection)
+    change(connection, "id = 'bristol 1'", 1)
+    (found,) = verdicts(connection)["ids_are_unique"].broken_in
+    assert found.partition_key == "astoria-1"
+
+
+def test_nothing_is_looked_at_twice(connection):
+    assert verdicts(connection)
+    assert verdicts(connection) == {}
+    touch(connection)
+    assert verdicts(connection)["ids_are_unique"].looked_at == 1
+
+
+def test_what_is_broken_is_looked_at_until_it_is_not(connection):
+    change(connection, "service_id = 'sauna'", 1)
+    assert verdicts(connection)["services_and_hotels_are_known"].broken_in
+    assert verdicts(connection)["services_and_hotels_are_known"].broken_in
+    connection.execute(
+        "UPDATE mews.product_service_orders SET service_id = 'spa of astoria' WHERE service_id = 'sauna'"
+    )
+    assert not verdicts(connection)["services_and_hotels_are_known"].violations
+    assert verdicts(connection) == {}
+
+
+@pytest.mark.parametrize(("orders", "is_broken"), [(2, False), (20, True)])
+def test_a_few_odd_dates_are_passed_on_and_many_are_not(connection, orders, is_broken):
+    change(connection, "created_utc = '2024-05-04'", orders)
+    verdict = verdicts(connection)["dates_are_in_order"]
+    assert (verdict.violations, bool(verdict.broken_in)) == (orders, is_broken)
+
+
+@pytest.mark.parametrize(
+    ("rule", "checked", "violations", "is_broken"),
+    [
+        (Rule("strict", "", strict=True), 1_000_000, 1, True),
+        (Rule("warns", "", warns=True), 10, 10, False),
+        (Rule("tolerant", ""), 10, 10, False),
+        (Rule("tolerant", ""), 1_000, 50, False),
+        (Rule("tolerant", ""), 1_000, 51, True),
+    ],
+)
+def test_what_breaks_a_rule(rule, checked, violations, is_broken):
+    assert rule.is_broken_by(checked, violations) is is_broken
+
+
+@pytest.mark.parametrize(
+    ("spoil", "figure"),
+    [
+        (
+            "UPDATE mart.agg_orders_daily SET firm_orders = firm_orders + 1 WHERE enterprise_id = 'astoria'",
+            "firm_orders",
+        ),
+        ("UPDATE mart.agg_orders_daily SET cancellations = 0 WHERE enterprise_id = 'astoria'", "cancellations"),
+        ("DELETE FROM mart.fct_product_service_orders WHERE order_id = 'astoria 1'", "landed_orders"),
+        ("UPDATE marts.internal.cancellation_curve_runs SET orders_at_risk = 0", "orders_on_the_curve"),
+        ("DELETE FROM mart.agg_orders_daily WHERE enterprise_id = 'astoria'", "orders_created"),
+    ],
+)
+def test_metrics_that_do_not_add_up_are_named(connection, spoil, figure):
+    derive(connection)
+    good = verdicts(connection, evaluate_derived)["metrics_add_up"]
+    assert (good.checked, good.violations) == (2 * ORDERS, 0)
+    assert verdicts(connection, evaluate_derived) == {}
+    connection.execute(spoil)
+    broken = verdicts(connection, evaluate_derived, enterprise_ids=["astoria"])["metrics_add_up"].broken_in
+    assert [each.partition_key for each in broken] == ["astoria-1"]
+    assert f"{figure} off by" in str(broken[0].detail)
+    touch(connection)
+    derive(connection)
+    assert not verdicts(connection, evaluate_derived)["metrics_add_up"].broken_in or "curve" in figure
+
+
+def test_what_landed_after_the_marts_were_made_is_not_held_against_them(connection):
+    derive(connection)
+    insert(connection, "product_service_orders", [order("astoria", ORDERS)])
+    touch(connection)
+    assert not verdicts(connection, evaluate_derived, enterprise_ids=["astoria"])["metrics_add_up"].violations
+
+
+def test_every_rule_has_its_statement():
+    assert {rule.name for rule in LANDED_RULES} == set(BROKEN)
+    assert [rule.name for rule in DERIVED_RULES] == ["metrics_add_up"]
+
+
+def test_repeated_ids_and_keys_of_hotels_and_services_are_counted(connection):
+    assert count_scope_ids(connection).repeated_enterprises == count_scope_ids(connection).repeated_services == 0
+    connection.execute("UPDATE mews.enterprises SET partition_key = 'astoria-1'")
+    insert(connection, "services", [{"id": "spa of astoria", "enterprise_id": "bristol"}])
+    assert count_scope_ids(connection).repeated_enterprises == 1
+    assert count_scope_ids(connection).repeated_services == 1
+
+
+def test_a_rejected_order_counts_until_it_could_be_read(connection):
+    rejected = {"operation": "productServiceOrders/getAll", "enterprise_id": "astoria", "reason": "CreatedUtc: no date"}
+    insert(
+        connection,
+        "rejected_records",
+        [{**rejected, "record": '{"Id": "late"}', "observed_utc": "2024-06-02T00:00:00"}],
+    )
+    (found,) = read_rejections(connection, "productServiceOrders/getAll")
+    assert (found.reason, found.records, found.for_example) == ("CreatedUtc: no date", 1, "astoria-1")
+    insert(
+        connection,
+        "product_service_orders",
+        [{**order("astoria", 99), "id": "late", "fetched_utc": "2024-06-03T00:00:00"}],
+    )
+    assert read_rejections(connection, "productServiceOrders/getAll") == []
+
+
+@pytest.mark.parametrize(
+    ("last_week", "is_usual"), [(28, True), (20, True), (1, False), (0, False), (90, False), (50, True)]
+)
+def test_a_drop_and_a_jump_stand_out_from_the_weeks_before(connection, last_week, is_usual):
+    connection.execute("DELETE FROM mews.product_service_orders")
+    weeks = [last_week, 28, 30, 26, 28, 31, 27, 28, 29, 28]
+    last_day = datetime(2024, 6, 30, 6)  # noqa: DTZ001  # the warehouse keeps UTC without a zone
+    days = [last_day - timedelta(days=7 * week + 3) for week, count in enumerate(weeks) for _ in range(count)]
+    created = [order("astoria", number) | {"created_utc": day.isoformat()} for number, day in enumerate(days)]
+    insert(connection, "product_service_orders", created)
+    derive(connection)
+    (volume,) = read_volumes(connection)
+    assert (volume.partition_key, volume.orders, volume.usual) == ("astoria-1", last_week, 28)
+    assert volume.is_usual is is_usual
+
+
+def test_a_hotel_with_few_orders_is_not_judged():
+    assert Volume("id", "key", None, orders=0, usual=19, spread=4).is_usual  # type: ignore[arg-type]  # the day plays no part
