@@ -1,0 +1,159 @@
+"""`pso status`: the states it tells apart, for people and for programs, and what it says where it cannot."""
+
+import json
+import re
+
+import filelock
+import pytest
+from click.testing import CliRunner
+from dagster import DagsterInstance
+
+from pso_pipeline.assets import list_enterprises, list_services, sync
+from pso_pipeline.cli import main, status
+from pso_pipeline.definitions import PIPELINE
+from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline.sandbox.server import serve
+from pso_pipeline.warehouse.connection import Warehouse
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture
+def world():
+    world = ScriptedWorld()
+    for name in ("Astoria", "Bristol"):
+        service = world.add_service(world.add_enterprise(Name=name))
+        for _ in range(2):
+            world.add_order(service)
+    return world
+
+
+@pytest.fixture
+def sandbox(world, monkeypatch):
+    with serve(world, requests_per_window=None) as running:
+        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", running.address)
+        monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
+        monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
+        yield running
+
+
+def read():
+    with DagsterInstance.ephemeral() as instance:
+        list_enterprises(PIPELINE, instance)
+    list_services(PIPELINE)
+    sync(PIPELINE, None)
+
+
+def run(*arguments, colours=False):
+    environment = {"FORCE_COLOR": "1", "COLUMNS": "200", "TERM": "xterm"} if colours else {}
+    return CliRunner().invoke(main, ["status", *arguments], env=environment)
+
+
+def states(outcome):
+    return {each["partition_key"]: each["status"] for each in json.loads(outcome.stdout)}
+
+
+def services_of(world, name):
+    snapshot = world.snapshot(world.clock.now())
+    (hotel,) = [each["Id"] for each in snapshot.enterprises if each["Name"] == name]
+    return [each for each in snapshot.services if each["EnterpriseId"] == hotel]
+
+
+def test_hotels_that_are_up_to_date_are_fresh(sandbox):
+    read()
+    outcome = run("--json")
+    assert outcome.exit_code == 0
+    hotel = json.loads(outcome.stdout)[0]
+    assert (hotel["name"], hotel["status"], hotel["orders"]) == ("Astoria", "fresh", 2)
+    assert 0 <= hotel["lag_seconds"] < 600
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", hotel["watermark_utc"])
+    assert hotel["last_error"] is None
+
+
+def test_a_hotel_that_fails_is_failing_with_the_reason(sandbox, world):
+    read()
+    world.refuse_service(services_of(world, "Bristol")[0])
+    read()
+    outcome = run("--json")
+    assert outcome.exit_code == 1
+    assert states(outcome) == {"astoria-00000001": "fresh", "bristol-00000007": "failing"}
+    assert "status 400, RequestId" in json.loads(outcome.stdout)[1]["last_error"]
+
+
+def test_a_hotel_that_was_not_read_for_long_is_stale(sandbox, monkeypatch):
+    read()
+    monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.000000001")
+    outcome = run("--json")
+    assert outcome.exit_code == 1
+    assert set(states(outcome).values()) == {"stale"}
+
+
+def test_a_hotel_that_was_never_read_says_so(sandbox, world):
+    world.add_service(world.add_enterprise(Name="Carlton"))
+    read()
+    world.add_service(world.add_enterprise(Name="Dorset"))
+    with DagsterInstance.ephemeral() as instance:
+        list_enterprises(PIPELINE, instance)
+    list_services(PIPELINE)
+    outcome = run("--json")
+    assert outcome.exit_code == 1
+    assert [key for key, state in states(outcome).items() if state == "never read"] == ["dorset-0000000f"]
+
+
+def test_a_hotel_that_no_token_sees_is_out_of_scope_and_no_reason_to_worry(sandbox, world):
+    read()
+    (bristol,) = [each for each in world.snapshot(world.clock.now()).enterprises if each["Name"] == "Bristol"]
+    world.remove(bristol)
+    with DagsterInstance.ephemeral() as instance:
+        list_enterprises(PIPELINE, instance)
+    outcome = run("--json")
+    assert outcome.exit_code == 0
+    assert states(outcome) == {"astoria-00000001": "fresh", "bristol-00000007": "out of scope"}
+
+
+def test_the_table_has_a_line_for_each_hotel_in_its_colour(sandbox, world):
+    read()
+    world.refuse_service(services_of(world, "Bristol")[0])
+    read()
+    shown = run(colours=True).stdout
+    assert "\x1b[32mfresh" in shown
+    assert "\x1b[31mfailing" in shown
+    header, astoria, bristol, *_ = COLOUR.sub("", shown).splitlines()
+    assert header.startswith("hotel ")
+    assert astoria.split()[:2] == ["astoria-00000001", "fresh"]
+    assert bristol.split()[:2] == ["bristol-00000007", "failing"]
+
+
+def test_in_a_pipe_there_are_no_colours(sandbox):
+    read()
+    assert "\x1b" not in run().stdout
+
+
+def test_before_anything_has_landed_it_says_what_to_do(sandbox):
+    outcome = run()
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr == "pso: nothing has landed in data/warehouse.duckdb yet: run `pso refresh`\n"
+
+
+def test_a_missing_setting_is_one_line():
+    outcome = run()
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith("pso: MEWS_PLATFORM_ADDRESS is not set: ")
+
+
+def test_a_warehouse_that_is_in_use_is_named(sandbox, monkeypatch):
+    read()
+    monkeypatch.setattr(status, "PATIENCE_SECONDS", 0.1)
+    with filelock.FileLock(Warehouse("data/warehouse.duckdb").lock_path):
+        outcome = run()
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("pso: another pso_pipeline process has held ")
+
+
+def test_a_file_that_is_no_warehouse_is_one_line(sandbox, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "warehouse.duckdb").write_text("not a database")
+    outcome = run()
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("pso: data/warehouse.duckdb cannot be opened: ")
+    assert len(outcome.stderr.splitlines()) == 1
