@@ -2,13 +2,20 @@
 
 PYTHON ?= python3
 VENV := .venv
+SUPERSET := .venv-superset
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
-.PHONY: demo setup test lint types layers lock format clean
+.PHONY: demo superset setup test test-superset lock format clean
 
 demo: setup
 	$(VENV)/bin/pso demo $(ARGS)
+
+# What may be wrong is said before Superset is installed, which takes minutes.
+superset: setup
+	@$(VENV)/bin/python dashboards/superset/start.py --check $(ARGS)
+	@$(MAKE) --no-print-directory --silent $(SUPERSET)/.ready
+	@$(SUPERSET)/bin/python dashboards/superset/start.py $(ARGS)
 
 setup: $(VENV)/.runtime
 
@@ -19,6 +26,9 @@ test: $(VENV)/.development
 	$(VENV)/bin/mypy
 	$(VENV)/bin/dagster definitions validate -w workspace.yaml
 	$(VENV)/bin/pytest $(ARGS)
+
+test-superset: $(VENV)/.development $(SUPERSET)/.ready
+	$(VENV)/bin/pytest -m superset pso_pipeline_tests/superset $(ARGS)
 
 format: $(VENV)/.development
 	$(VENV)/bin/ruff format .
@@ -36,12 +46,23 @@ $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
 	$(INSTALL) -r requirements-dev.lock
 	touch $@
 
+# Superset has an environment of its own: it needs SQLAlchemy 1.4.
+$(SUPERSET)/bin/python:
+	$(PYTHON) -m venv $(SUPERSET)
+
+$(SUPERSET)/.ready: dashboards/superset/requirements.lock | $(SUPERSET)/bin/python
+	@echo "Installing Superset into $(SUPERSET), once: about two minutes ..."
+	$(SUPERSET)/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
+	touch $@
+
 # Needs uv. The locks hold hashes and no address of an index.
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra build --extra ducklake -o requirements.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra build --extra ducklake --extra dev -c requirements.lock -o requirements-dev.lock
+	cd dashboards/superset && uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header -o requirements.lock
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(SUPERSET)

@@ -5,6 +5,8 @@ Runs in the environment of `requirements.lock` and knows the package by its publ
 overwrites what the bundle describes, by its fixed identifiers, and nothing else.
 """
 
+import contextlib
+import io
 import logging
 import os
 import secrets
@@ -42,15 +44,24 @@ USAGE = 2
     help="Where Superset keeps its users and dashboards.",
 )
 @click.option("--import-only", is_flag=True, help="Import the dashboard and stop.")
-def main(bi_dir: Path, port: int, home: Path, import_only: bool) -> None:
+@click.option("--check", is_flag=True, help="Only say what is in the way of starting; needs no Superset.")
+def main(bi_dir: Path, port: int, home: Path, import_only: bool, check: bool) -> None:
     """Start Superset on a published snapshot, with the dashboard imported."""
     snapshot = bi_dir.absolute() / SNAPSHOT
     if not snapshot.is_file():
         stop(f"nothing is published in {bi_dir}: run `make demo ARGS=--once` first, or name another --bi-dir")
     server = None if import_only else listen(port)
+    if check:
+        return
     click.echo("Preparing Superset, about a minute the first time ...")
-    prepare_environment(home.absolute())
-    set_up(snapshot)
+    try:
+        prepare_environment(home.absolute())
+    except OSError as error:
+        stop(f"{home} cannot be used ({error.strerror}): choose another folder with --home")
+    # its migrations log some 900 lines and print a dozen, and SQLAlchemy warns about Superset's own models
+    logging.disable(logging.WARNING)
+    with contextlib.redirect_stdout(io.StringIO()):
+        set_up(snapshot)
     if server:
         serve(server, bi_dir)
 
@@ -81,8 +92,6 @@ def prepare_environment(home: Path) -> None:
 
 def set_up(snapshot: Path) -> None:
     """Bring Superset's own database up to date, make the administrator, import the bundle."""
-    # its migrations log some 900 lines, and SQLAlchemy warns about Superset's own models
-    logging.disable(logging.WARNING)
     from flask_migrate import upgrade
     from superset.app import create_app
 

@@ -188,6 +188,21 @@ def test_starting_without_a_snapshot_says_what_to_do(tmp_path):
     ]
 
 
+def test_a_check_before_starting_needs_no_superset_and_leaves_nothing(tmp_path, snapshot):
+    command = [sys.executable, str(FOLDER / "start.py"), "--bi-dir", str(snapshot.parents[2]), "--port", "0", "--check"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_starting_in_a_home_that_is_no_folder_says_so(tmp_path, snapshot):
+    (tmp_path / "home").write_text("taken", encoding="utf-8")
+    command = [sys.executable, str(FOLDER / "start.py"), "--bi-dir", str(snapshot.parents[2]), "--port", "0"]
+    ended = subprocess.run([*command, "--home", "home"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == ["home cannot be used (File exists): choose another folder with --home"]
+
+
 def test_starting_on_a_port_in_use_says_so(tmp_path, snapshot):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
