@@ -77,7 +77,9 @@ def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
 
     Each rate and measure of `metrics.yml` under its own name; beside a share its 95 % interval as text
     (`<name>_interval`); beside a rate with a maturity the same for groups whose orders are all old enough
-    (`<name>_complete`) and for those where some are not yet (`<name>_maturing`); the counts (`sum_<column>`).
+    (`<name>_complete`) and for those where some are not yet (`<name>_maturing`); beside a measure in hours the same in
+    days (`<name>_in_days`) and as milliseconds that Superset writes as `2d 2h` (`<name>_readable`); the counts
+    (`sum_<column>`).
     """
     metrics = load_metrics()
     for rate in metrics.rates:
@@ -89,9 +91,7 @@ def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
                 yield from _by_maturity(rate, rate.maturity_days)
     for measure in metrics.measures:
         if measure.table == table.name:
-            yield _metric(
-                measure.name, _label(measure), measure.expression, _sentence(measure), _D3_FORMATS[measure.format]
-            )
+            yield from _of_measure(measure)
     yield from _counts(table, {column["column_name"]: column["verbose_name"] for column in columns})
 
 
@@ -148,6 +148,16 @@ def _by_maturity(rate: Rate, days: int) -> Iterator[_Metric]:
         f"{_sentence(rate)} Only where some orders are younger than {days} days, and not counted yet.",
         _D3_FORMATS[rate.format],
     )
+
+
+def _of_measure(measure: Measure) -> Iterator[_Metric]:
+    name, hours, sentence = measure.name, measure.expression, _sentence(measure)
+    yield _metric(name, _label(measure), hours, sentence, _D3_FORMATS[measure.format])
+    if measure.format == "hours":
+        yield _metric(f"{name}_in_days", f"{measure.label} (days)", f"{hours} / 24", sentence, ",.3~g")
+        # to the hour, and below a day to the minute: what is finer, nobody reads
+        milliseconds = f"CASE WHEN {hours} < 24 THEN 60000 * ROUND(60 * {hours}) ELSE 3600000 * ROUND({hours}) END"
+        yield _metric(f"{name}_readable", measure.label, milliseconds, sentence, "DURATION")
 
 
 def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:

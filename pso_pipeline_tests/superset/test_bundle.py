@@ -148,6 +148,32 @@ def test_the_headline_rates_stand_at_the_top(bundle):
     assert headline <= shown
 
 
+def test_each_big_share_stands_in_a_table_too_with_its_interval_and_grey_where_few(bundle):
+    """A big number cannot be greyed by another: Superset colours it by itself alone."""
+    shares = {rate.name for rate in load_metrics().rates if rate.is_share}
+    big = {chart["params"]["metric"] for chart in CHARTS if chart["viz_type"] == "big_number_total"} & shares
+    assert len(big) > 5
+    sure = [chart["params"] for chart in CHARTS if chart["slice_name"].startswith("How sure")]
+    greyed = {each["columnFormatting"] for params in sure for each in params["conditional_formatting"]}
+    assert greyed == big | {f"{name}_interval" for name in big}
+    assert all(greyed & set(params["metrics"]) for params in sure)
+    limits = {
+        (each["operator"], each["targetValue"], each["objectFormatting"])
+        for chart in CHARTS
+        for each in chart["params"].get("conditional_formatting", [])
+    }
+    assert limits == {("<", 30, "TEXT_COLOR")}
+
+
+def test_a_table_greys_a_share_by_the_count_that_it_is_a_share_of(bundle):
+    rates = {rate.name: rate for rate in load_metrics().rates}
+    for chart in CHARTS:
+        counts = metric_expressions(bundle.data_set_of(chart))
+        for each in chart["params"].get("conditional_formatting", []):
+            rate = rates[each["columnFormatting"].removesuffix("_interval")]
+            assert counts[each["column"]] == rate.denominator, (chart["slice_name"], rate.name)
+
+
 def test_what_was_changed_by_hand_is_brought_back_into_step(tmp_path):
     folder = tmp_path / "superset"
     shutil.copytree(FOLDER, folder)

@@ -94,6 +94,22 @@ def test_intervals_are_those_of_wilson(connection, rate):
         assert text == (expected and "–".join(f"{100 * end:.1f}" for end in expected))
 
 
+@pytest.mark.parametrize("measure", load_metrics().measures, ids=lambda measure: measure.name)
+@pytest.mark.parametrize(
+    ("hours", "days", "readable"),
+    [(None, None, None), (0.259, 0.259 / 24, 16 / 60), (23.99, 23.99 / 24, 23 + 59 / 60), (455.7, 455.7 / 24, 456)],
+)
+def test_times_are_given_in_days_and_in_few_words(connection, measure, hours, days, readable):
+    """The words are Superset's, made from milliseconds: to the minute below a day, to the hour above."""
+    expressions = metric_expressions(DATA_SETS_BY_NAME["Orders"])
+    in_days, in_milliseconds = (
+        expressions[f"{measure.name}_{suffix}"].replace(measure.expression, "CAST($hours AS DOUBLE)")
+        for suffix in ("in_days", "readable")
+    )
+    found = connection.execute(f"SELECT {in_days}, {in_milliseconds} / 3600000", {"hours": hours}).fetchone()
+    assert found == (pytest.approx(days), pytest.approx(readable))
+
+
 @pytest.mark.parametrize("days", [7, 30, 90])
 def test_a_month_is_complete_when_its_youngest_firm_order_is_old_enough(connection, days):
     expressions = metric_expressions(DATA_SETS_BY_NAME["Orders by day"])
