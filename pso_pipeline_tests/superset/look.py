@@ -1,130 +1,137 @@
-"""Open the dashboard in a headless Chromium, see that every chart is drawn, and keep a picture of it.
+"""The dashboard in a headless Chromium: which charts are drawn, what its filters do, and pictures of it.
 
-Run by Superset's own Python, which brings Selenium. Prints one JSON object: the titles of the charts that were drawn,
-the words of every failure, and the addresses outside this machine that the page reached for.
+    python -m pso_pipeline_tests.superset.look http://127.0.0.1:8088 docs/images
+
+takes the pictures of a Superset that `make superset` started.
 """
 
-import argparse
-import base64
 import contextlib
-import json
-import shutil
-import sys
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from selenium.common.exceptions import TimeoutException
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support import expected_conditions as expected
-from selenium.webdriver.support.ui import WebDriverWait
+import click
+from playwright.sync_api import Browser, Locator, Page, Request
+from playwright.sync_api import TimeoutError as NotInTime
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
-DRAWN = """
-    return [...document.querySelectorAll('[data-test-viz-type]')].map(chart => ({
-        title: chart.dataset.testChartName,
-        drawn: !chart.querySelector('[data-test="loading-indicator"], .loading')
-            && !!chart.querySelector('canvas, svg:not([role="img"]), table tbody tr, .header-line'),
-        failure: [...chart.querySelectorAll('[role="alert"], .ant-alert, [data-test="chart-empty-state"], .ant-empty')]
-            .map(each => each.innerText.trim()).join(' '),
-    }))
-"""
-PATIENCE_SECONDS = 180
-STEADY = 4
-"""How often in a row, twice a second, the charts must be seen drawn: filters lay the page out anew."""
+from pso_pipeline_tests.browser import chromium
+from pso_pipeline_tests.superset.bundle import load_bundle
 
+DASHBOARD = "/superset/dashboard/check-in-and-cancellation/"
+WIDTH, WHOLE, SCREEN = 1600, 5400, 1000
+"""The width of windows, and the height for all of the dashboard or a screenful: Superset draws only what is in view."""
+PATIENCE_MS = 180_000
 
-def main() -> None:
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("address")
-    arguments.add_argument("--charts", type=int, required=True)
-    arguments.add_argument("--picture", type=Path)
-    arguments.add_argument("--width", type=int, default=1600)
-    arguments.add_argument("--height", type=int, default=4800)
-    given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as profile:
-        driver = open_browser(profile, given.width, given.height)
-        try:
-            sign_in(driver, given.address)
-            driver.get(f"{given.address}/superset/dashboard/check-in-and-cancellation/")
-            charts = wait_for_charts(driver, given.charts)
-            if given.picture:
-                keep_picture(driver, given.picture)
-            sys.stdout.write(json.dumps({"charts": charts, "reached": addresses_reached(driver, given.address)}))
-        finally:
-            driver.quit()
+DRAWN = """() => [...document.querySelectorAll('[data-test-viz-type]')].map(chart => ({
+    title: chart.dataset.testChartName,
+    drawn: !chart.querySelector('[data-test="loading-indicator"], .loading')
+        && !!chart.querySelector('canvas, svg:not([role="img"]), table tbody tr, .header-line'),
+    failure: [...chart.querySelectorAll('[role="alert"], .ant-alert, [data-test="chart-empty-state"], .ant-empty')]
+        .map(each => each.innerText.trim()).join(' '),
+}))"""
+STEADY = f"""count => {{
+    const charts = ({DRAWN})();
+    const settled = charts.length === count && charts.every(chart => chart.drawn || chart.failure);
+    window.timesSettled = settled ? (window.timesSettled ?? 0) + 1 : 0;
+    return window.timesSettled >= 4;
+}}"""
+"""Filters lay the page out anew after a first drawing, so the charts must be seen drawn several times in a row."""
+
+PICTURES = {
+    "superset.png": (None, "Time to cancel"),
+    "superset-time-and-check-in.png": ("Time to cancel", "By hotel, service, origin and segment"),
+    "superset-breakdowns.png": ("By hotel, service, origin and segment", None),
+}
+"""Each picture, from one heading of the dashboard to another."""
 
 
-def open_browser(profile: str, width: int, height: int) -> Chrome:
-    options = ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    return Chrome(options=options, service=Service(shutil.which("chromedriver")))
+class Visit:
+    """A browser that has signed in to Superset, and every address outside it that its pages reached."""
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.address = address
+        self.reached: list[str] = []
+        self.context = browser.new_context(viewport={"width": WIDTH, "height": SCREEN})
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.on("requestfinished", self._note)
+        self.context.on("requestfailed", lambda request: None if request.failure == "csp" else self._note(request))
+        page = self.context.new_page()
+        page.goto(f"{address}/login/")
+        page.fill("#username", "admin")
+        page.fill("#password", "admin")
+        page.press("#password", "Enter")
+        page.wait_for_url("**/superset/welcome/**")
+        page.close()
+
+    def open(self, height: int) -> Page:
+        """Open the dashboard in a window of that height."""
+        page = self.context.new_page()
+        page.set_viewport_size({"width": WIDTH, "height": height})
+        page.goto(self.address + DASHBOARD)
+        return page
+
+    def _note(self, request: Request) -> None:
+        url = urlsplit(request.url)
+        if url.scheme.startswith("http") and url.netloc != urlsplit(self.address).netloc:
+            self.reached.append(request.url)
 
 
-def sign_in(driver: Chrome, address: str) -> None:
-    driver.get(f"{address}/login/")
-    waiting = WebDriverWait(driver, PATIENCE_SECONDS)
-    waiting.until(expected.element_to_be_clickable((By.ID, "username"))).send_keys("admin")
-    driver.find_element(By.ID, "password").send_keys("admin\n")
-    waiting.until(expected.url_contains("/superset/welcome"))
+def wait_for_charts(page: Page, count: int) -> list[dict[str, Any]]:
+    """Wait until so many charts are drawn or have failed, and tell of each: `title`, `drawn`, words of a `failure`.
 
-
-def wait_for_charts(driver: Chrome, count: int) -> list[dict[str, object]]:
-    """Wait until every chart is drawn or has failed and stays so; where that does not happen, tell what is there."""
-    seen: list[list[dict[str, object]]] = [[]]
-
-    def settled(driver: Chrome) -> bool:
-        seen.append(driver.execute_script(DRAWN))
-        return len(seen) > STEADY and all(is_settled(charts, count) for charts in seen[-STEADY:])
-
-    with contextlib.suppress(TimeoutException):
-        WebDriverWait(driver, PATIENCE_SECONDS).until(settled)
-    return seen[-1]
-
-
-def is_settled(charts: list[dict[str, object]], count: int) -> bool:
-    return len(charts) == count and all(chart["drawn"] or chart["failure"] for chart in charts)
-
-
-def keep_picture(driver: Chrome, path: Path) -> None:
-    """Write the page down to its last chart as PNG.
-
-    Within the window: to capture beyond it changes its size for a moment, and Superset takes the charts away.
+    Where that does not happen, tell what is there.
     """
-    bottom = driver.execute_script("return document.querySelector('.grid-container').getBoundingClientRect().bottom")
-    clip = {"x": 0, "y": 0, "width": driver.execute_script("return innerWidth"), "height": bottom, "scale": 1}
-    taken = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": False, "clip": clip})
-    path.write_bytes(base64.b64decode(taken["data"]))
+    with contextlib.suppress(NotInTime):
+        page.wait_for_function(STEADY, arg=count, polling=500)
+    charts: list[dict[str, Any]] = page.evaluate(DRAWN)
+    return charts
 
 
-def addresses_reached(driver: Chrome, address: str) -> list[str]:
-    """List what was asked of other hosts and not refused by the page's own policy."""
-    own = urlsplit(address).netloc
-    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    asked, refused = {}, set()
-    for message in messages:
-        parameters = message["params"]
-        if message["method"] == "Network.requestWillBeSent":
-            asked[parameters["requestId"]] = parameters["request"]["url"]
-        elif message["method"] == "Network.loadingFailed" and parameters.get("blockedReason") == "csp":
-            refused.add(parameters["requestId"])
-    reached = {url for request, url in asked.items() if request not in refused}
-    return sorted(url for url in reached if urlsplit(url).scheme.startswith("http") and urlsplit(url).netloc != own)
+def chart_on(page: Page, title: str) -> Locator:
+    """Find a chart by its title."""
+    return page.locator(f'[data-test-chart-name="{title}"]')
+
+
+def apply_filters(page: Page, choices: Mapping[str, str]) -> None:
+    """Choose one value in each of the named filters, as a person does."""
+    for name, value in choices.items():
+        heading = page.get_by_role("heading", name=name, exact=True)
+        box = page.locator("[data-test='filter-bar'] .ant-form-item").filter(has=heading).get_by_role("combobox").first
+        box.click()
+        box.fill(value)
+        page.locator(".ant-select-item-option").get_by_text(value, exact=True).click()
+        page.keyboard.press("Escape")
+    page.locator("[data-test='filter-bar__apply-button']").click()
+
+
+def keep_pictures(page: Page, folder: Path) -> None:
+    """Write the parts of the dashboard down as PNG."""
+    edges = page.evaluate(
+        """() => [...document.querySelectorAll('.dashboard-component-header')].map(
+            heading => [heading.innerText.trim(), heading.getBoundingClientRect().top])"""
+    )
+    tops: dict[str | None, float] = dict(edges)
+    grid = page.locator(".grid-container").bounding_box()
+    assert grid, "the dashboard has no charts"
+    for name, (first, last) in PICTURES.items():
+        left, top = (grid["x"], tops[first]) if first else (0, 0)
+        bottom = tops[last] if last else grid["y"] + grid["height"]
+        clip: Any = {"x": left, "y": top, "width": WIDTH - left, "height": bottom - top}
+        page.screenshot(path=folder / name, clip=clip)
+
+
+@click.command()
+@click.argument("address")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+def main(address: str, folder: Path) -> None:
+    """Take pictures of the dashboard of the Superset at ADDRESS."""
+    with chromium() as browser:
+        page = Visit(browser, address).open(WHOLE)
+        for chart in wait_for_charts(page, len(load_bundle().charts)):
+            if chart["failure"] or not chart["drawn"]:
+                click.echo(f"{chart['title']}: {chart['failure'] or 'not drawn'}", err=True)
+        keep_pictures(page, folder)
 
 
 if __name__ == "__main__":
