@@ -5,6 +5,7 @@ about rows (`warehouse/landing`) and none about what to read (`plan`).
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,15 @@ import pandas as pd
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.landing.orders import Landed, OrdersLanding, land_orders
 
-MAX_ORDERS_WAITING = 50_000
+ORDERS_PER_TRANSACTION = 122_880
+"""Orders that are landed together, where so many come: a row group of DuckDB, which goes straight to the file. Fewer go
+through the log first and are packed into their row group again with each landing."""
+
+MAX_ORDERS_WAITING = ORDERS_PER_TRANSACTION
 """Orders that may wait; reads pause beyond that, so memory does not grow with what the API can deliver."""
 
-MAX_ORDERS_PER_TRANSACTION = 50_000
+LINGER_SECONDS = 5.0
+"""How long orders wait for others to be landed with: what is lost when the process is killed then, and is read again."""
 
 
 @dataclass(slots=True)
@@ -51,13 +57,20 @@ class LandingQueue:
         """
         is_open = True
         while is_open:
-            batches = [await self._waiting.get()]
-            while not self._waiting.empty() and _orders_in(batches) < MAX_ORDERS_PER_TRANSACTION:
-                batches.append(self._waiting.get_nowait())
+            batches = await self._gather()
             is_open = batches[-1] is not None
             await self._make_room(_orders_in(batches))
             if arrived := [batch for batch in batches if batch is not None]:
                 self._note(await asyncio.to_thread(self._land, arrived))
+
+    async def _gather(self) -> list[OrdersLanding | None]:
+        """Wait for enough to land, for a while, or for the end."""
+        batches = [await self._waiting.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while batches[-1] is not None and _orders_in(batches) < ORDERS_PER_TRANSACTION:
+                    batches.append(await self._waiting.get())
+        return batches
 
     async def _make_room(self, orders: int) -> None:
         async with self._room:
