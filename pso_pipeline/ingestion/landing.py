@@ -23,7 +23,7 @@ MAX_ORDERS_WAITING = ORDERS_PER_TRANSACTION
 """Orders that may wait; reads pause beyond that, so memory does not grow with what the API can deliver."""
 
 LINGER_SECONDS = 5.0
-"""How long orders wait for others to be landed with: what is lost when the process is killed then, and is read again."""
+"""How long orders wait for others to be landed with: a process that is killed then reads them again."""
 
 
 @dataclass(slots=True)
