@@ -1,7 +1,8 @@
-"""Messages about hotels: one when a hotel newly fails, one when it has recovered; to the log and, where set, by POST.
+"""Messages: one when a hotel newly fails, one when it has recovered; to the log and, where set, by POST.
 
 Not one for each run: what was said is remembered in the sensor's cursor. What a hotel's failure is stands in the
-warehouse, where every kind of refresh notes it.
+warehouse, where every kind of refresh notes it. The pipeline as a whole is spoken of in the same way, where a run ended
+before anything could be published: the warehouse cannot be used, a check has stopped the publication.
 """
 
 import time
@@ -10,9 +11,20 @@ from dataclasses import dataclass
 
 import httpx
 import msgspec
-from dagster import DefaultSensorStatus, SensorEvaluationContext, SensorResult, SkipReason, sensor
+from dagster import (
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunsFilter,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    sensor,
+)
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from pso_pipeline.jobs import conclude, full_resync, refresh
 from pso_pipeline.resources import PipelineResource
 from pso_pipeline.settings import SettingsError
 from pso_pipeline.warehouse.errors import WarehouseError
@@ -27,25 +39,38 @@ POST_SECONDS = 5.0
 DELIVERY_SECONDS = 20.0
 """For all messages of one evaluation, which Dagster ends after 60 s; the rest goes out with the next."""
 
+PIPELINE_ID = "pipeline"
+"""Stands where a hotel's id does, in what is said of the pipeline as a whole."""
+
 MAX_UNDELIVERED = 10_000
 """Messages kept for a webhook that does not answer: one each for a large portfolio, twice. The oldest go first."""
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What is said of one hotel: `event` is `hotel_failing` or `hotel_recovered`; `reason` is why it fails or did."""
+    """What is said of one hotel, or of the pipeline; `reason` is why it fails or did.
+
+    `event` is `hotel_failing`, `hotel_recovered`, `pipeline_failing` or `pipeline_recovered`; the pipeline has no key,
+    no id and no name.
+    """
 
     event: str
-    partition_key: str
-    enterprise_id: str
-    hotel: str
     reason: str
+    partition_key: str | None = None
+    enterprise_id: str | None = None
+    hotel: str | None = None
 
     @property
     def text(self) -> str:
         """One line for people."""
-        if self.event == "hotel_failing":
-            return f"{self.hotel} ({self.partition_key}) cannot be read: {self.reason}"
-        return f"{self.hotel} ({self.partition_key}) is read again; it had failed with: {self.reason}"
+        match self.event:
+            case "hotel_failing":
+                return f"{self.hotel} ({self.partition_key}) cannot be read: {self.reason}"
+            case "hotel_recovered":
+                return f"{self.hotel} ({self.partition_key}) is read again; it had failed with: {self.reason}"
+            case "pipeline_failing":
+                return f"Nothing is published: {self.reason}"
+            case _:
+                return f"The pipeline publishes again; it had failed with: {self.reason}"
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -81,8 +106,42 @@ def decide_on_messages(health: Collection[EnterpriseHealth], failing: Mapping[st
             continue
         event = "hotel_failing" if each.last_error is not None else "hotel_recovered"
         said = each.last_error or reason or ""
-        messages.append(Message(event, each.partition_key, each.enterprise_id, each.name or each.partition_key, said))
+        messages.append(Message(event, said, each.partition_key, each.enterprise_id, each.name or each.partition_key))
     return Decision(tuple(messages), still_failing)
+
+
+def decide_on_pipeline(problem: str | None, failing: Mapping[str, str]) -> Decision:
+    """Say what is new of the pipeline as a whole: that nothing is published, or that it is again."""
+    reason = failing.get(PIPELINE_ID)
+    if (problem is None) == (reason is None):
+        return Decision((), {PIPELINE_ID: reason} if reason is not None else {})
+    if problem is not None:
+        return Decision((Message("pipeline_failing", problem),), {PIPELINE_ID: problem})
+    return Decision((Message("pipeline_recovered", reason or ""),), {})
+
+
+def find_problem(instance: DagsterInstance) -> str | None:
+    """Tell why the last refresh that ended could not publish; None where it could, though hotels may have failed."""
+    ended = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
+    records = [
+        record
+        for job in (refresh, full_resync)
+        for record in instance.get_run_records(RunsFilter(job_name=job.name, statuses=ended), limit=1)
+    ]
+    last = max(records, key=lambda record: record.create_timestamp, default=None)
+    if last is None or last.dagster_run.status is DagsterRunStatus.SUCCESS:
+        return None
+    run_id = last.dagster_run.run_id
+    for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
+        event = entry.dagster_event
+        if event is None or event.step_key == conclude.name:
+            return None
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return data.user_failure_data.description
+        said = data.error.message.strip().splitlines()[0] if data.error else "no reason is known"
+        return f"{event.step_key} failed in run {run_id}: {said}"
+    return f"run {run_id} ended without saying why"
 
 
 def deliver(webhook: str, messages: Sequence[Message], seconds: float = DELIVERY_SECONDS) -> tuple[int, str | None]:
@@ -124,33 +183,43 @@ def _post_once(client: httpx.Client, webhook: str, message: Message) -> None:
 @sensor(
     minimum_interval_seconds=ALERTS_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Says once of each hotel that it fails, and once that it has recovered.",
+    description="Says once of each hotel that it fails, and once that it has recovered; of the pipeline too.",
 )
 def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:
-    """Look how every hotel went last time, and say what is new."""
+    """Look how every hotel went last time, and the last refresh as a whole, and say what is new."""
     told = decode_told(context.cursor)
+    hotels_failing = {identifier: reason for identifier, reason in told.failing.items() if identifier != PIPELINE_ID}
     try:
-        settings, warehouse = pipeline.settings(), pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS)
-        if not warehouse.exists:
-            return SkipReason("nothing has landed yet")
-        with warehouse.open() as connection:
-            decision = decide_on_messages(read_health(connection), told.failing)
-    except (SettingsError, WarehouseError) as error:
+        settings = pipeline.settings()
+        of_hotels, unread = decide_on_messages(_read_health(pipeline), hotels_failing), None
+    except SettingsError as error:
         return SkipReason(str(error))
-    for message in decision.messages:
+    except WarehouseError as error:
+        of_hotels, unread = Decision((), hotels_failing), str(error)
+    of_pipeline = decide_on_pipeline(find_problem(context.instance), told.failing)
+    messages = (*of_pipeline.messages, *of_hotels.messages)
+    for message in messages:
         context.log.warning("%s", message.text)
-    undelivered = (*told.undelivered, *decision.messages)
+    undelivered = (*told.undelivered, *messages)
     if settings.pso_alert_webhook is None:
         undelivered = ()
     delivered, problem = deliver(str(settings.pso_alert_webhook), undelivered) if undelivered else (0, None)
     if problem:
         context.log.warning("%d message(s) will be posted later: %s", len(undelivered) - delivered, problem)
-    following = Told(decision.failing, undelivered[delivered:][-MAX_UNDELIVERED:])
+    following = Told(of_pipeline.failing | of_hotels.failing, undelivered[delivered:][-MAX_UNDELIVERED:])
+    outcome = f"{len(messages)} new message(s), {len(of_hotels.failing)} hotel(s) fail"
     return SensorResult(
-        skip_reason=f"{len(decision.messages)} new message(s), {len(decision.failing)} hotel(s) fail"
-        + (f"; {problem}" if problem else ""),
+        skip_reason="; ".join(filter(None, (outcome, unread, problem))),
         cursor=msgspec.json.encode(following).decode(),
     )
+
+
+def _read_health(pipeline: PipelineResource) -> list[EnterpriseHealth]:
+    warehouse = pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS)
+    if not warehouse.exists:
+        return []
+    with warehouse.open() as connection:
+        return read_health(connection)
 
 
 def decode_told(cursor: str | None) -> Told:

@@ -4,10 +4,12 @@ import http.server
 import json
 import threading
 
+import filelock
 import pytest
 
 from pso_pipeline.automation import alerts
 from pso_pipeline.automation.alerts import Message, decide_on_messages, decode_told, deliver
+from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.reading import EnterpriseHealth
 from pso_pipeline_tests.orchestration.daemon import keys_of
 from pso_pipeline_tests.orchestration.test_partition_states import FAILED, MATERIALIZED, states
@@ -73,7 +75,7 @@ def test_a_hotel_that_went_out_of_scope_has_not_recovered():
 
 
 def messages(count):
-    return [Message("hotel_failing", f"h{n}-key", f"h{n}", f"H{n}", "refused") for n in range(count)]
+    return [Message("hotel_failing", "refused", f"h{n}-key", f"h{n}", f"H{n}") for n in range(count)]
 
 
 def test_what_a_webhook_does_not_take_is_kept_in_order(webhook):
@@ -111,7 +113,37 @@ def test_messages_wait_for_a_webhook_that_is_down_and_are_logged_once(daemon, sa
 
 
 def test_nothing_landed_is_nothing_to_say(daemon, sandbox):
-    assert daemon.tick("hotel_alerts").skip_message == "nothing has landed yet"
+    assert daemon.tick("hotel_alerts").skip_message == "0 new message(s), 0 hotel(s) fail"
+
+
+def test_a_pipeline_that_cannot_publish_is_said_once_and_its_recovery_once(daemon, sandbox, webhook, monkeypatch):
+    daemon.read()
+    with monkeypatch.context() as broken:
+        broken.setenv("PSO_BI_DIR", "data/warehouse.duckdb")
+        for _ in range(2):
+            assert not daemon.run(daemon.clock("hourly_refresh"))
+            daemon.tick("hotel_alerts")
+    (alert,) = webhook.messages
+    assert (alert["event"], alert["hotel"]) == ("pipeline_failing", None)
+    assert alert["text"].startswith("Nothing is published: nothing was published in data/warehouse.duckdb")
+    assert daemon.run(daemon.clock("hourly_refresh"))
+    daemon.tick("hotel_alerts")
+    daemon.tick("hotel_alerts")
+    assert [each["event"] for each in webhook.messages] == ["pipeline_failing", "pipeline_recovered"]
+
+
+def test_hotels_that_fail_are_remembered_while_the_warehouse_cannot_be_read(
+    daemon, sandbox, world, webhook, monkeypatch
+):
+    daemon.read()
+    world.refuse_service(next(iter(world.snapshot(world.clock.now()).services)))
+    daemon.read()
+    daemon.tick("hotel_alerts")
+    monkeypatch.setattr(alerts, "WAREHOUSE_SECONDS", 0.1)
+    with filelock.FileLock(Warehouse("data/warehouse.duckdb").lock_path):
+        assert "has held" in daemon.tick("hotel_alerts").skip_message
+    daemon.tick("hotel_alerts")
+    assert len(webhook.messages) == 1
 
 
 def test_without_a_webhook_nothing_is_kept_for_one(daemon, sandbox, world):
