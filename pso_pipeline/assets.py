@@ -13,6 +13,7 @@ from dagster import (
     AssetMaterialization,
     Config,
     DagsterInstance,
+    DataVersion,
     Failure,
     MaterializeResult,
     asset,
@@ -33,7 +34,15 @@ from pso_pipeline.metadata import (
     snapshot_metadata,
     table_definition,
 )
-from pso_pipeline.partitions import ENTERPRISE_PARTITIONS, ONE_RUN, add_partitions, report_reasons
+from pso_pipeline.partitions import (
+    ENTERPRISE_PARTITIONS,
+    LISTED,
+    LISTED_TAGS,
+    ONE_RUN,
+    READ_OF_LISTED_TAGS,
+    add_partitions,
+    report_reasons,
+)
 from pso_pipeline.resources import PipelineResource, one_line_failures
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_status
@@ -101,7 +110,9 @@ def product_service_orders(
             context.add_asset_metadata(shown, partition_key=key)
         return MaterializeResult()
     for key, shown in metadata.items():
-        context.log_event(AssetMaterialization(context.asset_key, partition=key, metadata=shown))
+        context.log_event(
+            AssetMaterialization(context.asset_key, partition=key, metadata=shown, tags=READ_OF_LISTED_TAGS)
+        )
     reasons = {each.partition_key: str(each.error) for each in report.failed}
     report_reasons(context.op_execution_context, context.asset_key, reasons)
     raise Failure(description=describe_failures(report), allow_retries=False)
@@ -248,6 +259,6 @@ def _result_or_failure(
     context: AssetExecutionContext, report: ScopeReport, metadata: Metadata
 ) -> MaterializeResult[None]:
     if report.failures:
-        context.log_event(AssetMaterialization(context.asset_key, metadata=metadata))
+        context.log_event(AssetMaterialization(context.asset_key, metadata=metadata, tags=LISTED_TAGS))
         raise Failure(description="\n".join(report.failures.values()), allow_retries=False)
-    return MaterializeResult(metadata=metadata)
+    return MaterializeResult(metadata=metadata, data_version=DataVersion(LISTED))

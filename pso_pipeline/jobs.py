@@ -5,7 +5,7 @@ those partitions are materialized whose orders changed, and those failed whose h
 steps are those of `assets`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -52,7 +52,12 @@ from pso_pipeline.checks import (
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.sync import SyncReport
 from pso_pipeline.metadata import Metadata
-from pso_pipeline.partitions import materialized_partitions, report_failed_partitions
+from pso_pipeline.partitions import (
+    LISTED_TAGS,
+    READ_OF_LISTED_TAGS,
+    materialized_partitions,
+    report_failed_partitions,
+)
 from pso_pipeline.resources import PipelineResource
 
 
@@ -85,9 +90,9 @@ def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discove
     """List what the access tokens reach: enterprises and services."""
     clock = ServerClock()
     found, shown = list_enterprises(pipeline, context.instance, clock)
-    _materialized(context, enterprises, shown)
+    _materialized(context, enterprises, shown, LISTED_TAGS)
     offered, shown = list_services(pipeline, clock)
-    _materialized(context, services, shown)
+    _materialized(context, services, shown, LISTED_TAGS)
     return Discovered({**found.failures, **offered.failures}, clock)
 
 
@@ -106,7 +111,7 @@ def sync_orders(
         clock=discovered.clock,
     )
     changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
-    _materialized_partitions(context, product_service_orders, shown, changed)
+    _materialized_partitions(context, product_service_orders, shown, changed, READ_OF_LISTED_TAGS)
     for failed in report.failed:
         context.log.error("%s: %s", failed.partition_key, failed.error)
     reasons = {each.partition_key: str(each.error) for each in report.failed}
@@ -192,12 +197,18 @@ def _checked(context: OpExecutionContext, evaluations: Sequence[AssetCheckEvalua
         raise Failure(description=f"nothing is published: {reasons}", allow_retries=False)
 
 
-def _materialized(context: OpExecutionContext, asset: AssetsDefinition, shown: Metadata) -> None:
-    context.log_event(AssetMaterialization(asset.key, metadata=shown))
+def _materialized(
+    context: OpExecutionContext, asset: AssetsDefinition, shown: Metadata, tags: Mapping[str, str] | None = None
+) -> None:
+    context.log_event(AssetMaterialization(asset.key, metadata=shown, tags=tags))
 
 
 def _materialized_partitions(
-    context: OpExecutionContext, asset: AssetsDefinition, shown: dict[str, Metadata], changed: Collection[str]
+    context: OpExecutionContext,
+    asset: AssetsDefinition,
+    shown: dict[str, Metadata],
+    changed: Collection[str],
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Report partitions that changed, and those not shown as materialized: new ones, and those that have recovered.
 
@@ -206,4 +217,4 @@ def _materialized_partitions(
     known = materialized_partitions(context.instance, asset.key)
     for key, metadata in shown.items():
         if key in changed or key not in known:
-            context.log_event(AssetMaterialization(asset.key, partition=key, metadata=metadata))
+            context.log_event(AssetMaterialization(asset.key, partition=key, metadata=metadata, tags=tags))

@@ -29,6 +29,20 @@ ONE_RUN = BackfillPolicy.single_run()
 ENTERPRISE_PARTITIONS = DynamicPartitionsDefinition(name="enterprise")
 """Keys are `mews.enterprises.partition_key`; none is ever taken away, so that history stays."""
 
+LISTED = "listed"
+"""Data version of `enterprises` and `services`, always the same: orders do not become stale because hotels were listed
+again, and Dagster would mark every quiet hotel as unsynced after each refresh."""
+
+LISTED_TAGS = {"dagster/data_version": LISTED}
+"""Tags of a listing that a job reports; an asset's own run says the same by `data_version`."""
+
+READ_OF_LISTED_TAGS = {
+    "dagster/code_version": LISTED,
+    **{f"dagster/input_data_version/{listing}": LISTED for listing in ("enterprises", "services")},
+    **{f"dagster/input_event_pointer/{listing}": "NULL" for listing in ("enterprises", "services")},
+}
+"""Tags of orders that a job reports: which listings they were read with, as Dagster notes it for an asset's own run."""
+
 
 def missing_partitions(instance: DagsterInstance, keys: Collection[str]) -> list[str]:
     """Tell which enterprises have no partition yet, in order."""

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from dagster import AssetRecordsFilter
+from dagster import AssetKey, AssetRecordsFilter
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from pso_pipeline.definitions import defs
@@ -90,3 +92,15 @@ def test_a_look_back_reads_what_the_overlap_leaves_out(instance, sandbox, world)
     config = {"ops": {"sync_orders": {"config": {"look_back_days": 3}}}}
     assert defs.get_job_def("refresh").execute_in_process(instance=instance, run_config=config).success
     assert materializations(instance, ORDERS)[-1][1]["new_orders"] == 1
+
+
+def test_nothing_is_unsynced_because_hotels_were_listed_again(instance, sandbox, world):
+    refresh(instance)
+    world.change(world.snapshot(world.clock.now()).orders[0], State="Processed")
+    refresh(instance)
+    assert refresh(instance).success
+    stale = CachingStaleStatusResolver(instance, defs.resolve_asset_graph(), LoadingContextForTest(instance))
+    for asset in (ORDERS, METRICS):
+        assert {stale.get_status(asset, key) for key in (ASTORIA, BRISTOL)} == {StaleStatus.FRESH}
+    for name in ("enterprises", "services", "bi_snapshot"):
+        assert stale.get_status(AssetKey(name)) == StaleStatus.FRESH
