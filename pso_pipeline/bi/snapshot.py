@@ -38,8 +38,8 @@ PATIENCE_SECONDS = 900.0
 """How long to wait for a marts file that a stranger holds, or for another publication into the same folder."""
 
 THREADS = 2
-MEMORY_LIMIT = "320MB"
-"""Each thread that writes Parquet holds a row group of its own; with these, the process stays below 600 MB."""
+MEMORY_LIMIT = "200MB"
+"""Each thread that writes Parquet holds a row group of its own; with these, the process stays below 500 MB."""
 
 READABLE_STORAGE = (1, 0)
 """Newest DuckDB version whose storage format every driver in a BI tool reads."""

@@ -103,6 +103,9 @@ class Warehouse:
 
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("SET TimeZone = 'UTC'")
+        # DuckDB's own choice for a connection in memory is the folder in which the process was started
+        spill = self.marts_path.with_name(f"{self.marts_path.name}.spill")
+        connection.execute(f"SET temp_directory = {literal(str(spill))}")
         if self.location.startswith(DUCKLAKE_PREFIX):
             _load_ducklake(connection)
         self._attach_patiently(connection, f"ATTACH {literal(self.location)} AS warehouse", self.location)

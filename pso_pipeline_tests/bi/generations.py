@@ -6,12 +6,14 @@ are the same in every generation.
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from pso_pipeline.bi.folder import Snapshot
+from pso_pipeline.bi.manifest import Manifest
 from pso_pipeline.warehouse.marts.derive import create_marts
 
 ORDERS = 3000
@@ -121,18 +123,23 @@ def read_generation(connection: duckdb.DuckDBPyConnection) -> int:
     return generation
 
 
-def read_parquet_generation(directory: Path) -> int:
-    """Tell the generation of the Parquet files and the manifest of one version's folder."""
+def check_manifest(manifest: Manifest, generation: int) -> None:
+    if manifest.as_of_utc != as_of(generation):
+        raise Mixture(f"the manifest is as of {manifest.as_of_utc} beside generation {generation}")
+
+
+def read_parquet_generation(directory: Path, read: Callable[[duckdb.DuckDBPyConnection], int] = read_generation) -> int:
+    """Tell the generation of the Parquet files of one version's folder."""
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("CREATE SCHEMA mart")
         for file in (directory / "parquet").iterdir():
             connection.execute(f"CREATE VIEW mart.{file.stem} AS FROM read_parquet('{file}')")
-        return read_generation(connection)
+        return read(connection)
 
 
-def read_database_generation(path: Path) -> int:
+def read_database_generation(path: Path, read: Callable[[duckdb.DuckDBPyConnection], int] = read_generation) -> int:
     with duckdb.connect(str(path), read_only=True, config={"threads": 1}) as connection:
-        return read_generation(connection)
+        return read(connection)
 
 
 def check_whole(snapshot: Snapshot) -> int:
@@ -142,5 +149,5 @@ def check_whole(snapshot: Snapshot) -> int:
         assert (len(content), hashlib.sha256(content).hexdigest()) == (published.bytes, published.sha256)
     generation = read_database_generation(snapshot.database)
     assert read_parquet_generation(snapshot.directory) == generation
-    assert snapshot.manifest.as_of_utc == as_of(generation)
+    check_manifest(snapshot.manifest, generation)
     return generation

@@ -1,5 +1,6 @@
 -- mart.agg_orders_daily: one row for each hotel, service, origin, account type and local day on which anything counts.
--- Source: mart.fct_product_service_orders: each order on its day of creation, each cancellation on its own day too.
+-- Source: counted_orders, and of earlier derivations mart.fct_product_service_orders: each order on its day of creation,
+-- each cancellation on its own day too.
 -- Reason: additive counts, from which metrics.yml makes every rate; a missing origin or account type stays null.
 -- Made anew: everything of stale_enterprises, the days of creation in aged_days.
 DELETE FROM mart.agg_orders_daily WHERE enterprise_id IN (SELECT enterprise_id FROM stale_enterprises);
@@ -10,24 +11,19 @@ WHERE stored.enterprise_id = aged.enterprise_id AND stored.date = aged.date;
 
 INSERT INTO mart.agg_orders_daily BY NAME
 WITH creations AS (
-    SELECT orders.*, stale.as_of_utc, orders.created_date AS date, TRUE AS is_creation
-    FROM mart.fct_product_service_orders AS orders
-    INNER JOIN stale_enterprises AS stale ON stale.enterprise_id = orders.enterprise_id
-    UNION ALL
-    SELECT orders.*, aged.as_of_utc, orders.created_date AS date, TRUE AS is_creation
-    FROM mart.fct_product_service_orders AS orders
-    INNER JOIN aged_days AS aged ON aged.enterprise_id = orders.enterprise_id AND aged.date = orders.created_date
+    SELECT *, created_date AS date, TRUE AS is_creation FROM counted_orders
+    UNION ALL BY NAME
+    SELECT facts.*, aged.as_of_utc, facts.created_date AS date, TRUE AS is_creation
+    FROM mart.fct_product_service_orders AS facts
+    INNER JOIN aged_days AS aged ON aged.enterprise_id = facts.enterprise_id AND aged.date = facts.created_date
 ),
 
 cancellations AS (
-    SELECT orders.*, stale.as_of_utc, orders.canceled_date AS date, FALSE AS is_creation
-    FROM mart.fct_product_service_orders AS orders
-    INNER JOIN stale_enterprises AS stale ON stale.enterprise_id = orders.enterprise_id
-    WHERE orders.canceled_date IS NOT NULL
-    UNION ALL
-    SELECT orders.*, aged.as_of_utc, orders.canceled_date AS date, FALSE AS is_creation
-    FROM mart.fct_product_service_orders AS orders
-    INNER JOIN aged_days AS aged ON aged.enterprise_id = orders.enterprise_id AND aged.date = orders.canceled_date
+    SELECT *, canceled_date AS date, FALSE AS is_creation FROM counted_orders WHERE canceled_date IS NOT NULL
+    UNION ALL BY NAME
+    SELECT facts.*, aged.as_of_utc, facts.canceled_date AS date, FALSE AS is_creation
+    FROM mart.fct_product_service_orders AS facts
+    INNER JOIN aged_days AS aged ON aged.enterprise_id = facts.enterprise_id AND aged.date = facts.canceled_date
 ),
 
 events AS (
@@ -39,7 +35,7 @@ events AS (
         canceled_at <= created_at + INTERVAL 7 DAY AS is_canceled_within_7d,
         canceled_at <= created_at + INTERVAL 30 DAY AS is_canceled_within_30d,
         canceled_at <= created_at + INTERVAL 90 DAY AS is_canceled_within_90d
-    FROM (SELECT * FROM creations UNION ALL SELECT * FROM cancellations)
+    FROM (SELECT * FROM creations UNION ALL BY NAME SELECT * FROM cancellations)
 )
 
 SELECT

@@ -1,5 +1,5 @@
 -- internal.cancellation_curve_runs: one row for each hotel, service, local month of creation and run of days of age with
--- the same counts. Source: mart.fct_product_service_orders.
+-- the same counts. Source: counted_orders, and of earlier derivations mart.fct_product_service_orders.
 -- Reason: day by day the curve has up to 366 rows a month and service (150 million for 3,500 hotels with 5 million
 -- orders); the runs are fewer than the orders, and mart.agg_cancellation_curve unfolds them when it is read.
 -- An order of age a is at risk on the days 0 to a; one that was canceled within c days counts as canceled on the days
@@ -14,16 +14,13 @@ WHERE stored.service_id = aged.service_id AND stored.cohort_month = aged.cohort_
 
 INSERT INTO marts.internal.cancellation_curve_runs BY NAME
 WITH firm_orders AS (
-    SELECT orders.*, stale.as_of_utc
-    FROM mart.fct_product_service_orders AS orders
-    INNER JOIN stale_enterprises AS stale ON stale.enterprise_id = orders.enterprise_id
-    WHERE orders.is_firm
-    UNION ALL
-    SELECT orders.*, aged.as_of_utc
-    FROM mart.fct_product_service_orders AS orders
+    SELECT * FROM counted_orders WHERE is_firm
+    UNION ALL BY NAME
+    SELECT facts.*, aged.as_of_utc
+    FROM mart.fct_product_service_orders AS facts
     INNER JOIN aged_cohorts AS aged
-        ON aged.service_id = orders.service_id AND aged.cohort_month = date_trunc('month', orders.created_date)
-    WHERE orders.is_firm
+        ON aged.service_id = facts.service_id AND aged.cohort_month = date_trunc('month', facts.created_date)
+    WHERE facts.is_firm
 ),
 
 ages AS (

@@ -1,25 +1,5 @@
 -- mart.fct_product_service_orders: one row for each order of a completely read service that the source still has.
--- Source: landed_orders, first_check_ins, rebooked_orders.
--- Reason: one place where states become sets and UTC becomes the hotel's own date; every count is made from here.
+-- Source: order_facts. Reason: every count is made from these rows.
 DELETE FROM mart.fct_product_service_orders WHERE enterprise_id IN (SELECT enterprise_id FROM stale_enterprises);
 
-INSERT INTO mart.fct_product_service_orders BY NAME
-SELECT
-    orders.* EXCLUDE (time_zone),
-    local_date(orders.created_at, orders.time_zone, creation.utc_offset) AS created_date,
-    local_date(orders.canceled_at, orders.time_zone, cancellation.utc_offset) AS canceled_date,
-    (epoch_us(orders.canceled_at) - epoch_us(orders.created_at)) / 3_600_000_000 AS hours_to_cancel,
-    first_check_ins.first_seen_checked_in_at,
-    orders.voucher_id IS NOT NULL AS has_voucher,
-    orders.linked_reservation_id IS NOT NULL AS is_linked,
-    orders.is_canceled AND coalesce(orders.owner_checked_in OR orders.any_companion_checked_in, FALSE)
-        AS canceled_after_check_in,
-    coalesce(orders.canceled_at <= orders.created_at + INTERVAL 1 HOUR, FALSE) AS is_quick_cancel,
-    rebooked_orders.order_id IS NOT NULL AS is_rebooked
-FROM landed_orders AS orders
-LEFT JOIN utc_offsets AS creation
-    ON creation.time_zone = orders.time_zone AND creation.utc_date = CAST(orders.created_at AS DATE)
-LEFT JOIN utc_offsets AS cancellation
-    ON cancellation.time_zone = orders.time_zone AND cancellation.utc_date = CAST(orders.canceled_at AS DATE)
-LEFT JOIN first_check_ins ON first_check_ins.order_id = orders.order_id
-LEFT JOIN rebooked_orders ON rebooked_orders.order_id = orders.order_id;
+INSERT INTO mart.fct_product_service_orders BY NAME SELECT * FROM order_facts;

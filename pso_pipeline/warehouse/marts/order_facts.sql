@@ -1,0 +1,23 @@
+-- order_facts: one row for each order of the batch, with the columns of mart.fct_product_service_orders.
+-- Source: landed_orders, utc_offsets, first_check_ins, rebooked_orders.
+-- Reason: the one place where UTC becomes the hotel's own date; the facts and what is counted are both made from here.
+CREATE OR REPLACE TEMP VIEW order_facts AS
+SELECT
+    orders.* EXCLUDE (time_zone),
+    local_date(orders.created_at, orders.time_zone, creation.utc_offset) AS created_date,
+    local_date(orders.canceled_at, orders.time_zone, cancellation.utc_offset) AS canceled_date,
+    (epoch_us(orders.canceled_at) - epoch_us(orders.created_at)) / 3_600_000_000 AS hours_to_cancel,
+    first_check_ins.first_seen_checked_in_at,
+    orders.voucher_id IS NOT NULL AS has_voucher,
+    orders.linked_reservation_id IS NOT NULL AS is_linked,
+    orders.is_canceled AND coalesce(orders.owner_checked_in OR orders.any_companion_checked_in, FALSE)
+        AS canceled_after_check_in,
+    coalesce(orders.canceled_at <= orders.created_at + INTERVAL 1 HOUR, FALSE) AS is_quick_cancel,
+    rebooked_orders.order_id IS NOT NULL AS is_rebooked
+FROM landed_orders AS orders
+LEFT JOIN utc_offsets AS creation
+    ON creation.time_zone = orders.time_zone AND creation.utc_date = CAST(orders.created_at AS DATE)
+LEFT JOIN utc_offsets AS cancellation
+    ON cancellation.time_zone = orders.time_zone AND cancellation.utc_date = CAST(orders.canceled_at AS DATE)
+LEFT JOIN first_check_ins ON first_check_ins.order_id = orders.order_id
+LEFT JOIN rebooked_orders ON rebooked_orders.order_id = orders.order_id;
