@@ -6,7 +6,7 @@ and reports to the same assets.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from dagster import (
     AssetExecutionContext,
@@ -15,25 +15,31 @@ from dagster import (
     DagsterInstance,
     DataVersion,
     Failure,
+    FreshnessPolicy,
     MaterializeResult,
     asset,
 )
 from pydantic import Field
 
+from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.bi.snapshot import publish
-from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
+from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, RPT_ORDERS
 from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_orders
 from pso_pipeline.metadata import (
     Metadata,
+    api_definition,
+    documentation,
+    marts_sql,
     metrics_metadata,
     orders_metadata,
     scope_metadata,
     snapshot_metadata,
     table_definition,
 )
+from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
 from pso_pipeline.partitions import (
     ENTERPRISE_PARTITIONS,
     LISTED,
@@ -45,9 +51,19 @@ from pso_pipeline.partitions import (
 )
 from pso_pipeline.resources import PipelineResource, one_line_failures
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
-from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_status
+from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_previews, read_status
 
 OWNERS = ["team:data-engineering"]
+
+API_POOL = "mews_api"
+"""Concurrency pool of what asks the API: `dagster.yaml` limits it, so that two long reads leave room for other runs."""
+
+EACH_REFRESH = FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_window=timedelta(hours=3))
+"""Reported by every refresh, which comes each hour at the latest."""
+
+EACH_CHANGE = FreshnessPolicy.time_window(warn_window=timedelta(days=1), fail_window=timedelta(days=3))
+"""Reported where an order of a hotel changed. Dagster judges the asset by whichever hotel came last, so this tells of a
+pipeline that stands still; how fresh each hotel is, the check `hotels_are_fresh` tells."""
 
 
 class OrdersConfig(Config):
@@ -58,12 +74,19 @@ class OrdersConfig(Config):
     )
 
 
-@asset(group_name="mews", kinds={"python", "duckdb"}, owners=OWNERS, metadata=table_definition(ENTERPRISES))
+@asset(
+    group_name="mews",
+    kinds={"python", "duckdb"},
+    owners=OWNERS,
+    pool=API_POOL,
+    metadata={**table_definition(ENTERPRISES), **api_definition(GetEnterprises.operation)},
+    freshness_policy=EACH_REFRESH,
+)
 def enterprises(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
     """Hotels that the access tokens reach, one row each, with their time zones.
 
     Listed by `enterprises/getAll` for each token. A new hotel gets its partition here; one that no token sees any
-    more stays, marked out of scope.
+    more stays, marked out of scope. The job `refresh` keeps this and all that follows up to date.
     """
     report, metadata = list_enterprises(pipeline, context.instance)
     return _result_or_failure(context, report, metadata)
@@ -73,7 +96,9 @@ def enterprises(context: AssetExecutionContext, pipeline: PipelineResource) -> M
     group_name="mews",
     kinds={"python", "duckdb"},
     owners=OWNERS,
-    metadata=table_definition(SERVICES),
+    pool=API_POOL,
+    metadata={**table_definition(SERVICES), **api_definition(GetServices.operation)},
+    freshness_policy=EACH_REFRESH,
     deps=[enterprises],
 )
 def services(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
@@ -89,7 +114,9 @@ def services(context: AssetExecutionContext, pipeline: PipelineResource) -> Mate
     group_name="mews",
     kinds={"python", "duckdb"},
     owners=OWNERS,
-    metadata=table_definition(PRODUCT_SERVICE_ORDERS),
+    pool=API_POOL,
+    metadata={**table_definition(PRODUCT_SERVICE_ORDERS), **api_definition(GetProductServiceOrders.operation)},
+    freshness_policy=EACH_CHANGE,
     deps=[enterprises, services],
     partitions_def=ENTERPRISE_PARTITIONS,
     backfill_policy=ONE_RUN,
@@ -122,7 +149,8 @@ def product_service_orders(
     group_name="metrics",
     kinds={"duckdb", "sql"},
     owners=OWNERS,
-    metadata=table_definition(AGG_ORDERS_DAILY),
+    metadata={**table_definition(AGG_ORDERS_DAILY), **documentation(), **marts_sql()},
+    freshness_policy=EACH_CHANGE,
     deps=[product_service_orders],
     partitions_def=ENTERPRISE_PARTITIONS,
     backfill_policy=ONE_RUN,
@@ -140,7 +168,14 @@ def check_in_cancellation_metrics(
     return MaterializeResult()
 
 
-@asset(group_name="bi", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[check_in_cancellation_metrics])
+@asset(
+    group_name="bi",
+    kinds={"duckdb", "parquet"},
+    owners=OWNERS,
+    metadata={**table_definition(RPT_ORDERS), **documentation()},
+    deps=[check_in_cancellation_metrics],
+    freshness_policy=EACH_REFRESH,
+)
 def bi_snapshot(pipeline: PipelineResource) -> MaterializeResult[None]:
     """The numbers that dashboards read, published all at once.
 
@@ -200,10 +235,15 @@ def sync(
             token_failures=token_failures or {},
         )
         report = pipeline.with_api(lambda api: sync_orders(api, warehouse, options), clock=clock)
+        changed = [each.enterprise_id for each in report.enterprises if each.created or each.changed]
         with warehouse.open() as connection:
             status = {each.enterprise_id: each for each in read_status(connection)}
+            previews = read_previews(connection, "product_service_orders", changed)
+    now = datetime.now(UTC)
     return report, {
-        outcome.partition_key: orders_metadata(outcome, status.get(outcome.enterprise_id))
+        outcome.partition_key: orders_metadata(
+            outcome, status.get(outcome.enterprise_id), previews.get(outcome.enterprise_id), now
+        )
         for outcome in report.enterprises
         if outcome.error is None
     }
@@ -214,16 +254,17 @@ def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] |
     with one_line_failures(), pipeline.warehouse().open() as connection:
         create_marts(connection)
         derived = derive(connection, enterprise_ids)
+        previews = read_previews(connection, "agg_orders_daily", derived.enterprises_recomputed)
         key_of = {each.enterprise_id: each.partition_key for each in read_enterprises(connection)}
     return {
-        key_of[enterprise]: metrics_metadata(headline)
+        key_of[enterprise]: metrics_metadata(headline, previews.get(enterprise))
         for enterprise, headline in derived.headlines.items()
         if enterprise in derived.enterprises_recomputed
     }
 
 
-def publish_snapshot(pipeline: PipelineResource) -> Metadata:
-    """Publish the BI snapshot and write its report; return what to show of them."""
+def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = None) -> Metadata:
+    """Publish the BI snapshot and write its report; return what to show of them, and of the refresh before."""
     # Altair takes 0.8 s of CPU to import, which a code location and its sensors do without
     from pso_pipeline.bi.report.page import keep_report  # noqa: PLC0415
 
@@ -231,7 +272,8 @@ def publish_snapshot(pipeline: PipelineResource) -> Metadata:
         warehouse, bi_dir = pipeline.warehouse(), pipeline.settings().pso_bi_dir
         published = publish(warehouse.marts_path, bi_dir, marts_lock=warehouse.hold())
         report = keep_report(bi_dir)
-    return snapshot_metadata(published, report)
+        hotels = hotel_headlines(bi_dir)
+    return snapshot_metadata(published, report, hotels, refreshed)
 
 
 def enterprise_ids_of(pipeline: PipelineResource, keys: Collection[str]) -> list[str]:

@@ -269,9 +269,8 @@ def product_service_orders_checks(
     """Check landed orders, and compare those of the run's hotels with the source."""
     ids = _enterprise_ids_of_run(context, pipeline)
     yield from _selected(context, lambda: evaluate_orders(pipeline, ids))
-    if AssetCheckKey(product_service_orders.key, COUNTS_MATCH) in context.selected_asset_check_keys:
-        sample = random.sample(ids, min(SAMPLED_HOTELS, len(ids)))
-        yield from _selected(context, lambda: evaluate_counts(pipeline, sample))
+    sample = random.sample(ids, min(SAMPLED_HOTELS, len(ids)))
+    yield from _selected(context, lambda: evaluate_counts(pipeline, sample), COUNTS_MATCH)
 
 
 @multi_asset_check(specs=METRICS_SPECS, can_subset=True)
@@ -292,18 +291,29 @@ ASSET_CHECKS = (
 
 
 def _enterprise_ids_of_run(context: AssetCheckExecutionContext, pipeline: PipelineResource) -> list[str]:
+    """Look up the hotels of the run's partitions; where checks alone are run, those of all."""
     op = context.op_execution_context
-    keys = op.partition_keys if op.has_partition_key or op.has_partition_key_range else []
-    return enterprise_ids_of(pipeline, keys)
+    if op.has_partition_key or op.has_partition_key_range:
+        return enterprise_ids_of(pipeline, op.partition_keys)
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        return [each.enterprise_id for each in read_enterprises(connection)]
 
 
 def _selected(
-    context: AssetCheckExecutionContext, evaluate: Callable[[], Sequence[AssetCheckEvaluation]]
+    context: AssetCheckExecutionContext, evaluate: Callable[[], Sequence[AssetCheckEvaluation]], name: str | None = None
 ) -> Iterator[Any]:
-    """Report the evaluations of the checks that the run selected, those of partitions tied to what they are about."""
-    found = [each for each in evaluate() if each.asset_check_key in context.selected_asset_check_keys]
+    """Report the evaluations of the checks that the run selected; `name` is the only check that there are any of."""
+    keys = context.selected_asset_check_keys
+    if name is not None and name not in {key.name for key in keys}:
+        return
+    found = [each for each in evaluate() if each.asset_check_key in keys]
     yield from (each for each in found if each.partition is None)
-    yield from _targeted(context.instance, [each for each in found if each.partition is not None])
+    op = context.op_execution_context
+    of_partitions = [each for each in found if each.partition is not None]
+    if op.has_partition_key or op.has_partition_key_range:
+        yield from _targeted(context.instance, of_partitions)
+    else:
+        yield from noteworthy(context.instance, of_partitions)
 
 
 def _targeted(instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluation]) -> Iterator[AssetCheckEvaluation]:

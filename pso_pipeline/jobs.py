@@ -26,6 +26,7 @@ from dagster import (
 from pydantic import Field
 
 from pso_pipeline.assets import (
+    API_POOL,
     bi_snapshot,
     check_in_cancellation_metrics,
     derive_metrics,
@@ -85,7 +86,7 @@ class Discovered:
     clock: ServerClock
 
 
-@op
+@op(pool=API_POOL)
 def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discovered:
     """List what the access tokens reach: enterprises and services."""
     clock = ServerClock()
@@ -96,7 +97,7 @@ def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discove
     return Discovered({**found.failures, **offered.failures}, clock)
 
 
-@op
+@op(pool=API_POOL)
 def sync_orders(
     context: OpExecutionContext, pipeline: PipelineResource, config: SyncConfig, discovered: Discovered
 ) -> SyncReport:
@@ -150,9 +151,9 @@ def check_marts(context: OpExecutionContext, pipeline: PipelineResource) -> None
 
 
 @op(ins={"checked": In(Nothing)})
-def publish(context: OpExecutionContext, pipeline: PipelineResource) -> None:
+def publish(context: OpExecutionContext, pipeline: PipelineResource, report: SyncReport) -> None:
     """Publish the BI snapshot."""
-    _materialized(context, bi_snapshot, publish_snapshot(pipeline))
+    _materialized(context, bi_snapshot, publish_snapshot(pipeline, report))
 
 
 @op(ins={"published": In(Nothing)})
@@ -171,7 +172,8 @@ def bring_up_to_date() -> None:
     """Discover, sync, derive, publish, each checked before the next: one run for every enterprise."""
     discovered = discover()
     report = sync_orders(discovered)
-    published = publish(check_marts(derive_marts(check_landed(report))))
+    checked = check_marts(derive_marts(check_landed(report)))
+    published = publish(report=report, checked=checked)
     conclude(discovered=discovered, report=report, published=published)
 
 

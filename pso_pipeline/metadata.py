@@ -3,19 +3,26 @@
 Add a presentation here. Which asset shows what is decided in `assets` and `jobs`.
 """
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableMetadataValue, TableRecord, TableSchema
 
+from pso_pipeline.bi.documentation.pages import dictionary_page, metrics_page
+from pso_pipeline.bi.headlines import HotelHeadline
 from pso_pipeline.bi.snapshot import Published
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.ingestion.scope import ScopeReport
-from pso_pipeline.ingestion.sync import EnterpriseOutcome
-from pso_pipeline.warehouse.marts.derive import Headline
+from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
+from pso_pipeline.warehouse.marts.derive import Headline, written_statements
 from pso_pipeline.warehouse.reading import EnterpriseStatus, Preview
 
 Metadata = dict[str, Any]
+
+SHOWN_HOTELS = 20
+"""Hotels listed in the preview of a snapshot."""
 
 
 def column_schema(table: Table) -> TableSchema:
@@ -38,8 +45,26 @@ def table_definition(table: Table) -> Metadata:
     return {"dagster/table_name": table.qualified_name, "dagster/column_schema": column_schema(table)}
 
 
+def api_definition(operation: str) -> Metadata:
+    """Link to the operation of the API that an asset is read with."""
+    page = operation.partition("/")[0].lower()
+    return {"api": MetadataValue.url(f"https://docs.mews.com/connector-api/operations/{page}")}
+
+
+def documentation() -> Metadata:
+    """Show what every metric means, and every table and column."""
+    return {"metrics": MetadataValue.md(metrics_page()), "data_dictionary": MetadataValue.md(dictionary_page())}
+
+
+def marts_sql() -> Metadata:
+    """Show the SQL of each table of the marts."""
+    return {f"sql_{name}": MetadataValue.md(f"```sql\n{text}```") for name, text in written_statements().items()}
+
+
 def preview(rows: Preview) -> TableMetadataValue:
     """Show some rows."""
+    if not rows.rows:
+        return MetadataValue.table([], TableSchema([TableColumn(name) for name in rows.columns]))
     columns = [TableColumn(name) for name in rows.columns]
     records = [TableRecord(dict(zip(rows.columns, map(_shown, row), strict=True))) for row in rows.rows]
     return MetadataValue.table(records, TableSchema(columns))
@@ -55,8 +80,10 @@ def scope_metadata(report: ScopeReport, rows: Preview) -> Metadata:
     }
 
 
-def orders_metadata(outcome: EnterpriseOutcome, status: EnterpriseStatus | None) -> Metadata:
-    """Show what a sync did for one enterprise, and how it stands."""
+def orders_metadata(
+    outcome: EnterpriseOutcome, status: EnterpriseStatus | None, rows: Preview | None, now: datetime
+) -> Metadata:
+    """Show what a sync did for one enterprise, and how it stands at `now` (aware)."""
     figures: Metadata = {
         "hotel": outcome.name or outcome.enterprise_id,
         "new_orders": outcome.created,
@@ -66,18 +93,22 @@ def orders_metadata(outcome: EnterpriseOutcome, status: EnterpriseStatus | None)
         figures |= {"dagster/partition_row_count": status.orders, "rejected_records": status.rejected}
         if status.watermark_utc is not None:
             figures["watermark"] = MetadataValue.timestamp(status.watermark_utc)
+            figures["lag_minutes"] = _minutes(now - status.watermark_utc)
     if outcome.reconciled is not None:
         figures["orders_missing_from_source"] = outcome.reconciled.missing
+    if rows is not None:
+        figures["preview"] = preview(rows)
     return figures
 
 
-def metrics_metadata(headline: Headline) -> Metadata:
+def metrics_metadata(headline: Headline, rows: Preview | None) -> Metadata:
     """Show the headline figures of one enterprise."""
     rates = {
         "cancellation_rate_30d": (headline.canceled_within_30d, headline.mature_firm_orders_30d),
         "check_in_rate": (headline.checked_in_orders, headline.firm_orders),
     }
     figures: Metadata = {
+        "dagster/partition_row_count": headline.metrics_rows,
         "orders": headline.orders_created,
         "checked_in_orders": headline.checked_in_orders,
         "canceled_orders": headline.canceled_orders,
@@ -85,11 +116,15 @@ def metrics_metadata(headline: Headline) -> Metadata:
     }
     if headline.as_of_utc is not None:
         figures["as_of"] = MetadataValue.timestamp(headline.as_of_utc)
+    if rows is not None:
+        figures["preview"] = preview(rows)
     return figures
 
 
-def snapshot_metadata(published: Published, report: Path) -> Metadata:
-    """Show what was published, where, and as of when, and where its report lies."""
+def snapshot_metadata(
+    published: Published, report: Path, hotels: Sequence[HotelHeadline], refreshed: SyncReport | None = None
+) -> Metadata:
+    """Show what was published, where, as of when, and where its report lies; and what the refresh before it did."""
     manifest = published.snapshot.manifest
     tables = [
         TableRecord({"table": name, "rows": table.rows, "file": table.file, "rewritten": name in published.rewritten})
@@ -102,10 +137,36 @@ def snapshot_metadata(published: Published, report: Path) -> Metadata:
         "changed": published.is_new,
         "tables": MetadataValue.table(tables),
         "dagster/row_count": manifest.tables["fct_product_service_orders"].rows,
+        "orders": sum(hotel.orders for hotel in hotels),
+        "canceled_orders": sum(hotel.canceled_orders for hotel in hotels),
+        "hotels": len(hotels),
+        "preview": MetadataValue.table(list(map(_hotel_record, hotels[:SHOWN_HOTELS]))),
     }
     if manifest.as_of_utc is not None:
         figures["as_of"] = MetadataValue.timestamp(manifest.as_of_utc)
+        figures["lag_minutes"] = _minutes(manifest.published_utc - manifest.as_of_utc)
+    if refreshed is not None:
+        figures["new_orders"] = sum(each.created for each in refreshed.enterprises)
+        figures["changed_orders"] = sum(each.changed for each in refreshed.enterprises)
+        figures["failed_hotels"] = len(refreshed.failed)
+        figures["requests_for_orders"] = sum(refreshed.requests.values())
     return figures
+
+
+def _hotel_record(hotel: HotelHeadline) -> TableRecord:
+    rates = {"cancellation_rate_30d": hotel.cancellation_rate_30d, "check_in_rate": hotel.check_in_rate}
+    return TableRecord(
+        {
+            "hotel": hotel.name,
+            "orders": hotel.orders,
+            **{name: None if rate is None else f"{rate:.1%}" for name, rate in rates.items()},
+            "as_of": hotel.as_of_utc.strftime("%Y-%m-%d %H:%M:%S UTC") if hotel.as_of_utc else None,
+        }
+    )
+
+
+def _minutes(span: timedelta) -> float:
+    return round(max(span.total_seconds(), 0) / 60, 1)
 
 
 def _shown(value: object) -> str | int | float | bool | None:

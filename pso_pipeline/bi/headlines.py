@@ -15,7 +15,7 @@ from pso_pipeline.bi.rates import load_metrics, rate_sql
 
 @dataclass(frozen=True, slots=True)
 class HotelHeadline:
-    """One hotel: its orders and two rates between 0 and 1, None where nothing is old or firm enough yet.
+    """One hotel: its orders, those canceled, and two rates from 0 to 1, None where nothing is old or firm enough yet.
 
     `as_of_utc` is aware: every change up to it is in the figures.
     """
@@ -24,6 +24,7 @@ class HotelHeadline:
     partition_key: str
     as_of_utc: datetime | None
     orders: int
+    canceled_orders: int
     cancellation_rate_30d: float | None
     check_in_rate: float | None
 
@@ -38,6 +39,7 @@ def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
     query = f"""
         SELECT
             hotel.enterprise_name, hotel.partition_key, hotel.as_of_utc, coalesce(sum(daily.orders_created), 0),
+            coalesce(sum(daily.canceled_orders), 0),
             {rate_sql(metrics.rate("cancellation_rate_30d"))}, {rate_sql(metrics.rate("check_in_rate"))}
         FROM mart.dim_enterprises AS hotel
         LEFT JOIN mart.agg_orders_daily AS daily ON daily.enterprise_id = hotel.enterprise_id
@@ -48,6 +50,6 @@ def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
     with duckdb.connect(snapshot_path(bi_dir), read_only=True) as connection:
         rows = connection.execute(query).fetchall()
     return [
-        HotelHeadline(name or key, key, as_of and as_of.replace(tzinfo=UTC), orders, *rates)
-        for name, key, as_of, orders, *rates in rows
+        HotelHeadline(name or key, key, as_of and as_of.replace(tzinfo=UTC), orders, canceled, *rates)
+        for name, key, as_of, orders, canceled, *rates in rows
     ]

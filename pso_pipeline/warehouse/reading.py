@@ -6,6 +6,8 @@ Each function takes an open connection and returns plain values. Statements that
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import duckdb
@@ -115,16 +117,22 @@ def state_of(status: EnterpriseStatus, now: datetime, stale_after: timedelta) ->
     return "stale" if status.watermark_utc and now - status.watermark_utc > stale_after else "fresh"
 
 
-def read_preview(
-    connection: duckdb.DuckDBPyConnection, table: str, enterprise_ids: Collection[str] | None = None
-) -> Preview:
-    """Show a few rows of a table: `enterprises`, `services`, `product_service_orders` or `agg_orders_daily`.
-
-    The latter two can be limited to some enterprises.
-    """
-    parameters = {} if enterprise_ids is None else {"enterprise_ids": list(enterprise_ids)}
-    rows = connection.execute(statement(f"queries/preview_{table}.sql"), parameters)
+def read_preview(connection: duckdb.DuckDBPyConnection, table: str) -> Preview:
+    """Show a few rows of a table: `enterprises` or `services`."""
+    rows = connection.execute(statement(f"queries/preview_{table}.sql"))
     return Preview(tuple(column[0] for column in rows.description or ()), rows.fetchall())
+
+
+def read_previews(
+    connection: duckdb.DuckDBPyConnection, table: str, enterprise_ids: Collection[str]
+) -> dict[str, Preview]:
+    """Show a few rows of each of these enterprises, by its id: of `product_service_orders` or `agg_orders_daily`."""
+    rows = connection.execute(statement(f"queries/preview_{table}.sql"), {"enterprise_ids": list(enterprise_ids)})
+    columns = tuple(column[0] for column in rows.description or ())[1:]
+    return {
+        enterprise: Preview(columns, [row[1:] for row in own])
+        for enterprise, own in groupby(rows.fetchall(), key=itemgetter(0))
+    }
 
 
 def _aware(value: Any) -> Any:

@@ -60,7 +60,7 @@ def test_the_first_derivation_makes_everything_and_the_next_nothing(landed):
     assert first.rows["fct_product_service_orders"] == first.rows["rpt_orders"] == 4
     assert first.rows["dim_services"] == 2
     assert first.rows["agg_cancellation_curve"] == 2 * (11 + 366)
-    assert first.headlines["north"] == Headline("north", AS_OF.replace(tzinfo=UTC), 2, 2, 0, 0, 1, 0)
+    assert first.headlines["north"] == Headline("north", AS_OF.replace(tzinfo=UTC), 2, 2, 0, 0, 1, 0, 2)
 
     again = derive(landed)
     assert again.enterprises_recomputed == again.enterprises_aged == []

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import duckdb
-import pytest
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, materialize
 
 from pso_pipeline.bi.folder import current_snapshot
@@ -146,13 +145,3 @@ def test_the_marts_hold_what_the_source_holds(instance, sandbox, world):
     with duckdb.connect("data/bi/pso_bi.duckdb", read_only=True) as snapshot:
         rows = snapshot.execute("SELECT order_id, state FROM mart.fct_product_service_orders").fetchall()
     assert dict(rows) == {key: row["state"] for key, row in expected_rows(truth.orders, truth.services).items()}
-
-
-@pytest.mark.parametrize("asset", defs.resolve_all_asset_specs() if hasattr(defs, "resolve_all_asset_specs") else [])
-def test_every_asset_says_what_it_is(asset):
-    first = (asset.description or "").splitlines()[0]
-    assert first.endswith(".")
-    assert "`" not in first
-    assert asset.owners
-    assert asset.kinds
-    assert asset.group_name in {"mews", "metrics", "bi"}

@@ -79,7 +79,10 @@ ORDER_STATES = tuple(map(_order_state, STATES))
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The counts of one enterprise in all, for messages and metadata; `as_of_utc` is aware, or None before any read."""
+    """The counts of one enterprise in all, for messages and metadata; `as_of_utc` is aware, or None before any read.
+
+    `metrics_rows` are its rows of `mart.agg_orders_daily`.
+    """
 
     enterprise_id: str
     as_of_utc: datetime | None
@@ -89,6 +92,7 @@ class Headline:
     canceled_orders: int
     mature_firm_orders_30d: int
     canceled_within_30d: int
+    metrics_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,12 @@ def derive(
         kind = "VIEW" if name == "order_facts" else "TABLE"
         connection.execute(f"DROP {kind} IF EXISTS temp.{name}")
     return derived
+
+
+def written_statements() -> dict[str, str]:
+    """Give the statement of each table and view of the marts, by its name without schema."""
+    names = [*WRITTEN, *(table.name for table in MART_VIEWS)]
+    return {name: statement(f"marts/{name}.sql") for name in names}
 
 
 def _request(connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None) -> None:
