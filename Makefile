@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 SUPERSET := .venv-superset
+PEERS := dlt pyairbyte script singer
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
-.PHONY: demo superset setup test test-superset lock format clean
+.PHONY: demo superset setup test test-superset bench bench-lock lock format clean
 
 demo: setup
 	$(VENV)/bin/pso demo $(ARGS)
@@ -54,6 +55,22 @@ $(SUPERSET)/.ready: dashboards/superset/requirements.lock | $(SUPERSET)/bin/pyth
 	@echo "Installing Superset into $(SUPERSET), once: about two minutes ..."
 	$(SUPERSET)/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
 	touch $@
+
+# What the pipeline costs, beside other tools, each in an environment of its own; writes docs/performance.md.
+bench: $(VENV)/.development $(PEERS:%=.venv-bench-%/.installed)
+	$(VENV)/bin/python -m benchmarks $(ARGS)
+
+.venv-bench-%/.installed: benchmarks/peers/requirements-%.lock
+	$(PYTHON) -m venv .venv-bench-$*
+	.venv-bench-$*/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
+	touch $@
+
+# Needs uv, as does `lock`.
+bench-lock:
+	for peer in $(PEERS); do \
+		uv pip compile benchmarks/peers/requirements-$$peer.in --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-header -o benchmarks/peers/requirements-$$peer.lock || exit 1; \
+	done
 
 # Needs uv. The locks hold hashes and no address of an index.
 lock:

@@ -1,0 +1,99 @@
+"""One step of the pipeline as Dagster runs it, in a process of its own: what `pso refresh` does, in parts.
+
+`land` discovers and lands, `derive` makes the marts of what is stale, `publish` publishes, `refresh` does all of it, as
+one job on an instance of its own; `derive_one` makes the marts of one enterprise. `start` runs a job that does nothing:
+what Dagster itself takes.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance, job, op
+
+from pso_pipeline.cli.environment import prepare_dagster_home
+
+STEPS = {
+    "land": ["discover", "sync_orders"],
+    "derive": ["derive_marts"],
+    "publish": ["publish"],
+    "refresh": None,
+}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@op
+def nothing() -> None:
+    """Do nothing."""
+
+
+@job
+def idle() -> None:
+    """Run one op that does nothing."""
+    nothing()
+
+
+def main(step: str) -> None:
+    """Run a step; print what it read and what it took without its start."""
+    prepare_dagster_home(Path(os.environ["DAGSTER_HOME"]))
+    with DagsterInstance.get() as instance:
+        if step == "start":
+            idle.execute_in_process(instance=instance, run_config=QUIET)
+            return
+        # after `start` has left: what the code location imports is the pipeline's own cost
+        from pso_pipeline.definitions import PIPELINE, defs  # noqa: PLC0415
+
+        received = _count_requests()
+        began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
+        if step == "derive_one":
+            _derive_one(PIPELINE)
+        else:
+            result: Any = defs.get_job_def("refresh").execute_in_process(
+                instance=instance, run_config=QUIET, op_selection=STEPS[step]
+            )
+        after = resource.getrusage(resource.RUSAGE_SELF)
+    told = {
+        "step_cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "step_wall": time.monotonic() - began,
+        **received,
+    }
+    if step in {"land", "refresh"}:
+        report = result.output_for_node("sync_orders")
+        told["orders"] = sum(each.created + each.changed for each in report.enterprises)
+    print(json.dumps(told))
+
+
+def _derive_one(pipeline: Any) -> None:
+    """Make the marts of the first enterprise anew."""
+    from pso_pipeline.assets import derive_metrics  # noqa: PLC0415  # as above
+    from pso_pipeline.warehouse.reading import read_enterprises  # noqa: PLC0415
+
+    with pipeline.warehouse().open() as connection:
+        first = read_enterprises(connection)[0].enterprise_id
+    derive_metrics(pipeline, [first])
+
+
+def _count_requests() -> Counter[str]:
+    """Count requests and bytes of every client that is closed from now on."""
+    from pso_pipeline.mews.client import MewsClient  # noqa: PLC0415  # as above
+
+    received: Counter[str] = Counter()
+    close = MewsClient.aclose
+
+    async def count_and_close(client: MewsClient) -> None:
+        for tally in client.tallies.values():
+            received["requests"] += tally.requests
+            received["received_bytes"] += tally.bytes_received
+        await close(client)
+
+    MewsClient.aclose = count_and_close  # type: ignore[method-assign,assignment]  # no report of the package has its bytes
+    return received
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
