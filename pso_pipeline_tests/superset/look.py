@@ -21,6 +21,7 @@ from pso_pipeline_tests.superset.bundle import load_bundle
 DASHBOARD = "/superset/dashboard/check-in-and-cancellation/"
 WIDTH, WHOLE, SCREEN = 1600, 5400, 1000
 """The width of windows, and the height for all of the dashboard or a screenful: Superset draws only what is in view."""
+MARGIN = 32
 PATIENCE_MS = 180_000
 
 DRAWN = """() => [...document.querySelectorAll('[data-test-viz-type]')].map(chart => ({
@@ -112,11 +113,15 @@ def keep_pictures(page: Page, folder: Path) -> None:
             heading => [heading.innerText.trim(), heading.getBoundingClientRect().top])"""
     )
     tops: dict[str | None, float] = dict(edges)
-    grid = page.locator(".grid-container").bounding_box()
-    assert grid, "the dashboard has no charts"
+    charts = page.evaluate(
+        """() => [...document.querySelectorAll('[data-test-viz-type]')].map(chart => {
+            const { left, bottom } = chart.getBoundingClientRect();
+            return { left, bottom };
+        })"""
+    )
     for name, (first, last) in PICTURES.items():
-        left, top = (grid["x"], tops[first]) if first else (0, 0)
-        bottom = tops[last] if last else grid["y"] + grid["height"]
+        left, top = (min(chart["left"] for chart in charts) - MARGIN, tops[first]) if first else (0, 0)
+        bottom = tops[last] if last else max(chart["bottom"] for chart in charts) + MARGIN
         clip: Any = {"x": left, "y": top, "width": WIDTH - left, "height": bottom - top}
         page.screenshot(path=folder / name, clip=clip)
 

@@ -8,6 +8,7 @@ makes the environment that they need, Superset's own (or SUPERSET_PYTHON names a
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -24,6 +25,7 @@ from pso_pipeline_tests.browser import chromium
 from pso_pipeline_tests.superset.bundle import FOLDER, load_bundle, queries
 from pso_pipeline_tests.superset.conftest import write_marts
 from pso_pipeline_tests.superset.look import (
+    PATIENCE_MS,
     PICTURES,
     SCREEN,
     WHOLE,
@@ -76,6 +78,12 @@ class Superset:
         answer = self.client.post("/api/v1/chart/data", json=body)
         assert answer.status_code == 200, answer.text
         return [result["data"] for result in answer.json()["result"]]
+
+    def send(self, path, **file):
+        """Import a packed bundle through one of Superset's interfaces."""
+        ((field, packed),) = file.items()
+        answer = self.client.post(path, files={field: packed.read_bytes()}, data={"overwrite": "true"})
+        assert answer.status_code == 200, answer.text
 
     def listed(self, kind):
         answer = self.client.get(f"/api/v1/{kind}/", params={"q": "(page_size:100)"})
@@ -154,18 +162,40 @@ def test_a_second_import_changes_nothing(superset):
     assert superset.described() == before
 
 
-def test_an_import_brings_back_what_was_changed(superset):
+@pytest.fixture
+def packed(superset, tmp_path):
+    """The bundle as README.md packs it: a copy that names the snapshot, in a ZIP file."""
+    copy = tmp_path / "pso_bi"
+    shutil.copytree(FOLDER / "bundle", copy)
+    connection = copy / "databases" / "pso_bi.yaml"
+    line = f"sqlalchemy_uri: duckdb:///{superset.bi_dir}/pso_bi.duckdb"
+    connection.write_text(
+        re.sub("^sqlalchemy_uri: .*$", line, connection.read_text(encoding="utf-8"), flags=re.MULTILINE),
+        encoding="utf-8",
+    )
+    return Path(shutil.make_archive(str(copy), "zip", tmp_path, "pso_bi"))
+
+
+def test_the_import_page_takes_the_packed_bundle_and_changes_nothing_more(superset, packed):
     before = superset.described()
-    changed = superset.listed("chart")[0]
-    body = {"slice_name": "Renamed by hand"}
-    assert superset.client.put(f"/api/v1/chart/{changed['id']}", json=body).status_code == 200
-    assert superset.described() != before
-    again = start("--bi-dir", str(superset.bi_dir), "--home", str(superset.home), "--import-only")
-    again.communicate()
-    assert superset.described()["dashboards"] == before["dashboards"]
-    assert {chart["slice_name"] for chart in superset.listed("chart")} == {
-        chart["slice_name"] for chart in BUNDLE.charts.values()
-    }
+    superset.send("/api/v1/dashboard/import/", formData=packed)
+    assert superset.described() == before
+
+
+def test_an_import_that_overwrites_brings_back_what_was_changed(superset, packed):
+    before = superset.described()
+    chart, data_set = superset.listed("chart")[0], superset.listed("dataset")[0]
+    for path, body in (
+        (f"chart/{chart['id']}", {"slice_name": "Renamed by hand"}),
+        (f"dataset/{data_set['id']}", {"description": "Changed by hand"}),
+    ):
+        assert superset.client.put(f"/api/v1/{path}", json=body).status_code == 200
+    assert "Renamed by hand" in str(superset.described())
+    superset.send("/api/v1/assets/import/", bundle=packed)
+    after = superset.described()
+    assert "by hand" not in str(after)
+    assert {table: len(rows) for table, rows in after.items()} == {table: len(rows) for table, rows in before.items()}
+    assert after["dashboards"] == before["dashboards"]
 
 
 @pytest.mark.parametrize("chart", BUNDLE.charts.values(), ids=lambda chart: chart["slice_name"])
@@ -236,14 +266,14 @@ def test_filters_in_the_browser_give_a_small_group_in_grey(superset, visit):
     names, (orders, old, canceled, firm, checked_in) = group[:4], group[4:]
     page = visit.open(SCREEN)
     apply_filters(page, dict(zip(("Hotel", "Service", "Origin", "Segment"), names, strict=True)))
-    expect(chart_on(page, "Orders").locator(".header-line")).to_have_text(f"{orders:,}", timeout=60_000)
+    expect(chart_on(page, "Orders").locator(".header-line")).to_have_text(f"{orders:,}", timeout=PATIENCE_MS)
     cells = {
         metric: chart_on(page, "How sure the headline rates are").locator(f"td[aria-labelledby='header-{metric}']")
         for metric in ("sum_mature_firm_orders_90d", "cancellation_rate_90d", "sum_firm_orders", "check_in_rate")
     }
     texts = (f"{old}", f"{canceled / old:.1%}", f"{firm}", f"{checked_in / firm:.1%}")
     for cell, text in zip(cells.values(), texts, strict=True):
-        expect(cell).to_have_text(text, timeout=60_000)
+        expect(cell).to_have_text(text, timeout=PATIENCE_MS)
     expect(cells["cancellation_rate_90d"]).to_have_css("color", "rgb(107, 119, 133)")
     expect(cells["check_in_rate"]).not_to_have_css("color", "rgb(107, 119, 133)")
     page.close()
