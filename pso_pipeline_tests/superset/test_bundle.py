@@ -197,6 +197,16 @@ def test_the_connection_is_read_only_and_keeps_to_the_snapshot(bundle):
     assert not any(bundle.database[right] for right in ("allow_dml", "allow_ctas", "allow_cvas", "allow_csv_upload"))
 
 
+def test_the_readme_tells_of_every_chart():
+    words = (FOLDER / "README.md").read_text(encoding="utf-8")
+    told = [line.split(" | ")[0].removeprefix("| ") for line in words.splitlines() if line.startswith("| ")]
+    names = [str(chart["slice_name"]) for chart in CHARTS]
+    rest = "; ".join(told)
+    for name in sorted(names, key=len, reverse=True):
+        assert name in rest, f"README.md does not tell what {name} says"
+        rest = rest.replace(name, "", 1)
+
+
 def test_the_lock_has_the_known_pins_and_no_address():
     lock = (FOLDER / "requirements.lock").read_text(encoding="utf-8")
     for pin in ("apache-superset==6.1.0", "duckdb==1.5.5", "duckdb-engine==0.17.0", "flask-caching==2.4.1"):
