@@ -15,8 +15,9 @@ from pso_pipeline.assets import (
     services,
 )
 from pso_pipeline.automation.alerts import hotel_alerts
-from pso_pipeline.automation.schedules import build_schedules, timetable
+from pso_pipeline.automation.schedules import build_schedules
 from pso_pipeline.automation.sensors import enterprise_discovery, order_updates
+from pso_pipeline.automation.timetable import read_times
 from pso_pipeline.checks import ASSET_CHECKS
 from pso_pipeline.jobs import full_resync, refresh
 from pso_pipeline.resources import PipelineResource
@@ -27,7 +28,7 @@ defs = Definitions(
     assets=[enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot],
     asset_checks=ASSET_CHECKS,
     jobs=[refresh, full_resync],
-    schedules=build_schedules(timetable()),
+    schedules=build_schedules(read_times()),
     sensors=[enterprise_discovery, order_updates, hotel_alerts],
     # a process for each step would take seconds to start, and a run of one asset has its checks beside it
     executor=in_process_executor,

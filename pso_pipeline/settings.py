@@ -22,10 +22,10 @@ class SettingsError(Exception):
 
 
 class Timetable(BaseSettings):
-    """When the schedules run: five cron fields each, or `off`, in one time zone.
+    """When the schedules run: five cron fields each, or `off`, in one time zone; and how often changes are looked for.
 
-    Separate from `Settings`, since the code location needs it while it loads, without any token. What a cron
-    expression may say is for Dagster to judge (`automation/schedules.py`).
+    Separate from `Settings`, since the code location needs it while it loads, without any token. All are texts, so that
+    reading them cannot fail: what they may say is judged in `automation/timetable.py`.
     """
 
     model_config = SettingsConfigDict(
@@ -38,6 +38,9 @@ class Timetable(BaseSettings):
     )
     pso_resync_cron: str = Field(default="30 3 * * 0", description="when all history is read: a cron line, or off")
     pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the three above, like Europe/Prague")
+    pso_updates_seconds: str = Field(
+        default="10", description="least seconds between two looks for changes, a whole number from 10 to 86400"
+    )
 
 
 class Settings(BaseSettings):

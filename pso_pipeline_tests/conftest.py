@@ -22,6 +22,7 @@ def no_settings_of_a_person(monkeypatch, tmp_path):
         "PSO_REFRESH_CRON",
         "PSO_RESYNC_CRON",
         "PSO_TIME_ZONE",
+        "PSO_UPDATES_SECONDS",
         "DAGSTER_HOME",
     ):
         monkeypatch.delenv(name, raising=False)

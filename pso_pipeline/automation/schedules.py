@@ -1,13 +1,9 @@
 """Schedules: what runs by the clock, running by default, with explicit time zones; movable by the environment.
 
-Times come from `settings.Timetable`. One that is not valid leaves its schedule without runs, and says so in one line:
-when the code location loads, and at each tick.
+When they run is judged in `timetable`. A schedule without a valid time has no runs, and says why at each tick.
 """
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from zoneinfo import available_timezones
+from collections.abc import Callable, Mapping
 
 from dagster import (
     DefaultScheduleStatus,
@@ -17,70 +13,16 @@ from dagster import (
     SkipReason,
     schedule,
 )
-from dagster._utils.schedules import is_valid_cron_string
 
 from pso_pipeline.automation.queue import REQUESTED_BY, Wanted, is_busy, request_refresh
+from pso_pipeline.automation.timetable import Times
 from pso_pipeline.jobs import full_resync, refresh
-from pso_pipeline.settings import DOCUMENTATION, Settings, SettingsError, Timetable
-
-OFF = "off"
-ANY_TIME = "0 0 * * *"
-"""Stands for the time of a schedule that has none; it never requests a run."""
+from pso_pipeline.settings import Settings, SettingsError
 
 Outcome = RunRequest | SkipReason
 
-_LOG = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """When a schedule runs, and why it does not: None where it does."""
-
-    cron: str
-    time_zone: str
-    no_runs: str | None = None
-
-
-def times_of(variable: str, cron: str, time_zone: str) -> Times:
-    """Judge a cron line and its time zone, from the named variable and `PSO_TIME_ZONE`."""
-    cron = cron.strip()
-    if cron.lower() == OFF:
-        return Times(ANY_TIME, "UTC", f"{variable} is off")
-    if not is_valid_cron_string(cron):
-        return Times(
-            ANY_TIME,
-            "UTC",
-            f"{variable} is not valid: it takes five cron fields like '30 2 * * *', or off; see {DOCUMENTATION}",
-        )
-    if time_zone not in available_timezones():
-        return Times(
-            ANY_TIME,
-            "UTC",
-            f"PSO_TIME_ZONE is not valid: it takes an IANA time zone like Europe/Prague; see {DOCUMENTATION}",
-        )
-    return Times(cron, time_zone)
-
-
-def timetable() -> dict[str, Times]:
-    """Read when each schedule runs, by its variable; logs what is not valid."""
-    try:
-        read = Timetable()
-    except UnicodeDecodeError:
-        read = Timetable(_env_file=None)
-        _LOG.warning(".env is not UTF-8 text: save it as UTF-8, see %s", DOCUMENTATION)
-    crons = {
-        "PSO_REFRESH_CRON": read.pso_refresh_cron,
-        "PSO_LOOK_BACK_CRON": read.pso_look_back_cron,
-        "PSO_RESYNC_CRON": read.pso_resync_cron,
-    }
-    found = {variable: times_of(variable, cron, read.pso_time_zone.strip()) for variable, cron in crons.items()}
-    for problem in dict.fromkeys(each.no_runs for each in found.values() if each.no_runs):
-        if not problem.endswith(" is off"):
-            _LOG.warning("%s", problem)
-    return found
-
-
-def build_schedules(found: dict[str, Times]) -> list[ScheduleDefinition]:
+def build_schedules(found: Mapping[str, Times]) -> list[ScheduleDefinition]:
     """Make the three schedules, each with its times."""
     return [
         _schedule("hourly_refresh", refresh.name, found["PSO_REFRESH_CRON"], _refresh_everything),

@@ -20,6 +20,7 @@ from dagster import (
 )
 
 from pso_pipeline.automation.queue import Wanted, is_refreshing, request_refresh
+from pso_pipeline.automation.timetable import read_updates_seconds
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.probe import Look, is_due, probe, watched_services
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises
@@ -37,7 +38,6 @@ from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enter
 warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition", category=BetaWarning)
 
 DISCOVERY_SECONDS = 600
-UPDATES_SECONDS = 10
 """Least seconds between two evaluations; Dagster's daemon adds up to 5."""
 
 API_SECONDS = 30.0
@@ -102,7 +102,7 @@ def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineRes
 
 @sensor(
     job=refresh,
-    minimum_interval_seconds=UPDATES_SECONDS,
+    minimum_interval_seconds=read_updates_seconds(),
     default_status=DefaultSensorStatus.RUNNING,
     description="Looks for changed orders and has the hotels read that they belong to.",
 )

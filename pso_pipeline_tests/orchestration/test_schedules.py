@@ -6,12 +6,13 @@ import sys
 import pytest
 from dagster import DagsterRunStatus, DefaultScheduleStatus
 
-from pso_pipeline.automation.schedules import build_schedules, timetable
+from pso_pipeline.automation.schedules import build_schedules
+from pso_pipeline.automation.timetable import read_times, read_updates_seconds
 from pso_pipeline.definitions import defs
 
 
 def made():
-    return {each.name: each for each in build_schedules(timetable())}
+    return {each.name: each for each in build_schedules(read_times())}
 
 
 def times(schedules):
@@ -60,6 +61,13 @@ def test_one_that_is_not_valid_is_one_line_and_never_requests_a_run(monkeypatch,
     assert schedules["weekly_full_resync"].description == line
     others = {each.default_status for name, each in schedules.items() if name != "weekly_full_resync"}
     assert others == ({RUNNING} if variable == "PSO_RESYNC_CRON" else {STOPPED})
+
+
+@pytest.mark.parametrize(("value", "seconds", "lines"), [("300", 300, 0), ("9", 10, 1), ("often", 10, 1)])
+def test_looks_for_changes_are_as_far_apart_as_configured(monkeypatch, caplog, value, seconds, lines):
+    monkeypatch.setenv("PSO_UPDATES_SECONDS", value)
+    assert read_updates_seconds() == seconds
+    assert len(caplog.records) == lines
 
 
 def test_the_code_location_loads_in_a_fresh_interpreter_whatever_the_times_are(monkeypatch, tmp_path):

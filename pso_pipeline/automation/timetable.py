@@ -1,0 +1,89 @@
+"""When things run, as the environment says it: read while the code location loads, which it cannot break.
+
+What is not valid is said in one line when the code location loads. A schedule with such a time has no runs.
+"""
+
+import logging
+from dataclasses import dataclass
+from zoneinfo import available_timezones
+
+from dagster._utils.schedules import is_valid_cron_string
+
+from pso_pipeline.settings import DOCUMENTATION, Timetable
+
+OFF = "off"
+ANY_TIME = "0 0 * * *"
+"""Stands for the time of a schedule that has none; it never requests a run."""
+
+SHORTEST_SECONDS = 10
+LONGEST_SECONDS = 86_400
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a schedule runs, and why it does not: None where it does."""
+
+    cron: str
+    time_zone: str
+    no_runs: str | None = None
+
+
+def times_of(variable: str, cron: str, time_zone: str) -> Times:
+    """Judge a cron line and its time zone, from the named variable and `PSO_TIME_ZONE`."""
+    cron = cron.strip()
+    if cron.lower() == OFF:
+        return Times(ANY_TIME, "UTC", f"{variable} is off")
+    if not is_valid_cron_string(cron):
+        return Times(
+            ANY_TIME,
+            "UTC",
+            f"{variable} is not valid: it takes five cron fields like '30 2 * * *', or off; see {DOCUMENTATION}",
+        )
+    if time_zone not in available_timezones():
+        return Times(
+            ANY_TIME,
+            "UTC",
+            f"PSO_TIME_ZONE is not valid: it takes an IANA time zone like Europe/Prague; see {DOCUMENTATION}",
+        )
+    return Times(cron, time_zone)
+
+
+def read_times() -> dict[str, Times]:
+    """Read when each schedule runs, by its variable; logs what is not valid."""
+    read, is_whole = _read()
+    if not is_whole:
+        _LOG.warning(".env is not UTF-8 text: save it as UTF-8, see %s", DOCUMENTATION)
+    crons = {
+        "PSO_REFRESH_CRON": read.pso_refresh_cron,
+        "PSO_LOOK_BACK_CRON": read.pso_look_back_cron,
+        "PSO_RESYNC_CRON": read.pso_resync_cron,
+    }
+    found = {variable: times_of(variable, cron, read.pso_time_zone.strip()) for variable, cron in crons.items()}
+    for problem in dict.fromkeys(each.no_runs for each in found.values() if each.no_runs):
+        if not problem.endswith(" is off"):
+            _LOG.warning("%s", problem)
+    return found
+
+
+def read_updates_seconds() -> int:
+    """Read how often changes are looked for, at most; logs what is not valid, and takes the default then."""
+    text = _read()[0].pso_updates_seconds.strip()
+    if text.isdecimal() and SHORTEST_SECONDS <= int(text) <= LONGEST_SECONDS:
+        return int(text)
+    _LOG.warning(
+        "PSO_UPDATES_SECONDS is not valid: it takes a whole number from %d to %d; see %s",
+        SHORTEST_SECONDS,
+        LONGEST_SECONDS,
+        DOCUMENTATION,
+    )
+    return SHORTEST_SECONDS
+
+
+def _read() -> tuple[Timetable, bool]:
+    """Read the environment; tell whether the `.env` file could be read too."""
+    try:
+        return Timetable(), True
+    except UnicodeDecodeError:
+        return Timetable(_env_file=None), False
