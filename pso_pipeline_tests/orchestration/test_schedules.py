@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from dagster import DagsterRunStatus, DefaultScheduleStatus
@@ -9,6 +10,7 @@ from dagster import DagsterRunStatus, DefaultScheduleStatus
 from pso_pipeline.automation.schedules import build_schedules
 from pso_pipeline.automation.timetable import read_times, read_updates_seconds
 from pso_pipeline.definitions import defs
+from pso_pipeline.settings import Timetable
 
 
 def made():
@@ -99,3 +101,12 @@ def test_the_resync_reads_all_history_and_does_not_pile_up(daemon, sandbox):
     assert request.job_name == "full_resync"
     daemon.instance.create_run_for_job(defs.resolve_job_def("full_resync"), status=DagsterRunStatus.STARTED)
     assert daemon.clock("weekly_full_resync").skip_message == "a full resync is under way or waiting"
+
+
+def test_the_page_about_automation_names_what_there_is_and_its_defaults():
+    page = (Path(__file__).parents[2] / "docs" / "automation.md").read_text(encoding="utf-8")
+    for each in (*(defs.schedules or ()), *(defs.sensors or ())):
+        assert f"`{each.name}`" in page
+    for name, field in Timetable.model_fields.items():
+        assert f"`{name.upper()}`" in page
+        assert str(field.default) in page
