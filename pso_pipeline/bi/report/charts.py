@@ -31,6 +31,7 @@ _ACCENT, _CANCELED, _NEUTRAL, _GREYED, _CARD = (
     "var(--card)",
 )
 _SERIES = tuple(f"var(--series-{number})" for number in range(1, 6))
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 
 _TOOLTIP = [
     alt.Tooltip("name:N", title="For"),
@@ -90,29 +91,32 @@ def months() -> Chart:
 def curve() -> Chart:
     """Draw the share of canceled orders by their age, one line for each series.
 
-    Rows hold `series`, `place` (0 to 4, the series' colour), `days`, `rate`, and `stretch`: complete, or incomplete
-    where only the older orders of the series have reached that age. Ages are spaced by their square root.
+    Rows hold `series`, `place` (0 to 4, the series' colour and shape), `days`, `rate`, and `stretch`: complete, or
+    incomplete where only the older orders of the series have reached that age. Ages are spaced by their square root.
+    Shapes tell the series apart where colours do not: to one in twelve men, and in print.
     """
+    by_place = alt.EncodingSortField("place", op="min")
+    legend = alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 420 ? 3 : 5"))
+    color = alt.Color("series:N", scale=alt.Scale(range=list(_SERIES)), sort=by_place, legend=legend)
+    shape = alt.Shape("series:N", scale=alt.Scale(range=list(_SHAPES)), sort=by_place, legend=legend)
     base = alt.Chart().encode(
         x=alt.X(
             "days:Q",
             scale=alt.Scale(type="sqrt", nice=False),
             axis=alt.Axis(title="Days since the order was created", values=[0, 1, 7, 30, 90, 180, 365], grid=True),
         ),
-        color=alt.Color(
-            "series:N",
-            scale=alt.Scale(range=list(_SERIES)),
-            sort=alt.EncodingSortField("place", op="min"),
-            legend=alt.Legend(
-                title=None, orient="top", columns=alt.ExprRef("width < 420 ? 3 : 5"), symbolType="circle"
-            ),
-        ),
         detail="series:N",
     )
-    return alt.layer(
-        _line(base),
-        base.mark_point(size=22, filled=True, opacity=1).encode(y="rate:Q", tooltip=_TOOLTIP),
-    ).properties(height=280, width="container", data=alt.NamedData(ROWS))
+    points = base.mark_point(size=45, filled=True, opacity=1)
+    return (
+        alt.layer(
+            _line(base).encode(color=color.legend(None)),
+            points.encode(y="rate:Q", color=color, shape=shape, tooltip=_TOOLTIP),
+        )
+        # one legend for colours and shapes together, which a scale shared with the lines would split
+        .resolve_scale(color="independent", shape="independent")
+        .properties(height=280, width="container", data=alt.NamedData(ROWS))
+    )
 
 
 def durations() -> Chart:
