@@ -1,0 +1,86 @@
+"""A sandbox's world through the whole pipeline: what is published agrees with plain Python over the API's records.
+
+Small where nothing is said; PSO_WORLD_ORDERS=100000 makes it large, and `--log-cli-level=INFO` tells its size.
+"""
+
+import logging
+import os
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+from dagster import DagsterInstance
+
+from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
+from pso_pipeline.definitions import defs
+from pso_pipeline.sandbox.clock import Clock
+from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.server import serve
+from pso_pipeline.sandbox.world import Snapshot
+from pso_pipeline_tests.marts import reference
+from pso_pipeline_tests.marts.world import World
+from pso_pipeline_tests.truth import expected_rows
+
+logger = logging.getLogger(__name__)
+
+ORDERS = int(os.environ.get("PSO_WORLD_ORDERS", "1500"))
+NOON = datetime(2026, 10, 20, 12, tzinfo=UTC)
+KEY = AGG_ORDERS_DAILY.key
+COUNTS = [name for name in AGG_ORDERS_DAILY.column_names if name not in KEY]
+
+
+@pytest.fixture
+def world():
+    return GeneratedWorld(seed=3, enterprises=6, orders=ORDERS, clock=Clock(frozen_at=NOON))
+
+
+@pytest.fixture
+def refresh(world, monkeypatch):
+    """Run the refresh job against the world."""
+    with serve(world, requests_per_window=None) as sandbox, DagsterInstance.ephemeral() as instance:
+        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", sandbox.address)
+        monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
+        monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
+        yield lambda: defs.get_job_def("refresh").execute_in_process(instance=instance)
+
+
+def landed(truth: Snapshot, until: datetime) -> World:
+    """The API's records as the rows that the independent computation takes, read completely at `until`."""
+    orders = expected_rows(truth.orders, truth.services).values()
+    progress = {"watermark_utc": until.replace(tzinfo=None)}
+    return World(
+        enterprises=[{"id": e["Id"], "time_zone_identifier": e["TimeZoneIdentifier"]} for e in truth.enterprises],
+        sync_state=[{"service_id": s["Id"], "enterprise_id": s["EnterpriseId"], **progress} for s in truth.services],
+        product_service_orders=[{**order, "is_missing_from_source": False} for order in orders],
+    )
+
+
+def check(truth: World, until: datetime) -> None:
+    with duckdb.connect("data/bi/pso_bi.duckdb", read_only=True) as snapshot:
+        as_of = snapshot.execute("SELECT DISTINCT as_of_utc FROM mart.dim_enterprises").fetchall()
+        columns = ", ".join([*KEY, *COUNTS])
+        rows = snapshot.execute(f"SELECT {columns} FROM mart.agg_orders_daily").fetchall()
+        ages = snapshot.execute("FROM mart.agg_cancellation_curve").fetchall()
+    assert as_of == [(until.replace(tzinfo=None),)]
+    daily = {row[: len(KEY)]: Counter(dict(zip(COUNTS, row[len(KEY) :], strict=True))) for row in rows}
+    assert len(daily) == len(rows)
+    assert daily == reference.orders_daily(truth)
+    curve: Counter[tuple[Any, ...]] = Counter()
+    for *cohort, at_risk, canceled in ages:
+        curve[*cohort, "orders_at_risk"] += at_risk
+        curve[*cohort, "canceled_by_then"] += canceled
+    assert curve == reference.cancellation_curve(truth)
+    logger.info(
+        "%d orders: %d rows by day, %d of the curve agree", len(truth.product_service_orders), *map(len, (rows, ages))
+    )
+
+
+def test_what_is_published_agrees_with_the_source_and_again_a_month_later(refresh, world):
+    refresh()
+    check(landed(world.snapshot(NOON), NOON), NOON)
+    later = NOON + timedelta(days=37, hours=5)
+    world.clock.advance((later - NOON).total_seconds())
+    refresh()
+    check(landed(world.snapshot(later), later), later)
