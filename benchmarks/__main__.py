@@ -25,17 +25,17 @@ RESULTS = Path(__file__).parent / "results"
 @click.command()
 @click.option("--quick", is_flag=True, help="Small sizes, once each: minutes; the page shows them as quick.")
 @click.option("--section", "names", multiple=True, type=click.Choice(list(SECTIONS)), help="Only this; repeatable.")
-@click.option("--orders", multiple=True, type=click.IntRange(1), help="Other sizes for the section `orders`.")
+@click.option("--orders", multiple=True, type=click.IntRange(1), help="Other sizes of `orders` and `peers`.")
 @click.option("--page-only", is_flag=True, help="Measure nothing; write the page from what was measured.")
 def main(quick: bool, names: tuple[str, ...], orders: tuple[int, ...], page_only: bool) -> None:  # click's own way
     """Measure what the pipeline costs, beside the floor and beside other tools."""
     path = RESULTS / ("quick.json" if quick else "latest.json")
     size = QUICK if quick else WHOLE
     if orders:
-        size = Size(orders, size.enterprises, size.peer_orders, size.repetitions)
+        size = Size(orders, size.enterprises, max(orders), size.repetitions)
     if not page_only:
         for name in names or SECTIONS:
-            _measure(name, size, path, keeps_others=bool(orders))
+            _measure(name, size, path, keeps_others=bool(orders) and name == "orders")
     # in a process of its own: pandas and Altair in this one would count as memory of every measured child
     subprocess.run([sys.executable, "-m", "benchmarks.page", str(path)], cwd=REPOSITORY, check=True)
 

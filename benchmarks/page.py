@@ -184,6 +184,8 @@ def _growth(costs: Costs) -> Iterator[str]:
             each = cost["step_cpu"] / int(size) * 1e6
             rows.append({"orders": int(size), "step": step, "CPU µs an order": each, "peak MB": cost["memory"]})
     yield ""
+    if len(_sizes(costs)) < 2:
+        return
     yield "![CPU an order and memory, by orders](images/performance-growth.png)"
     yield ""
     frame = pd.DataFrame(rows)
