@@ -191,6 +191,10 @@ def test_one_revoked_token_is_one_red_hotel_one_alert_and_one_on_recovery(
         "MATERIALIZED",
         "MATERIALIZED",
     ]
+    world.change(next(iter(world.snapshot(world.clock.now()).orders)), State="Processed")
+    change = daemon.tick("order_updates")
+    assert bristol not in keys_of(change)
+    assert daemon.run(change)
     for _ in range(2):
         daemon.tick("hotel_alerts")
         assert not daemon.run(daemon.clock("hourly_refresh"))
