@@ -15,6 +15,7 @@ from dagster_duckdb import DuckDBResource
 from pso_pipeline.bi.errors import SnapshotError
 from pso_pipeline.ingestion.api import Api, open_api
 from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.mews.patience import Patience
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.warehouse.connection import PATIENCE_SECONDS, Warehouse
@@ -63,5 +64,5 @@ def one_line_failures() -> Iterator[None]:
     """Let a run fail with the one line that an error of the environment says, and without trying again."""
     try:
         yield
-    except (SettingsError, WarehouseError, SnapshotError) as error:
+    except (SettingsError, WarehouseError, SnapshotError, LimiterUnusable) as error:
         raise Failure(description=str(error), allow_retries=False) from None

@@ -2,6 +2,7 @@
 
 import contextlib
 import getpass
+import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -49,4 +50,8 @@ def limiter_folder() -> Path:
 
     It lives as long as the machine's temporary files: a window of seconds is all that it remembers.
     """
-    return Path(tempfile.gettempdir()) / f"pso-pipeline-{getpass.getuser()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container run as a number that no user has
+        user = str(os.getuid())
+    return Path(tempfile.gettempdir()) / f"pso-pipeline-{user}"

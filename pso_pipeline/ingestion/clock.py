@@ -1,4 +1,4 @@
-"""The server's clock, as its `Date` headers tell it: no decision about what was read hangs on the local one."""
+"""The server's clock, as its `Date` headers tell it: no decision about what was read trusts the local one alone."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,9 +14,14 @@ _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 def trusted(reported: datetime | None) -> datetime:
     """Tell the time that a watermark may not pass: what the server reported when a read began, to the second.
 
-    Where it reported nothing, the local clock less `UNREPORTED_MARGIN`.
+    Where the local clock is up to a day earlier, that: when one server of many, or a proxy, is an hour ahead, nothing
+    else tells, and a watermark ahead of time loses orders where one behind it reads some again. A local clock that is
+    further behind was never set. Where the server reported nothing, the local clock less `UNREPORTED_MARGIN`.
     """
-    return reported or datetime.now(UTC) - UNREPORTED_MARGIN
+    now = datetime.now(UTC)
+    if reported is None:
+        return now - UNREPORTED_MARGIN
+    return now if now < reported <= now + UNREPORTED_MARGIN else reported
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from pso_pipeline.ingestion.frame import FrameBuilder
 from pso_pipeline.ingestion.landing import LandingQueue
 from pso_pipeline.ingestion.plan import SLACK, FullRead, IntervalRead, Read, chunks, cut
 from pso_pipeline.mews.client import MewsClient
-from pso_pipeline.mews.errors import MewsError, RequestRefused, TokenRefused, TooHeavy, TooLarge
+from pso_pipeline.mews.errors import MewsError, RepeatedCursor, RequestRefused, TokenRefused, TooHeavy, TooLarge
 from pso_pipeline.mews.pagination import pages
 from pso_pipeline.mews.requests import GetProductServiceOrders, Interval, Limitation
 from pso_pipeline.mews.tokens import Token
@@ -34,11 +34,12 @@ SHORTEST_INTERVAL = timedelta(minutes=1)
 """An interval that is too heavy even at this length cannot be helped by a shorter one."""
 
 MAX_REFUSALS = 64
-"""Refused requests after which the rest of a read is given up, instead of being cut further in search of the
-culprit."""
+"""Refused requests beyond two for each that was answered, after which a read is not cut further in search of the
+culprit: where nothing is answered at all, no single service is to blame."""
 
 MAX_RESTARTS = 2
-"""How often a walk whose cursor was refused starts from the top: the order behind a cursor can leave the interval."""
+"""How often a walk whose cursor was refused, or led back, starts from the top: the order behind a cursor can leave the
+interval, or move ahead of the walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class _Piece:
     def instead(self, error: MewsError) -> "list[_Piece]":
         """Tell what to ask for in place of a piece that failed so: nothing where that cannot help."""
         match error:
-            case CursorRefused():
+            case CursorRefused() | RepeatedCursor():
                 again = replace(self.from_the_top(), restarts=self.restarts + 1)
                 return [again] if again.restarts <= MAX_RESTARTS else []
             case TooHeavy():
@@ -114,8 +115,9 @@ class Fetcher:
         await self._read_pieces(
             read, _Piece(read.service_ids, cursor=read.cursor, started_utc=read.started_utc, orders=read.orders)
         )
-        if read.is_resync:
-            # what moved ahead of the walk while it went on would otherwise look as if it were gone
+        if read.is_resync or read.cursor is not None:
+            # what moved ahead of the walk while it went on would look as if it were gone, and what changed since an
+            # interrupted read began would be a refresh late
             since = trusted(read.started_utc or self.clock.first_reported) - self.overlap
             await self._read_intervals(read, cut(since, self.clock.now() + SLACK))
 
@@ -129,7 +131,7 @@ class Fetcher:
 
     async def _read_pieces(self, read: Read, whole: _Piece) -> None:
         """Read a piece, and smaller ones in its place where the API refuses it."""
-        pending, refusals = [whole], 0
+        pending, refusals, answered = [whole], 0, 0
         while pending:
             piece = self._still_wanted(pending.pop())
             if piece is None:
@@ -138,12 +140,14 @@ class Fetcher:
                 await self._walk(read, piece)
             except MewsError as error:
                 refusals += isinstance(error, RequestRefused | TooLarge)
-                smaller = piece.instead(error) if refusals <= MAX_REFUSALS else []
+                smaller = piece.instead(error) if refusals <= MAX_REFUSALS + 2 * answered else []
                 pending += reversed(smaller)
                 if not smaller:
                     await self._fail(piece.service_ids, str(error))
                 if isinstance(error, TokenRefused):
                     self._refused_tokens[read.token] = error
+            else:
+                answered += 1
 
     async def _walk(self, read: Read, piece: _Piece) -> None:
         """Read one piece page by page and hand it to the queue, the last part with the completed progress."""

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from pso_pipeline.contract.enums import BOOKABLE
-from pso_pipeline.contract.limits import MAX_IDS
+from pso_pipeline.contract.limits import MAX_COUNT, MAX_IDS
 from pso_pipeline.mews.requests import Interval, latest_end
-from pso_pipeline.warehouse.reading import ServiceRow
+from pso_pipeline.warehouse.reading import ListingRow, ServiceRow
 
 MAX_SPREAD = timedelta(hours=6)
 """Services whose watermarks lie further apart are not asked for together: the newer ones would be read again for
@@ -19,6 +19,13 @@ nothing."""
 
 SLACK = timedelta(seconds=2)
 """How far an interval reaches beyond the server's estimated time, which its `Date` gives in whole seconds."""
+
+LISTING_OVERLAP = timedelta(hours=24)
+"""How far a listing of changed services reaches back before the one before it: they change rarely, so more is free."""
+
+RELIST_AFTER = timedelta(hours=6)
+"""How long listing the changed services of a large group is enough. A service that comes into sight without a newer
+`UpdatedUtc` is found by the listing of all of them only; where those fill one page, that is each time."""
 
 RESYNC_RESUMES_WITHIN = timedelta(hours=24)
 """A full resync that was interrupted longer ago starts from the top: what it met says too little by then."""
@@ -53,6 +60,14 @@ class IntervalRead:
 Read = FullRead | IntervalRead
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceListing:
+    """Which services to list through one token: all (None), or what changed in an interval and those of new hotels."""
+
+    changes: Interval | None
+    new_enterprises: tuple[str, ...] = ()
+
+
 def plan_refresh(
     services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
 ) -> list[Read]:
@@ -79,6 +94,28 @@ def plan_resync(services: Collection[ServiceRow], token_of: Mapping[str, str], n
     return [*_full_reads(known, token_of, is_resync=True), *_full_reads(new, token_of, is_resync=False)]
 
 
+def plan_listing(enterprises: Collection[ListingRow], now: datetime | None) -> ServiceListing:
+    """Plan the listing of the services of one token's enterprises: what changed, where that costs less than all.
+
+    `now` is the server's time, None where it has not told any; then all are listed.
+    """
+    listed = [each for each in enterprises if each.listed_utc is not None]
+    new = tuple(each.enterprise_id for each in enterprises if each.listed_utc is None)
+    pages_of_all = sum(each.services for each in enterprises) // MAX_COUNT + 1
+    pages_of_changes = 1 + len(chunks(new))
+    oldest = min((each.listed_utc for each in listed if each.listed_utc), default=None)
+    since = min((each.watermark_utc for each in listed if each.watermark_utc), default=None)
+    if (
+        now is None
+        or oldest is None
+        or since is None
+        or not now - RELIST_AFTER < oldest <= now
+        or pages_of_all <= pages_of_changes
+    ):
+        return ServiceListing(None)
+    return ServiceListing(Interval(min(since, now) - LISTING_OVERLAP, now + SLACK), new)
+
+
 def cut(start: datetime, end: datetime) -> tuple[Interval, ...]:
     """Cut a span into intervals no longer than the API takes, oldest first; neighbours share their boundary."""
     intervals = []
@@ -101,30 +138,30 @@ def _orderable(services: Collection[ServiceRow], token_of: Mapping[str, str]) ->
 def _interval_reads(
     services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
 ) -> Iterator[IntervalRead]:
-    dated = sorted(
-        (token_of[service.enterprise_id], service.watermark_utc, service.service_id)
-        for service in services
-        if service.watermark_utc is not None
-    )
-    for token, of_token in groupby(dated, key=lambda each: each[0]):
-        for start, service_ids in _near_each_other([(watermark, service) for _, watermark, service in of_token]):
+    def token_and_watermark(service: ServiceRow) -> tuple[str, datetime]:
+        return token_of[service.enterprise_id], service.watermark_utc or now
+
+    dated = sorted(services, key=token_and_watermark)
+    for token, of_token in groupby(dated, key=lambda service: token_of[service.enterprise_id]):
+        for start, members in _near_each_other([(token_and_watermark(service)[1], service) for service in of_token]):
             # a server whose clock was set back reports a time before the watermark; nothing is lost by asking from
             # there
-            since = min(start, now) - overlap
-            intervals = cut(since, now + SLACK)
-            for ids in chunks(service_ids):
+            intervals = cut(min(start, now) - overlap, now + SLACK)
+            # services of one hotel stand together, so that those of a hotel that left the scope are found in few cuts
+            members.sort(key=lambda service: (service.enterprise_id, service.service_id))
+            for ids in chunks([service.service_id for service in members]):
                 yield IntervalRead(token, ids, intervals)
 
 
-def _near_each_other(dated: Sequence[tuple[datetime, str]]) -> Iterator[tuple[datetime, list[str]]]:
-    group: list[str] = []
+def _near_each_other(dated: Sequence[tuple[datetime, ServiceRow]]) -> Iterator[tuple[datetime, list[ServiceRow]]]:
+    group: list[ServiceRow] = []
     start: datetime | None = None
-    for watermark, service_id in dated:
+    for watermark, service in dated:
         if start is not None and watermark - start > MAX_SPREAD:
             yield start, group
             start, group = None, []
         start = start or watermark
-        group.append(service_id)
+        group.append(service)
     if start is not None:
         yield start, group
 

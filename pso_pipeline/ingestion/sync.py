@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.fetch import Fetcher
 from pso_pipeline.ingestion.landing import LandingQueue
 from pso_pipeline.ingestion.plan import FullRead, Read, plan_refresh, plan_resync
+from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.landing.progress import Failed, record
 from pso_pipeline.warehouse.landing.reconciling import Reconciled, forget_met, reconcile
 from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enterprises, read_latest_fetch, read_services
+
+Unusable = WarehouseError | LimiterUnusable
 
 CONCURRENT_READS = 8
 """Walks under way at once: enough to keep the link busy while pages are decoded, few enough for a small machine."""
@@ -73,7 +76,15 @@ async def sync_orders(api: Api, warehouse: Warehouse, options: SyncOptions) -> S
 
     Raises:
         WarehouseError: The warehouse cannot be used.
+        LimiterUnusable: The files in which processes share a token's limit cannot be used.
     """
+    if not options.is_full:
+        return await _sync(api, warehouse, options)
+    with warehouse.resyncing():
+        return await _sync(api, warehouse, options)
+
+
+async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncReport:
     enterprises, services, latest_fetch = await asyncio.to_thread(_read_scope, warehouse, options.enterprise_ids)
     api.clock.stamp_after(latest_fetch)
     unreachable = {
@@ -97,9 +108,7 @@ async def sync_orders(api: Api, warehouse: Warehouse, options: SyncOptions) -> S
     await asyncio.to_thread(_begin, warehouse, services, unreachable, plan)
     await _carry_out(plan, fetcher, queue)
     errors = unreachable | {enterprise_of[service]: error for service, error in fetcher.failures.items()}
-    reconciled = await asyncio.to_thread(
-        _reconcile, warehouse, [read for read in plan if isinstance(read, FullRead)], errors, options.max_missing_share
-    )
+    reconciled = await asyncio.to_thread(_reconcile, warehouse, plan, latest_fetch, errors, options.max_missing_share)
     services_of: dict[str, list[str]] = {}
     for service_id, enterprise_id in enterprise_of.items():
         services_of.setdefault(enterprise_id, []).append(service_id)
@@ -124,11 +133,11 @@ async def _carry_out(plan: Sequence[Read], fetcher: Fetcher, queue: LandingQueue
                 for read in plan:
                     reads.create_task(carry_out(read))
             await queue.close()
-    except* WarehouseError as errors:
+    except* (WarehouseError, LimiterUnusable) as errors:
         raise _first(errors) from None
 
 
-def _first(errors: BaseExceptionGroup[WarehouseError]) -> WarehouseError:
+def _first(errors: BaseExceptionGroup[Unusable]) -> Unusable:
     first = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
@@ -180,18 +189,23 @@ def _begin(
 
 
 def _reconcile(
-    warehouse: Warehouse, reads: Sequence[FullRead], errors: Mapping[str, str], max_missing_share: float
+    warehouse: Warehouse,
+    plan: Sequence[Read],
+    read_before: datetime | None,
+    errors: Mapping[str, str],
+    max_missing_share: float,
 ) -> dict[str, Reconciled]:
+    """Judge what is missing in the enterprises whose resync came to its end in every service."""
     services = {
         service_id: read.enterprise_id
-        for read in reads
-        if read.is_resync and read.enterprise_id not in errors
+        for read in plan
+        if isinstance(read, FullRead) and read.is_resync and read.enterprise_id not in errors
         for service_id in read.service_ids
     }
     if not services:
         return {}
     with warehouse.open() as connection:
-        return reconcile(connection, services, max_missing_share)
+        return reconcile(connection, services, read_before or datetime.min.replace(tzinfo=UTC), max_missing_share)
 
 
 def _outcome(

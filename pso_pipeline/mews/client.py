@@ -38,7 +38,7 @@ from pso_pipeline.mews.limiter import Held, Limits, TokenLimiter
 from pso_pipeline.mews.patience import Budget, Patience
 from pso_pipeline.mews.records import R, UnreadableBody
 from pso_pipeline.mews.requests import GetAll
-from pso_pipeline.mews.tokens import Token, mask
+from pso_pipeline.mews.tokens import SecretBytes, Token, mask
 
 _LOG = logging.getLogger(__name__)
 
@@ -267,13 +267,15 @@ class MewsClient:
             async with asyncio.timeout(self._timeouts.total):
                 return await self._http.post(
                     f"{self._address}{_API}{request.operation}",
-                    content=msgspec.json.encode(
-                        {
-                            "ClientToken": self._client_token.reveal(),
-                            "AccessToken": access_token.reveal(),
-                            "Client": self._client_name,
-                            **request.body(),
-                        }
+                    content=SecretBytes(
+                        msgspec.json.encode(
+                            {
+                                "ClientToken": self._client_token.reveal(),
+                                "AccessToken": access_token.reveal(),
+                                "Client": self._client_name,
+                                **request.body(),
+                            }
+                        )
                     ),
                     headers={"Content-Type": "application/json"},
                     extensions={"trace": be_on_time},

@@ -21,7 +21,7 @@ from pso_pipeline.mews.tokens import Token
 
 @dataclass(slots=True)
 class Listing(Generic[R]):
-    """All records by their id, the rejects, and the server's time when the reading began, where it told one.
+    """All records by their id, the rejects, and the server's time at the first and the last page, where it told one.
 
     A failed read raises; a listing without records means that there are none.
     """
@@ -29,12 +29,14 @@ class Listing(Generic[R]):
     records: dict[str, R] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     server_time: datetime | None = None
+    latest_server_time: datetime | None = None
 
     def add(self, page: Page[R]) -> None:
         """Take the records of one more page in."""
         self.records.update((record.id, record) for record in page.records)
         self.rejects.extend(page.rejects)
         self.server_time = self.server_time or page.server_time
+        self.latest_server_time = page.server_time or self.latest_server_time
 
 
 async def list_enterprises(

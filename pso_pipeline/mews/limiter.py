@@ -58,7 +58,7 @@ class Held(Exception):
         self.seconds = seconds
 
 
-class LimiterUnusable(OSError):
+class LimiterUnusable(Exception):
     """The files of the limiter cannot be read or written; the message names them."""
 
 
@@ -90,8 +90,8 @@ class TokenLimiter:
         self._bucket_file = state_dir / f"requests-{fingerprint}.sqlite"
         self._line = asyncio.Lock()
         self._turns = 0
-        state_dir.mkdir(parents=True, exist_ok=True)
         with self._naming_the_file():
+            state_dir.mkdir(parents=True, exist_ok=True)
             self._bucket = self._open_bucket()
         self._lock = cast("filelock.FileLock", self._bucket.limiter_lock())
 
@@ -194,5 +194,6 @@ class TokenLimiter:
     def _naming_the_file(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, filelock.Timeout) as fault:
-            raise LimiterUnusable(f"the request limiter cannot use {self._bucket_file}: {fault}") from fault
+        except (sqlite3.Error, OSError) as fault:
+            reason = getattr(fault, "strerror", None) or fault
+            raise LimiterUnusable(f"the request limiter cannot use {self._bucket_file}: {reason}") from None

@@ -69,6 +69,18 @@ class Token:
         raise TypeError("a token cannot be pickled")
 
 
+class SecretBytes(bytes):
+    """The body of a request, tokens included, which shows itself as `***` in the frames of other packages.
+
+    A traceback with local variables, as error trackers send them, shows what each frame holds.
+    """
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+    __str__ = __repr__
+
+
 def mask(text: str, tokens: Iterable[Token]) -> str:
     """A text from outside with every token in it, and every telling piece of one, replaced by `***`."""
     secrets = [token.reveal() for token in tokens]

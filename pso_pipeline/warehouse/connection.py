@@ -6,6 +6,7 @@ Holds the paths, the lock and the attaching of the two databases: `warehouse` (w
 
 import contextlib
 import importlib.resources
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +51,7 @@ class Warehouse:
 
     @property
     def lock_path(self) -> Path:
-        """The file whose lock decides who may open the warehouse."""
+        """The file whose lock decides who may open the warehouse; it holds the PID of who does, or did last."""
         return self.marts_path.with_name(self.marts_path.name + ".lock")
 
     @property
@@ -64,7 +65,7 @@ class Warehouse:
 
         Raises:
             WarehouseBusy: Somebody else held it for longer than `patience_seconds`; the message names the holder.
-            WarehouseUnusable: The path cannot be opened or written.
+            WarehouseUnusable: The path cannot be opened, or not be written: no permission, no room.
             WarehouseTooNew: It was made by a newer version of the package.
             WarehouseMixed: It holds data of another kind of source.
         """
@@ -73,33 +74,30 @@ class Warehouse:
                 self._attach(connection)
                 prepare(connection, source_kind(self.source) if self.source else None)
                 yield connection
+            except _UNWRITABLE as error:
+                raise WarehouseUnusable(
+                    f"{self.location} could not be written: {_first_line(error)} "
+                    "(make room where it is missing; what was not committed will be read again)"
+                ) from None
             finally:
                 # dagster-duckdb's context manager leaves the connection open where the block raises
                 connection.close()
 
-    @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> contextlib.AbstractContextManager[None]:
         """Keep everybody else from opening the warehouse and the marts, for the length of the block.
 
         Raises:
-            WarehouseBusy: Another process of ours held them for longer than `patience_seconds`.
+            WarehouseBusy: Another process of ours held them for longer than `patience_seconds`; the message names it.
             WarehouseUnusable: The folder cannot be made or written.
         """
-        try:
-            self.marts_path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.lock_path, timeout=self.patience_seconds)
-            lock.acquire()
-        except Timeout:
-            raise WarehouseBusy(
-                f"another pso_pipeline process has held {self.lock_path} for more than {self.patience_seconds:.0f} s: "
-                "wait until it ends, or end it"
-            ) from None
-        except OSError as error:
-            raise WarehouseUnusable(f"{self.lock_path} cannot be locked: {error.strerror or error}") from None
-        try:
-            yield
-        finally:
-            lock.release()
+        return _locked(self.lock_path, self.patience_seconds)
+
+    def resyncing(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other full resyncs of this warehouse waiting, for the length of the block; all else goes on.
+
+        Two of them would each forget what the other one met. Raises as `hold` does.
+        """
+        return _locked(self.marts_path.with_name(self.marts_path.name + ".resync.lock"), self.patience_seconds)
 
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("SET TimeZone = 'UTC'")
@@ -108,31 +106,92 @@ class Warehouse:
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
         if self.location.startswith(DUCKLAKE_PREFIX):
             _load_ducklake(connection)
-        self._attach_patiently(connection, f"ATTACH {literal(self.location)} AS warehouse", self.location)
+            self._attach_patiently(connection, self.location, "warehouse")
+        else:
+            self._attach_file(connection, Path(self.location), "warehouse")
         # files with a newer storage format would not open in the DuckDB 1.0 drivers that BI tools ship
-        self._attach_patiently(
-            connection,
-            f"ATTACH {literal(str(self.marts_path))} AS marts (STORAGE_VERSION 'v1.0.0')",
-            str(self.marts_path),
-        )
+        self._attach_file(connection, self.marts_path, "marts", "(STORAGE_VERSION 'v1.0.0')")
         connection.execute("CREATE SCHEMA IF NOT EXISTS warehouse.mews")
         connection.execute("CREATE SCHEMA IF NOT EXISTS marts.mart")
         connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
 
-    def _attach_patiently(self, connection: duckdb.DuckDBPyConnection, statement: str, path: str) -> None:
+    def _attach_file(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str, options: str = "") -> None:
+        if not path.exists():
+            self._make_file(connection, path, options)
+        self._attach_patiently(connection, str(path), name, options)
+
+    def _make_file(self, connection: duckdb.DuckDBPyConnection, path: Path, options: str) -> None:
+        """Make a database file under another name first: a process killed midway leaves one that DuckDB refuses."""
+        fresh = path.with_name(path.name + ".new")
+        with _naming(path):
+            for left_over in (fresh, fresh.with_name(fresh.name + ".wal")):
+                left_over.unlink(missing_ok=True)
+            connection.execute(f"ATTACH {literal(str(fresh))} AS fresh {options}")
+            connection.execute("DETACH fresh")
+            fresh.replace(path)
+
+    def _attach_patiently(self, connection: duckdb.DuckDBPyConnection, path: str, name: str, options: str = "") -> None:
         try:
             for attempt in Retrying(
                 retry=retry_if_exception(_is_held_elsewhere),
                 wait=wait_random_exponential(multiplier=0.1, max=5),
                 stop=stop_after_delay(self.patience_seconds),
             ):
-                with attempt:
-                    connection.execute(statement)
+                with attempt, _naming(path):
+                    connection.execute(f"ATTACH {literal(path)} AS {name} {options}")
         except RetryError as error:
-            holder = str(error.last_attempt.exception()).splitlines()[0]
-            raise WarehouseBusy(f"{path} is held by another program: {holder}") from None
-        except (duckdb.Error, OSError) as error:
-            raise WarehouseUnusable(f"{path} cannot be opened: {str(error).splitlines()[0]}") from None
+            raise WarehouseBusy(
+                f"{path} has been held by another program for more than {self.patience_seconds:.0f} s, close it there: "
+                f"{_first_line(error.last_attempt.exception())}"
+            ) from None
+
+
+_UNWRITABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException, duckdb.FatalException)
+"""What DuckDB raises when a file or memory cannot grow: in a statement, in a commit, or for good."""
+
+
+@contextlib.contextmanager
+def _locked(path: Path, patience_seconds: float) -> Iterator[None]:
+    """Hold a lock between processes, for the length of the block; it ends with the process, however that ends."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=patience_seconds)
+        lock.acquire()
+    except Timeout:
+        raise WarehouseBusy(
+            f"another pso_pipeline process{_holder(path)} has held {path} for more than {patience_seconds:.0f} s: "
+            "wait until it ends, or end it"
+        ) from None
+    except OSError as error:
+        raise WarehouseUnusable(f"{path} cannot be locked: {error.strerror or error}") from None
+    try:
+        with contextlib.suppress(OSError):
+            path.write_text(str(os.getpid()), encoding="ascii")
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f" (PID {int(path.read_text(encoding='ascii'))})"
+    except (OSError, ValueError):
+        return ""
+
+
+@contextlib.contextmanager
+def _naming(path: object) -> Iterator[None]:
+    """Let whatever goes wrong with a file name it, save that another process holds it."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        if _is_held_elsewhere(error):
+            raise
+        raise WarehouseUnusable(f"{path} cannot be opened: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).splitlines()[0]
 
 
 def source_kind(address: str) -> str:

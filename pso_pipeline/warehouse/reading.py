@@ -42,6 +42,20 @@ class ServiceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ListingRow:
+    """How far the services of one enterprise in scope have been listed through its token; times are aware and UTC.
+
+    Both times are null where they never were.
+    """
+
+    enterprise_id: str
+    token_fingerprint: str | None
+    services: int
+    listed_utc: datetime | None
+    watermark_utc: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class EnterpriseStatus:
     """What a person wants to know of one enterprise: how fresh, how many, what is wrong; times are aware and UTC.
 
@@ -86,6 +100,12 @@ def read_enterprises(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseRo
 def read_services(connection: duckdb.DuckDBPyConnection) -> list[ServiceRow]:
     """List the services with their progress, by enterprise."""
     return [ServiceRow(*map(_aware, row)) for row in connection.execute(statement("queries/services.sql")).fetchall()]
+
+
+def read_listings(connection: duckdb.DuckDBPyConnection) -> list[ListingRow]:
+    """List the enterprises in scope with how far their services have been listed."""
+    rows = connection.execute(statement("queries/service_listings.sql")).fetchall()
+    return [ListingRow(*map(_aware, row)) for row in rows]
 
 
 def read_latest_fetch(connection: duckdb.DuckDBPyConnection) -> datetime | None:

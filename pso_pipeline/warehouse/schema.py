@@ -8,10 +8,10 @@ import duckdb
 
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDER_VERSIONS, WAREHOUSE_TABLES
-from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseTooNew
+from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseTooNew, WarehouseUnusable
 from pso_pipeline.warehouse.sql import literal, statement
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the tables that this package reads and writes."""
 
 
@@ -22,6 +22,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, source: str | None = None) ->
 
     Raises:
         WarehouseTooNew: A newer version of the package made the tables.
+        WarehouseUnusable: An older version did, and they could not be migrated; they are as they were.
         WarehouseMixed: Another kind of source filled them.
     """
     known = _read_info(connection)
@@ -44,12 +45,25 @@ def prepare(connection: duckdb.DuckDBPyConnection, source: str | None = None) ->
         )
     if version < SCHEMA_VERSION or (source and not filled_from):
         connection.begin()
-        for step in range(version + 1, SCHEMA_VERSION + 1):
-            connection.execute(statement(f"migrations/{step:04d}.sql"))
+        _migrate(connection, version)
         connection.execute(
             "UPDATE mews.warehouse_info SET schema_version = ?, source = coalesce(source, ?)", [SCHEMA_VERSION, source]
         )
         connection.commit()
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Bring tables of an older version up to date; the caller commits, and nothing has changed where this raises."""
+    try:
+        for step in range(version + 1, SCHEMA_VERSION + 1):
+            connection.execute(statement(f"migrations/{step:04d}.sql"))
+        if version < SCHEMA_VERSION:
+            _comment_on_all(connection)
+    except duckdb.Error as error:
+        raise WarehouseUnusable(
+            f"the warehouse stays at table version {version}, since it could not be migrated to {SCHEMA_VERSION}: "
+            f"{str(error).splitlines()[0]}"
+        ) from None
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -60,15 +74,20 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(table_ddl(table))
     connection.execute(statement("tables/superseded_versions.sql"))
     connection.execute(statement("tables/full_read_ids.sql"))
+    connection.execute(statement("tables/service_listings.sql"))
     connection.execute(statement("tables/product_service_order_versions.sql"))
-    for table in WAREHOUSE_TABLES:
-        _comment_on(connection, table)
+    _comment_on_all(connection)
 
 
 def table_ddl(table: Table) -> str:
     """Write the CREATE TABLE of a contract's table: no keys and no constraints, which DuckLake does not have."""
     columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
     return f"CREATE TABLE IF NOT EXISTS {table.qualified_name} ({columns})"
+
+
+def _comment_on_all(connection: duckdb.DuckDBPyConnection) -> None:
+    for table in WAREHOUSE_TABLES:
+        _comment_on(connection, table)
 
 
 def _comment_on(connection: duckdb.DuckDBPyConnection, table: Table) -> None:

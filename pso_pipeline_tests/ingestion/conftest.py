@@ -29,6 +29,7 @@ class Pipeline:
     warehouse: Warehouse
     settings: Settings
     overlap: timedelta = timedelta(minutes=10)
+    patience: Patience = HURRIED
 
     @property
     def world(self):
@@ -43,13 +44,21 @@ class Pipeline:
         options = SyncOptions(only, is_full, self.overlap, max_missing_share, failures)
         return self._with_api(lambda api: sync_orders(api, self.warehouse, options), clock)
 
+    def discover(self):
+        """Find the enterprises alone, as the sensor does."""
+        return self._with_api(lambda api: discover_enterprises(api, self.warehouse), None)
+
+    def discover_services_alone(self):
+        """List services as a run of their asset alone does, which knows nothing of the server's time."""
+        return self._with_api(lambda api: discover_services(api, self.warehouse), None)
+
     def sync_alone(self):
         """Sync what was discovered before, as a run of the orders' asset alone does."""
         return self._with_api(lambda api: sync_orders(api, self.warehouse, SyncOptions(overlap=self.overlap)), None)
 
     def _with_api(self, ask, clock):
         async def asking():
-            async with open_api(self.settings, HURRIED, clock) as api:
+            async with open_api(self.settings, self.patience, clock) as api:
                 return await ask(api)
 
         return asyncio.run(asking())

@@ -109,6 +109,16 @@ def test_items_that_move_while_pages_are_read_are_not_lost(pipeline, world, brea
     assert_equals_source(pipeline)
 
 
+def test_a_cursor_whose_order_moves_to_the_top_does_not_end_the_walk(pipeline, world, breakfast, small_pages):
+    """The page after it is then the first page again, with a cursor that was followed before."""
+    orders = add_orders(world, breakfast, 45)[::-1]
+    pipeline.sandbox.requests.clear()
+    world.after_page(2, lambda: world.change(orders[19], State="Started", UpdatedUtc=text(NOON)))
+    assert pipeline.refresh().failed == ()
+    pipeline.refresh()
+    assert_equals_source(pipeline)
+
+
 def test_a_service_that_appears_later_with_old_orders_is_read_from_its_beginning(pipeline, world, hotel, breakfast):
     add_orders(world, breakfast, 2)
     pipeline.refresh()
@@ -218,3 +228,28 @@ def test_every_version_and_the_same_second_are_kept(pipeline, world, breakfast):
     assert_equals_source(pipeline)
     states = pipeline.query("SELECT state FROM mews.product_service_order_versions ORDER BY observed_utc")
     assert states == [("Confirmed",), ("Started",)]
+
+
+def test_an_order_that_becomes_visible_hours_after_its_update_is_found_by_looking_back(pipeline, world, breakfast):
+    pipeline.refresh()
+    world.add_order(breakfast, CreatedUtc=text(NOON + timedelta(minutes=1)), visible_from=NOON + timedelta(hours=2))
+    for hours in (1, 2):
+        world.clock.advance(hours * 3600)
+        pipeline.refresh()
+    assert pipeline.query("SELECT count(*) FROM mews.product_service_orders") == [(0,)]
+    pipeline.overlap = timedelta(days=1)
+    pipeline.refresh()
+    assert_equals_source(pipeline)
+
+
+def test_a_server_that_is_an_hour_ahead_once_loses_nothing(pipeline, world, breakfast):
+    """One of many servers, or a proxy: its `Date` alone would move the watermark over an hour of orders."""
+    pipeline.overlap = timedelta()
+    world.clock.freeze(datetime.now(UTC))
+    world.clock.advance(3600)
+    pipeline.refresh()
+    world.clock.advance(-3600 + 1800)
+    world.add_order(breakfast)
+    world.clock.advance(7200)
+    pipeline.refresh()
+    assert_equals_source(pipeline)

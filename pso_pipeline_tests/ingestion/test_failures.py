@@ -1,5 +1,8 @@
 """What fails, fails alone: everything else lands, and the failed are named with the reason."""
 
+import json
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,10 +20,12 @@ from pso_pipeline.sandbox.faults import (
     too_many_requests,
 )
 from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline_tests.ingestion.conftest import HURRIED
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDERS = "productServiceOrders/getAll"
+LIST = "ProductServiceOrders"
 
 
 @pytest.fixture
@@ -64,9 +69,10 @@ def last_errors(pipeline):
         Disconnect(after_bytes=40),
         Garble(lambda body: body[: len(body) // 2]),
         too_many_requests(0),
+        too_many_requests(NOON),
         too_many_requests(),
     ],
-    ids=["500", "503", "not-json", "502-not-json", "disconnect", "cut", "half-a-body", "429-seconds", "429-bare"],
+    ids=["500", "503", "not-json", "502-not-json", "disconnect", "cut", "half-a-body", "429", "429-date", "429-bare"],
 )
 def test_a_passing_fault_is_ridden_out(pipeline, two_hotels, fault):
     pipeline.sandbox.faults.add(fault, operation=ORDERS, times=2)
@@ -246,4 +252,113 @@ def test_a_cursor_that_is_refused_starts_the_walk_from_the_top(pipeline, world, 
         Answer(400), operation=ORDERS, when=lambda body: body["Limitation"].get("Cursor") is not None, times=2
     )
     assert pipeline.refresh().failed == ()
+    assert_equals_source(pipeline)
+
+
+def test_a_hotel_that_leaves_the_scope_between_two_requests_fails_alone(pipeline, world):
+    hotels = [world.add_enterprise(Name=f"Hotel {n:02}") for n in range(40)]
+    services = [world.add_service(hotel) for _ in range(25) for hotel in hotels]
+    pipeline.refresh()
+    world.clock.advance(60)
+    for service in services:
+        world.add_order(service)
+    world.after_page(1, lambda: world.grant(world.access_token, hotels[1:]), operation="services/getAll")
+    pipeline.sandbox.requests.clear()
+    report = pipeline.refresh()
+    assert [outcome.name for outcome in report.failed] == ["Hotel 00"]
+    assert pipeline.query("SELECT count(*) FROM mews.product_service_orders") == [(39 * 25,)]
+    assert len(pipeline.order_requests()) < 100
+
+
+def test_a_token_that_reaches_no_hotel_any_more_is_not_taken_in_silence(pipeline, world, two_hotels):
+    pipeline.refresh()
+    world.grant(world.access_token, [])
+    found = pipeline.discover()
+    (reason,) = found.failures.values()
+    assert reason == (
+        "enterprises/getAll: access token 1 lists no enterprise any more, and listed 2 before: "
+        "link them again, or take it out of MEWS_ACCESS_TOKENS"
+    )
+    assert pipeline.query("SELECT bool_or(is_in_scope) FROM mews.enterprises") == [(False,)]
+    world.grant(world.access_token)
+    assert pipeline.discover().failures == {}
+    assert pipeline.refresh().failed == ()
+    assert_equals_source(pipeline)
+
+
+def test_duplicate_ids_in_one_page_land_once(pipeline, two_hotels):
+    def twice(body):
+        answer = json.loads(body)
+        older = [order | {"State": "Requested", "UpdatedUtc": "2020-01-01T00:00:00Z"} for order in answer[LIST]]
+        return json.dumps(answer | {LIST: [*older, *answer[LIST], *answer[LIST]]}).encode()
+
+    pipeline.sandbox.faults.add(Garble(twice), operation=ORDERS, times=2)
+    assert pipeline.refresh().failed == ()
+    assert_equals_source(pipeline)
+    assert pipeline.query("SELECT count(*) FROM mews.product_service_order_versions") == [(12,)]
+
+
+def test_an_order_of_a_service_that_no_list_names_lands_and_finds_its_hotel_later(pipeline, world, two_hotels):
+    (astoria, _), _ = two_hotels
+    stranger = f"{99:08x}-0000-4000-8000-{2:012x}"
+    order = world.add_order(two_hotels[1][0])
+
+    def astray(body):
+        return body.replace(json.dumps(order["ServiceId"]).encode(), json.dumps(stranger).encode())
+
+    pipeline.sandbox.faults.add(
+        Garble(astray), operation=ORDERS, when=lambda body: order["ServiceId"] in body["ServiceIds"], times=None
+    )
+    assert pipeline.refresh().failed == ()
+    assert pipeline.query("SELECT count(*) FROM mews.product_service_orders WHERE enterprise_id IS NULL") == [(4,)]
+    world.clock.advance(3600)
+    pipeline.refresh()
+    pipeline.sandbox.faults.clear()
+    world.add_service(astoria, Id=stranger)
+    pipeline.refresh()
+    query = "SELECT DISTINCT enterprise_id FROM mews.product_service_orders WHERE service_id = $$" + stranger + "$$"
+    assert pipeline.query(query) == [(astoria["Id"],)]
+    assert pipeline.query("SELECT count(*) FROM mews.superseded_versions WHERE enterprise_id IS NULL") == [(0,)]
+    assert pipeline.query(f"SELECT revision > 0 FROM mews.sync_state WHERE service_id = '{stranger}'") == [(True,)]
+
+
+@pytest.mark.parametrize("told", [1, NOON + timedelta(seconds=1), None], ids=["seconds", "date", "missing"])
+def test_while_the_server_answers_429_nothing_but_what_was_under_way_reaches_it(pipeline, world, told):
+    """Twenty hotels, eight reads at once: the server refuses everything for a second and counts what still comes."""
+    for number in range(20):
+        world.add_order(world.add_service(world.add_enterprise(Name=f"Hotel {number}")))
+    pipeline.patience = replace(HURRIED, first_hold=2.0, longest_hold=2.0)
+    refused_since: list[float] = []
+
+    def is_refusing(_body):
+        refused_since.append(time.monotonic())
+        return refused_since[-1] - refused_since[0] < 0.9
+
+    pipeline.sandbox.faults.add(too_many_requests(told), operation=ORDERS, when=is_refusing, times=None)
+    assert pipeline.refresh().failed == ()
+    assert 1 <= sum(request.status == 429 for request in pipeline.order_requests()) <= 8
+    assert_equals_source(pipeline)
+
+
+def test_a_server_that_is_down_is_asked_less_and_less(pipeline, world):
+    for number in range(60):
+        world.add_service(world.add_enterprise(Name=f"Hotel {number}"))
+    pipeline.sandbox.faults.add(Answer(503), operation=ORDERS, times=None)
+    pipeline.patience = replace(HURRIED, seconds=3.0)
+    report = pipeline.refresh()
+    assert len(report.failed) == 60
+    assert len(pipeline.order_requests()) < 30, "60 hotels and 3 tries each would be 180"
+
+
+def test_pages_that_were_made_smaller_grow_again(pipeline, world, two_hotels, monkeypatch):
+    monkeypatch.setattr(fetch, "PAGE_SIZE", 40)
+    for _ in range(600):
+        world.add_order(two_hotels[1][0])
+    pipeline.sandbox.faults.add(
+        Answer(408), operation=ORDERS, when=lambda body: two_hotels[1][0]["Id"] in body["ServiceIds"], times=2
+    )
+    assert pipeline.refresh().failed == ()
+    sizes = [r.body["Limitation"]["Count"] for r in pipeline.order_requests() if r.status == 200]
+    assert {10, 20, 40} <= set(sizes)
+    assert sizes.count(40) > sizes.count(10)
     assert_equals_source(pipeline)

@@ -1,5 +1,7 @@
 """A first read that is interrupted goes on where it stopped; a full resync marks what the source no longer has."""
 
+import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from pso_pipeline.ingestion import fetch
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline.warehouse.errors import WarehouseBusy
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -54,8 +57,8 @@ def test_a_first_read_of_100_pages_interrupted_at_page_90_goes_on_there(pipeline
     world.clock.advance(600)
     world.change(orders[0], State="Canceled")
     assert pipeline.refresh().failed == ()
-    assert len(pipeline.order_requests()) <= 16
-    pipeline.refresh()
+    full = [request for request in pipeline.order_requests() if "UpdatedUtc" not in request.body]
+    assert len(full) <= 16
     assert_equals_source(pipeline)
 
 
@@ -136,3 +139,13 @@ def test_an_order_that_cannot_be_read_is_not_missing(pipeline, world, service, o
     world.change(orders[3], CreatedUtc="yesterday")
     report = pipeline.refresh(is_full=True)
     assert report.enterprises[0].reconciled.missing == 0
+
+
+def test_two_full_resyncs_at_once_wait_for_each_other(pipeline, warehouse, orders):
+    pipeline.refresh()
+    pipeline.warehouse = replace(warehouse, patience_seconds=0.1)
+    with warehouse.resyncing():
+        with pytest.raises(WarehouseBusy, match=rf"PID {os.getpid()}"):
+            pipeline.refresh(is_full=True)
+        assert pipeline.refresh().failed == (), "other refreshes go on"
+    assert pipeline.refresh(is_full=True).enterprises[0].reconciled.missing == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import duckdb
 
@@ -34,28 +35,28 @@ class Reconciled:
 
 
 def reconcile(
-    connection: duckdb.DuckDBPyConnection, services: Mapping[str, str], max_missing_share: float
+    connection: duckdb.DuckDBPyConnection, services: Mapping[str, str], read_before: datetime, max_missing_share: float
 ) -> dict[str, Reconciled]:
     """Mark what complete resyncs did not meet, in one transaction, and forget what they met.
 
-    `services` maps each completely read service to its enterprise. The share is taken for each enterprise over these
-    services: a read that the server cut short would otherwise empty a hotel.
+    `services` maps each completely read service to its enterprise. Only orders that had been read by `read_before`,
+    when the resync began, are judged: what another refresh lands while it goes on exists. The share is taken for each
+    enterprise over these services: a read that the server cut short would otherwise empty a hotel.
     """
+    before = {"read_before": read_before.astimezone(UTC).replace(tzinfo=None)}
     connection.begin()
     revised = [Revised(service, enterprise) for service, enterprise in services.items()]
     with registered(connection, rows_of_records("progress", revised, SERVICE_SCHEMA)):
-        counts = {
-            service: (present, missing)
-            for service, present, missing in connection.execute(statement("landing/count_missing.sql")).fetchall()
-        }
-    outcome = {
-        enterprise: _judge([counts[s] for s, e in services.items() if e == enterprise], max_missing_share)
-        for enterprise in set(services.values())
-    }
+        found = connection.execute(statement("landing/count_missing.sql"), before).fetchall()
+    counts = {service: (present, missing) for service, present, missing in found}
+    counts_of: dict[str, list[tuple[int, int]]] = {}
+    for service, enterprise in services.items():
+        counts_of.setdefault(enterprise, []).append(counts[service])
+    outcome = {enterprise: _judge(each, max_missing_share) for enterprise, each in counts_of.items()}
     marked = [each for each in revised if counts[each.service_id][1] and not outcome[each.enterprise_id].is_refused]
     if marked:
         with registered(connection, rows_of_records("progress", marked, SERVICE_SCHEMA)):
-            connection.execute(statement("landing/mark_missing.sql"))
+            connection.execute(statement("landing/mark_missing.sql"), before)
         record(connection, marked)
     forget_met(connection, services)
     connection.commit()

@@ -3,12 +3,16 @@
 import re
 import unicodedata
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
-from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
+from pso_pipeline.warehouse.landing.frames import TIMESTAMP, registered, rows_of_frame, rows_of_records
 from pso_pipeline.warehouse.landing.orders import keep_rejects
+from pso_pipeline.warehouse.landing.progress import Revised, record
 from pso_pipeline.warehouse.sql import statement
 
 
@@ -42,17 +46,59 @@ def land_enterprises(
         statement("landing/mark_out_of_scope.sql"),
         {"answered": list(answered), "all_answered": all_answered, "listed": list(enterprises["id"])},
     )
+    connection.execute(statement("landing/forget_listings.sql"))
     keep_rejects(connection, rejects)
     connection.commit()
 
 
-def land_services(connection: duckdb.DuckDBPyConnection, services: pd.DataFrame, rejects: pd.DataFrame) -> None:
-    """Land the services that tokens listed, in one transaction; `services` has the columns of `mews.services`."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The services of an enterprise were listed through a token: all of them at `listed_utc`, or what changed (None).
+
+    Every change up to `watermark_utc` is in the listing.
+    """
+
+    enterprise_id: str
+    token_fingerprint: str
+    listed_utc: datetime | None
+    watermark_utc: datetime
+
+
+_LISTED_SCHEMA = pa.schema(
+    {
+        "enterprise_id": pa.string(),
+        "token_fingerprint": pa.string(),
+        "listed_utc": TIMESTAMP,
+        "watermark_utc": TIMESTAMP,
+    }
+)
+
+
+def land_services(
+    connection: duckdb.DuckDBPyConnection,
+    services: pd.DataFrame,
+    rejects: pd.DataFrame,
+    listed: Collection[Listed] = (),
+) -> int:
+    """Land the services that tokens listed, in one transaction; return how many are known now.
+
+    `services` has the columns of `mews.services`; `listed` says how far which enterprises have been listed by that.
+    Orders that landed before their service was known get their enterprise.
+    """
     connection.begin()
     with registered(connection, rows_of_frame("found", services)):
         connection.execute(statement("landing/merge_services.sql"))
+    if listed:
+        with registered(connection, rows_of_records("listed", listed, _LISTED_SCHEMA)):
+            connection.execute(statement("landing/record_listings.sql"))
+    if unplaced := connection.execute(statement("landing/unplaced_services.sql")).fetchall():
+        connection.execute(statement("landing/place_orders.sql"))
+        connection.execute(statement("landing/place_versions.sql"))
+        record(connection, [Revised(*each) for each in unplaced])
     keep_rejects(connection, rejects)
+    (known,) = connection.execute("SELECT count(*) FROM mews.services").fetchone() or (0,)
     connection.commit()
+    return int(known)
 
 
 def partition_key(name: str | None, identifier: str, taken: Collection[str]) -> str:

@@ -1,0 +1,58 @@
+"""What a process does that refreshes once, as a run does, without Dagster's start-up: started and killed by tests.
+
+It takes the steps of the `refresh` job in their order and reads its settings from the environment. The size of pages
+and landings can be given, so that a small world has many of both.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from datetime import timedelta
+
+from pso_pipeline.bi.snapshot import publish
+from pso_pipeline.ingestion import fetch
+from pso_pipeline.ingestion.api import open_api
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
+from pso_pipeline.ingestion.sync import SyncOptions, sync_orders
+from pso_pipeline.settings import Settings
+from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.marts.derive import create_marts, derive
+
+
+def refresh(*, is_full=False):
+    settings = Settings.load()
+    warehouse = Warehouse(settings.pso_warehouse, settings.platform_address)
+    clock = ServerClock()
+
+    def with_api(ask):
+        async def asking():
+            async with open_api(settings, clock=clock) as api:
+                return await ask(api)
+
+        return asyncio.run(asking())
+
+    found = with_api(lambda api: discover_enterprises(api, warehouse))
+    offered = with_api(lambda api: discover_services(api, warehouse))
+    options = SyncOptions(
+        is_full=is_full,
+        overlap=timedelta(minutes=settings.pso_overlap_minutes),
+        token_failures={**found.failures, **offered.failures},
+    )
+    report = with_api(lambda api: sync_orders(api, warehouse, options))
+    with warehouse.open() as connection:
+        create_marts(connection)
+        derive(connection, None)
+    publish(warehouse.marts_path, settings.pso_bi_dir, marts_lock=warehouse.hold())
+    return report
+
+
+def refresh_with(settings, folder, page_size, pages_per_landing, is_full):
+    """Refresh in a process of its own, with settings as environment variables; status 1 where a hotel failed."""
+    os.environ.update(settings)
+    os.chdir(folder)
+    tempfile.tempdir = None
+    fetch.PAGE_SIZE, fetch.PAGES_PER_LANDING = page_size, pages_per_landing
+    if failed := refresh(is_full=is_full).failed:
+        sys.exit("\n".join(f"{each.partition_key}: {each.error}" for each in failed))
