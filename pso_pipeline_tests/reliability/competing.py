@@ -1,0 +1,55 @@
+"""Four processes that refresh at once, with one token and one warehouse, and how many requests the server counted.
+
+    python -m pso_pipeline_tests.reliability.competing
+
+runs the long form, with the documented limit of 200 requests in 30 seconds, and prints what it came to as JSON.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import httpx
+
+from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.processes import finish
+from pso_pipeline_tests.reliability.refreshes import Refreshes
+
+PROCESSES = 4
+
+
+def compete(folder, *, requests_per_window, window_seconds, orders, page_size=50):
+    """Refresh from nothing in four processes at once; return the server's figures. Fails where anything is lost."""
+    world = GeneratedWorld(seed=5, enterprises=4, orders=orders)
+    world.clock.freeze()
+    with serve(world, requests_per_window=requests_per_window, window_seconds=window_seconds, control=True) as sandbox:
+        refreshes = Refreshes(
+            sandbox,
+            folder,
+            page_size=page_size,
+            requests_per_window=requests_per_window,
+            window_seconds=window_seconds,
+        )
+        for process in [refreshes.start() for _ in range(PROCESSES)]:
+            finish(process)
+        answered = httpx.get(f"{sandbox.address}/control/requests").json()
+        (busiest,) = sandbox.requests.busiest(window_seconds).values()
+        landed, _ = refreshes.compare_with_source()
+    return {
+        "processes": PROCESSES,
+        "limit": requests_per_window,
+        "window seconds": window_seconds,
+        "requests": len(answered),
+        "busiest window": busiest,
+        "answered 429": sum(request["status"] == 429 for request in answered),
+        "orders": landed,
+        "orders lost or doubled": 0,
+    }
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        figures = compete(Path(place), requests_per_window=200, window_seconds=30.0, orders=12_000)
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")

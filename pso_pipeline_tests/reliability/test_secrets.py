@@ -1,0 +1,191 @@
+"""No token in anything that is written down: logs, output, exceptions, Dagster's events, command lines, files.
+
+The server does what it can to help: every failure that it answers with holds the tokens of the request.
+"""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance
+
+from pso_pipeline.cli.environment import prepare_dagster_home
+from pso_pipeline.definitions import defs
+from pso_pipeline.ingestion import api as api_module
+from pso_pipeline.ingestion.api import open_api
+from pso_pipeline.mews.discovery import list_enterprises
+from pso_pipeline.mews.errors import MewsError
+from pso_pipeline.mews.patience import Patience
+from pso_pipeline.sandbox.faults import Answer, Disconnect, Garble, Hang
+from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline.sandbox.server import serve
+from pso_pipeline.settings import Settings
+
+ORDERS = "productServiceOrders/getAll"
+ENTERPRISES = "enterprises/getAll"
+ONCE = Patience(attempts=1, seconds=1.0, hold_seconds=0.0)
+
+
+@pytest.fixture
+def world():
+    world = ScriptedWorld()
+    for name in ("Astoria", "Bristol"):
+        world.add_order(world.add_service(world.add_enterprise(Name=name)))
+    return world
+
+
+@pytest.fixture
+def secrets(world):
+    """The tokens, and a half of each that would tell as much."""
+    tokens = [world.client_token, world.access_token]
+    return [*tokens, *(token[:16] for token in tokens), *(token[16:] for token in tokens)]
+
+
+@pytest.fixture
+def echoing(world):
+    """Makes answers of any status that hold the tokens wherever a body has room for them."""
+    said = f"refused {world.client_token} and {world.access_token}"
+
+    def make(status):
+        body = json.dumps({"Message": said, "RequestId": world.access_token, "Details": said}).encode()
+        return Answer(status, body, {"Retry-After": "0"})
+
+    return make
+
+
+@pytest.fixture
+def sandbox(world, monkeypatch, tmp_path):
+    monkeypatch.setattr(api_module, "limiter_folder", lambda: tmp_path / "limits")
+    monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
+    monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
+    with serve(world, requests_per_window=None) as running:
+        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", running.address)
+        yield running
+
+
+def found_in(secrets, texts):
+    return [text[:200] for text in texts for secret in secrets if secret in text]
+
+
+def files_that_hold(secrets, folder):
+    wanted = [secret.encode() for secret in secrets]
+    files = [path for path in Path(folder).rglob("*") if path.is_file()]
+    assert len(files) > 5
+    return [path for path in files if any(secret in path.read_bytes() for secret in wanted)]
+
+
+@pytest.fixture
+def instance(tmp_path):
+    """Dagster's own storage on disk, where a person has it."""
+    prepare_dagster_home(tmp_path / "data" / "dagster")
+    with DagsterInstance.get() as instance:
+        yield instance
+
+
+@pytest.fixture
+def written(caplog, capfd, tmp_path):
+    """What was logged and printed so far, and the folder of all files."""
+    caplog.set_level(logging.DEBUG)
+
+    def collect():
+        assert any(record.name.startswith("httpcore") for record in caplog.records)
+        return [*(record.getMessage() + repr(record.args) for record in caplog.records), *capfd.readouterr()]
+
+    return collect
+
+
+def test_runs_write_no_token_anywhere(sandbox, secrets, echoing, instance, written):
+    """A refresh through passing faults, one with a hotel refused, one with the token refused; all loggers at DEBUG."""
+    outcomes: list[list[tuple[Any, dict[str, Any]]]] = [
+        [(echoing(status), {"operation": ORDERS}) for status in (500, 429, 200)]
+        + [
+            (Disconnect(after_bytes=30), {"operation": ORDERS}),
+            (Garble(lambda body: body[:-9]), {"operation": ORDERS}),
+        ],
+        [(echoing(400), {"operation": ORDERS, "times": None})],
+        [(echoing(401), {"times": None})],
+    ]
+    for faults in outcomes:
+        for fault, where in faults:
+            sandbox.faults.add(fault, **where)
+        result = defs.get_job_def("refresh").execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"console": {"config": {"log_level": "DEBUG"}}}},
+            raise_on_error=False,
+        )
+        assert result.success is (faults is outcomes[0])
+        assert sandbox.faults.outstanding == 0
+        sandbox.faults.clear()
+    events = [repr(event) for run in instance.get_runs() for event in instance.all_logs(run.run_id)]
+    assert len(events) > 60
+    assert any("refused" in event for event in events), "what the server said is told"
+    assert found_in(secrets, events) == []
+    assert found_in(secrets, written()) == []
+    assert files_that_hold(secrets, Path.cwd()) == []
+
+
+def rendered(settings):
+    """What an error tracker would send of a listing that fails: every frame with its local variables."""
+
+    async def ask():
+        async with open_api(settings, ONCE) as api:
+            (token,) = api.tokens.values()
+            async with asyncio.timeout(2.0):
+                await list_enterprises(api.client, token)
+
+    try:
+        asyncio.run(ask())
+    except (MewsError, TimeoutError) as error:
+        return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    raise AssertionError("the listing did not fail")
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 408, 413, 429, 500, 503])
+def test_a_traceback_with_local_variables_holds_no_token(sandbox, secrets, echoing, status):
+    sandbox.faults.add(echoing(status), operation=ENTERPRISES, times=None)
+    assert found_in(secrets, [rendered(Settings.load())]) == []
+
+
+@pytest.mark.parametrize("fault", [Disconnect(), Disconnect(after_bytes=9), Hang()], ids=["reset", "cut", "cancelled"])
+def test_a_traceback_through_the_http_client_holds_no_token(sandbox, secrets, fault):
+    """A request that is cancelled leaves through the frames of httpx and httpcore, which hold its body."""
+    sandbox.faults.add(fault, operation=ENTERPRISES, times=None)
+    text = rendered(Settings.load())
+    assert ("httpx" in text) is isinstance(fault, Hang)
+    assert found_in(secrets, [text]) == []
+
+
+def test_no_command_line_holds_a_token(sandbox, secrets):
+    """Read from every process of this machine while a refresh waits for an answer."""
+    is_asked = threading.Event()
+
+    def note(_body):
+        is_asked.set()
+        return True
+
+    sandbox.faults.add(Hang(), operation=ENTERPRISES, when=note)
+    command = [str(Path(sys.executable).with_name("pso")), "refresh"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert is_asked.wait(timeout=300)
+        processes = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+        lines = [command_line(path) for path in processes]
+        assert any("pso\0refresh" in line for line in lines)
+        assert found_in(secrets, lines) == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+def command_line(process):
+    try:
+        return (process / "cmdline").read_text(errors="replace")
+    except OSError:  # it has ended
+        return ""
