@@ -33,7 +33,7 @@ def column_schema(table: Table) -> TableSchema:
                 name=column.name,
                 type=column.type,
                 description=column.description,
-                constraints=TableColumnConstraints(nullable=column.name not in table.key),
+                constraints=TableColumnConstraints(nullable=(column.name,) != table.key),
             )
             for column in table.columns
         ]
