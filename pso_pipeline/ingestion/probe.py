@@ -18,7 +18,7 @@ import msgspec
 from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.contract.limits import MAX_IDS
 from pso_pipeline.ingestion.api import Api
-from pso_pipeline.ingestion.clock import trusted
+from pso_pipeline.ingestion.clock import UNREPORTED_MARGIN, trusted
 from pso_pipeline.ingestion.plan import chunks
 from pso_pipeline.mews.errors import MewsError, Permanent, TokenRefused
 from pso_pipeline.mews.limiter import Limits
@@ -33,8 +33,8 @@ PAGE_SIZE = 250
 OVERLAP = timedelta(minutes=2)
 """How far a look reaches back before the one before it: orders can become visible after their `UpdatedUtc`."""
 
-HORIZON = timedelta(hours=1)
-"""How far a look reaches beyond the local clock, which may be behind the server's."""
+HORIZON = UNREPORTED_MARGIN + timedelta(hours=1)
+"""How far a look reaches beyond the local clock, which may be behind the server's by as much as `trusted` bears."""
 
 LONGEST_GAP = timedelta(days=60)
 """A look further back would pass the 3 months that an interval may have; all services count as changed then."""
