@@ -39,7 +39,7 @@ class Timetable(BaseSettings):
     pso_resync_cron: str = Field(default="30 3 * * 0", description="when all history is read: a cron line, or off")
     pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the three above, like Europe/Prague")
     pso_updates_seconds: str = Field(
-        default="10", description="least seconds between two looks for changes, a whole number from 10 to 86400"
+        default="5", description="least seconds between two looks for changes, a whole number from 5 to 86400"
     )
 
 

@@ -15,7 +15,7 @@ OFF = "off"
 ANY_TIME = "0 0 * * *"
 """Stands for the time of a schedule that has none; it never requests a run."""
 
-SHORTEST_SECONDS = 10
+SHORTEST_SECONDS = 5
 LONGEST_SECONDS = 86_400
 
 _LOG = logging.getLogger(__name__)
