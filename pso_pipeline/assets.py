@@ -202,11 +202,13 @@ def list_enterprises(
     return report, scope_metadata(report, rows)
 
 
-def list_services(pipeline: PipelineResource, clock: ServerClock | None = None) -> tuple[ScopeReport, Metadata]:
-    """List and land the services of every token's enterprises."""
+def list_services(
+    pipeline: PipelineResource, clock: ServerClock | None = None, unusable: Collection[str] = ()
+) -> tuple[ScopeReport, Metadata]:
+    """List and land the services of every token's enterprises, but those of tokens that have failed already."""
     with one_line_failures():
         warehouse = pipeline.warehouse()
-        report = pipeline.with_api(lambda api: discover_services(api, warehouse), clock=clock)
+        report = pipeline.with_api(lambda api: discover_services(api, warehouse, unusable), clock=clock)
         with warehouse.open() as connection:
             rows = read_preview(connection, "services")
     return report, scope_metadata(report, rows)

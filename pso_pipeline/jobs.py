@@ -93,7 +93,7 @@ def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discove
     clock = ServerClock()
     found, shown = list_enterprises(pipeline, context.instance, clock)
     _materialized(context, enterprises, shown, LISTED_TAGS)
-    offered, shown = list_services(pipeline, clock)
+    offered, shown = list_services(pipeline, clock, found.failures)
     _materialized(context, services, shown, LISTED_TAGS)
     return Discovered({**found.failures, **offered.failures}, clock)
 

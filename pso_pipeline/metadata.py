@@ -140,8 +140,9 @@ def snapshot_metadata(
         "orders": sum(hotel.orders for hotel in hotels),
         "canceled_orders": sum(hotel.canceled_orders for hotel in hotels),
         "hotels": len(hotels),
-        "preview": MetadataValue.table(list(map(_hotel_record, hotels[:SHOWN_HOTELS]))),
     }
+    if hotels:
+        figures["preview"] = MetadataValue.table(list(map(_hotel_record, hotels[:SHOWN_HOTELS])))
     if manifest.as_of_utc is not None:
         figures["as_of"] = MetadataValue.timestamp(manifest.as_of_utc)
         figures["lag_minutes"] = _minutes(manifest.published_utc - manifest.as_of_utc)

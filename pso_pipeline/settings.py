@@ -50,11 +50,17 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        # the lines of .env.example that nobody filled in
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     mews_platform_address: AnyHttpUrl = Field(
-        description="base address of the API, for example https://api.mews.com",
+        description="the base address of the API, for example https://api.mews.com",
     )
     mews_client_token: SecretStr = Field(min_length=1, description="the client application's token")
     mews_access_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
@@ -66,19 +72,31 @@ class Settings(BaseSettings):
     mews_requests_per_window: int = Field(
         default=200, ge=1, description="a whole number of requests, 1 or more, for each access token"
     )
-    mews_window_seconds: float = Field(default=30, gt=0, description="a number of seconds, more than 0")
+    mews_window_seconds: float = Field(
+        default=30, gt=0, allow_inf_nan=False, description="a number of seconds, more than 0"
+    )
     pso_warehouse: str = Field(
         default="data/warehouse.duckdb",
         min_length=1,
+        # the address of a catalogue can hold the password of its database
+        repr=False,
         description="a path to a DuckDB file, or ducklake:… with the catalogue's address",
     )
     pso_bi_dir: Path = Field(default=Path("data/bi"), description="a folder in which the BI snapshot is published")
     dagster_home: Path = Field(default=Path("data/dagster"), description="a folder for Dagster's own storage")
     pso_overlap_minutes: float = Field(
-        default=10, ge=0, description="a number of minutes that each refresh reads again, 0 or more"
+        default=10,
+        ge=0,
+        le=43_200,
+        allow_inf_nan=False,
+        description="a number of minutes that each refresh reads again, from 0 to 43200 (30 days)",
     )
     pso_stale_after_hours: float = Field(
-        default=3, gt=0, description="a number of hours, more than 0, after which a hotel counts as stale"
+        default=3,
+        gt=0,
+        le=8_760,
+        allow_inf_nan=False,
+        description="a number of hours after which a hotel counts as stale, more than 0, at most 8760 (a year)",
     )
     pso_look_back_days: float = Field(
         default=3,
@@ -108,6 +126,13 @@ class Settings(BaseSettings):
     @classmethod
     def _strip_token(cls, value: object) -> object:
         return value.strip() if isinstance(value, str) else value
+
+    @field_validator("mews_platform_address")
+    @classmethod
+    def _is_a_base(cls, value: AnyHttpUrl) -> AnyHttpUrl:
+        if value.username or value.password or value.query or value.fragment:
+            raise ValueError("an address without user, query and fragment")
+        return value
 
     @classmethod
     def load(cls) -> Self:

@@ -5,6 +5,8 @@ lies below and prints; it decides nothing that a run or a sensor would decide ot
 """
 
 import importlib
+import logging
+import sys
 
 import click
 
@@ -37,7 +39,18 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _log_for_people() -> None:
+    """Show warnings (the API is asked again, a token is on hold) to who waits at a terminal, and nobody else.
+
+    In a file or a cron mail the outcome is what counts; runs of the web UI have the log of Dagster.
+    """
+    handler = logging.StreamHandler() if sys.stderr.isatty() else logging.NullHandler()
+    handler.setLevel(logging.WARNING)
+    logging.getLogger("pso_pipeline").addHandler(handler)
+
+
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pso")
 def main() -> None:
     """Bring Mews product service orders into DuckDB, derive metrics, publish them for BI."""
+    _log_for_people()

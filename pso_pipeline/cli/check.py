@@ -51,7 +51,7 @@ def _check_warehouse(settings: Settings) -> bool:
     warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds=PATIENCE_SECONDS)
     try:
         with warehouse.open():
-            click.echo(f"warehouse  ok: {settings.pso_warehouse}")
+            click.echo(f"warehouse  ok: {warehouse.shown_location}")
     except WarehouseError as error:
         click.echo(f"warehouse  failed: {error}")
         return True

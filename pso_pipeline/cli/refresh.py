@@ -44,7 +44,7 @@ def run_refresh(keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
             raise_on_error=False,
         )
     report = _report(result)
-    if report is not None:
+    if report is not None and report.enterprises:
         _print_report(report)
     if not result.success:
         for line in _reasons(result):
@@ -58,9 +58,11 @@ def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
     if set(keys) <= set(instance.get_dynamic_partitions(name)):
         return
     try:
-        list_enterprises(PIPELINE, instance)
+        found, _ = list_enterprises(PIPELINE, instance)
     except Failure as failure:
         stop(str(failure.description), FAILED)
+    if found.failures:
+        stop("\n".join(found.failures.values()), FAILED)
     if unknown := sorted(set(keys) - set(instance.get_dynamic_partitions(name))):
         stop(f"no such enterprise: {', '.join(unknown)}; `pso status` lists the keys", MISCONFIGURED)
 
@@ -80,9 +82,8 @@ def _reasons(result: ExecuteInProcessResult) -> list[str]:
         if data.user_failure_data and data.user_failure_data.description:
             lines += data.user_failure_data.description.splitlines()
         elif data.error:
-            lines.append(
-                f"{event.step_key} failed in run {result.run_id}: {data.error.message.strip().splitlines()[0]}"
-            )
+            cause = _root_cause(data.error).message.strip().splitlines()[0]
+            lines.append(f"{event.step_key} failed in run {result.run_id}: {cause}")
     return lines
 
 

@@ -25,7 +25,7 @@ def command(as_json: bool) -> None:  # click passes options by name
     settings = load_settings()
     warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds=PATIENCE_SECONDS)
     if not warehouse.exists:
-        stop(f"nothing has landed in {settings.pso_warehouse} yet: run `pso refresh`", FAILED)
+        stop(f"nothing has landed in {warehouse.shown_location} yet: run `pso refresh`", FAILED)
     try:
         with warehouse.open() as connection:
             found = read_status(connection)

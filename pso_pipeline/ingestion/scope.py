@@ -69,14 +69,15 @@ async def discover_enterprises(api: Api, warehouse: Warehouse) -> ScopeReport:
     return listing.report()
 
 
-async def discover_services(api: Api, warehouse: Warehouse) -> ScopeReport:
+async def discover_services(api: Api, warehouse: Warehouse, unusable: Collection[str] = ()) -> ScopeReport:
     """List the services of every token's enterprises and land them; services that are no longer listed stay.
 
     Where all of them take more than one request, only what changed and what new enterprises sell is listed most times.
+    `unusable` are fingerprints of tokens that could not list their enterprises: they are not asked again.
     """
     known = await asyncio.to_thread(_read_listings, warehouse)
     now = api.clock.now() if api.clock.reported else None
-    plans = {token: plan_listing(known.get(token, ()), now) for token in api.tokens}
+    plans = {token: plan_listing(known.get(token, ()), now) for token in api.tokens if token not in unusable}
     began = api.clock.reported
     found = await _ask_each(api, plans, lambda token: _list_services(api, token, plans[token]))
     listing = _listing(api, found, GetServices.operation, SERVICES, lambda _: {})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tenacity import RetryCallState
 
 from pso_pipeline.mews.clock import Clock
-from pso_pipeline.mews.errors import CircuitOpen, MewsError
+from pso_pipeline.mews.errors import CircuitOpen, MewsError, Unreachable
 
 _RANDOM = secrets.SystemRandom()
 
@@ -22,6 +22,7 @@ class Patience:
     `attempts` requests fail at most, and none is begun later than `seconds` after the first failure. Pauses double from
     `first_pause` to `longest_pause` seconds, with jitter. Waiting after a 429 is counted apart: `hold_seconds` in all;
     a 429 without `Retry-After` holds the token for `first_hold` seconds, doubling to `longest_hold`, with jitter.
+    An address that has never answered is given `first_contact_seconds`: most likely it is wrong.
     """
 
     attempts: int = 10
@@ -31,6 +32,7 @@ class Patience:
     hold_seconds: float = 900.0
     first_hold: float = 2.0
     longest_hold: float = 120.0
+    first_contact_seconds: float = 10.0
 
     def hold_after(self, refusals: int) -> float:
         """Seconds to hold a token after this many 429s in a row that did not say how long."""
@@ -44,9 +46,10 @@ BRIEF = Patience(attempts=2, seconds=10.0, hold_seconds=35.0)
 class Budget:
     """The patience of one call and what is left of it. `pause` and `is_spent` are tenacity's `wait` and `stop`."""
 
-    def __init__(self, patience: Patience, clock: Clock) -> None:
+    def __init__(self, patience: Patience, clock: Clock, *, is_first_contact: bool) -> None:
         self._patience = patience
         self._clock = clock
+        self._is_first_contact = is_first_contact
         self._failures = 0
         self._first_failure: float | None = None
         self.held = 0.0
@@ -80,7 +83,12 @@ class Budget:
             self._failures += 1
             if self._failures >= self._patience.attempts:
                 return True
-        return now + state.upcoming_sleep - self._first_failure > self._patience.seconds
+        return now + state.upcoming_sleep - self._first_failure > self._seconds()
+
+    def _seconds(self) -> float:
+        if self._is_first_contact and isinstance(self.last_failure, Unreachable):
+            return min(self._patience.seconds, self._patience.first_contact_seconds)
+        return self._patience.seconds
 
 
 def _failure(state: RetryCallState) -> MewsError:
