@@ -7,6 +7,7 @@ Holds the paths, the lock and the attaching of the two databases: `warehouse` (w
 import contextlib
 import importlib.resources
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,14 @@ def in_memory_connection() -> contextlib.AbstractContextManager[duckdb.DuckDBPyC
     return duckdb.connect()
 
 
+class _NoDataPath(WarehouseUnusable):
+    """The catalogue's database holds no DuckLake yet, so nobody has said where its data files go."""
+
+
+_NO_DATA_PATH = "data_path is not set"
+_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(//[^/:@\s]*:)[^@\s]*(?=@)", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Warehouse:
     """The warehouse at `location`: a DuckDB file or `ducklake:…`, with the marts file beside it.
@@ -40,7 +49,7 @@ class Warehouse:
     any other, and the other way round. `connect` makes the in-memory connection (Dagster passes dagster-duckdb's).
     """
 
-    location: str
+    location: str = field(repr=False)
     source: str | None = None
     connect: Connect = in_memory_connection
     patience_seconds: float = PATIENCE_SECONDS
@@ -53,6 +62,11 @@ class Warehouse:
     def lock_path(self) -> Path:
         """The file whose lock decides who may open the warehouse; it holds the PID of who does, or did last."""
         return self.marts_path.with_name(self.marts_path.name + ".lock")
+
+    @property
+    def shown_location(self) -> str:
+        """The location without the password of a catalogue's database, for people."""
+        return _without_passwords(self.location)
 
     @property
     def exists(self) -> bool:
@@ -76,7 +90,7 @@ class Warehouse:
                 yield connection
             except _UNWRITABLE as error:
                 raise WarehouseUnusable(
-                    f"{self.location} could not be written: {_first_line(error)} "
+                    f"{self.shown_location} could not be written: {_first_line(error)} "
                     "(make room where it is missing; what was not committed will be read again)"
                 ) from None
             finally:
@@ -106,7 +120,7 @@ class Warehouse:
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
         if self.location.startswith(DUCKLAKE_PREFIX):
             _load_ducklake(connection)
-            self._attach_patiently(connection, self.location, "warehouse")
+            self._attach_ducklake(connection)
         else:
             self._attach_file(connection, Path(self.location), "warehouse")
         # files with a newer storage format would not open in the DuckDB 1.0 drivers that BI tools ship
@@ -114,6 +128,13 @@ class Warehouse:
         connection.execute("CREATE SCHEMA IF NOT EXISTS warehouse.mews")
         connection.execute("CREATE SCHEMA IF NOT EXISTS marts.mart")
         connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
+
+    def _attach_ducklake(self, connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            self._attach_patiently(connection, self.location, "warehouse")
+        except _NoDataPath:
+            data_path = f"{self.marts_path.with_name('ducklake.files')}/"
+            self._attach_patiently(connection, self.location, "warehouse", f"(DATA_PATH {literal(data_path)})")
 
     def _attach_file(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str, options: str = "") -> None:
         if not path.exists():
@@ -141,7 +162,8 @@ class Warehouse:
                     connection.execute(f"ATTACH {literal(path)} AS {name} {options}")
         except RetryError as error:
             raise WarehouseBusy(
-                f"{path} has been held by another program for more than {self.patience_seconds:.0f} s, close it there: "
+                f"{_without_passwords(path)} has been held by another program for more than "
+                f"{self.patience_seconds:.0f} s, close it there: "
                 f"{_first_line(error.last_attempt.exception())}"
             ) from None
 
@@ -187,11 +209,17 @@ def _naming(path: object) -> Iterator[None]:
     except (duckdb.Error, OSError) as error:
         if _is_held_elsewhere(error):
             raise
-        raise WarehouseUnusable(f"{path} cannot be opened: {_first_line(error)}") from None
+        said = _first_line(error)
+        kind = _NoDataPath if _NO_DATA_PATH in said else WarehouseUnusable
+        raise kind(f"{_without_passwords(str(path))} cannot be opened: {said}") from None
 
 
 def _first_line(error: BaseException | None) -> str:
-    return str(error).splitlines()[0]
+    return _without_passwords(str(error).splitlines()[0])
+
+
+def _without_passwords(text: str) -> str:
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", text)
 
 
 def source_kind(address: str) -> str:
