@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import Sandbox, serve
+from pso_pipeline.sandbox.server import Sandbox
 
-NOW = "2026-11-24T12:00:00Z"
 COLLECTIONS = {
     "enterprises/getAll": "Enterprises",
     "services/getAll": "Services",
@@ -56,15 +54,3 @@ def connect():
     """Makes an `Api` for a sandbox, for its all-seeing token unless told otherwise."""
     with httpx.Client(timeout=20) as http:
         yield lambda sandbox, token=None: Api(sandbox, token or sandbox.world.access_token, http)
-
-
-@pytest.fixture(scope="session")
-def group():
-    """Five hotels and some 20,000 orders, with live changes, at a moment that stands still; not to be changed."""
-    return GeneratedWorld(orders=20_000, live_rate=6, live_since="2026-11-23T00:00:00Z", clock=Clock(frozen_at=NOW))
-
-
-@pytest.fixture(scope="session")
-def group_sandbox(group):
-    with serve(group, requests_per_window=None) as sandbox:
-        yield sandbox

@@ -1,0 +1,104 @@
+"""`pso check` and the other small commands: what they say, how they end, and that settings are checked one by one."""
+
+import pytest
+from click.testing import CliRunner
+
+from pso_pipeline.cli import COMMANDS, main
+from pso_pipeline.settings import Settings, SettingsError
+from pso_pipeline_tests.cli.conftest import pso
+
+
+def test_what_each_token_sees(sandbox, monkeypatch):
+    monkeypatch.setenv("MEWS_ACCESS_TOKENS", f"{sandbox.world.access_token},astoria,wrong-token-here")
+    said = pso("check")
+    assert said.status == 1
+    lines = said.out.splitlines()
+    assert lines[0] == f"settings   ok: 3 access token(s) for {sandbox.address}"
+    assert lines[1].startswith("token 1    ok: sees 2 enterprise(s): ")
+    assert {"Astoria", "Bristol"} == set(lines[1].partition("(s): ")[2].split(", "))
+    assert lines[2] == "token 2    ok: sees 1 enterprise(s): Astoria"
+    assert lines[3].startswith("token 3    failed: enterprises/getAll: the token was refused")
+    assert lines[4] == "warehouse  ok: data/warehouse.duckdb"
+    for secret in (sandbox.world.client_token, sandbox.world.access_token, "wrong-token-here"):
+        assert secret not in said.out + said.err
+
+
+def test_all_well_is_status_0(sandbox):
+    assert pso("check").status == 0
+
+
+def test_the_password_of_a_catalogue_is_not_shown(sandbox):
+    for address in (
+        "ducklake:postgres:host=127.0.0.1 port=9 password=hunter2222",
+        "ducklake:postgres:postgresql://me:hunter2222@127.0.0.1:9/x",
+    ):
+        said = pso("check", PSO_WAREHOUSE=address)
+        assert said.status == 1
+        assert "warehouse  failed: ducklake:postgres:" in said.out
+        assert "hunter2222" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MEWS_PLATFORM_ADDRESS", "api.mews.com"),
+        ("MEWS_PLATFORM_ADDRESS", "ftp://api.mews.com"),
+        ("MEWS_PLATFORM_ADDRESS", "https://me:secret-word@api.mews.com"),
+        ("MEWS_PLATFORM_ADDRESS", "https://api.mews.com/?token=secret-word"),
+        ("MEWS_CLIENT_TOKEN", "  "),
+        ("MEWS_ACCESS_TOKENS", " , ,"),
+        ("MEWS_REQUESTS_PER_WINDOW", "0"),
+        ("MEWS_REQUESTS_PER_WINDOW", "secret-word"),
+        ("MEWS_WINDOW_SECONDS", "inf"),
+        ("PSO_OVERLAP_MINUTES", "-1"),
+        ("PSO_OVERLAP_MINUTES", "1e300"),
+        ("PSO_STALE_AFTER_HOURS", "0"),
+        ("PSO_RESYNC_MAX_MISSING_SHARE", "20"),
+    ],
+)
+def test_a_malformed_setting_is_named_and_its_value_never_shown(monkeypatch, name, value):
+    monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", "https://api.mews.com")
+    monkeypatch.setenv("MEWS_CLIENT_TOKEN", "client")
+    monkeypatch.setenv("MEWS_ACCESS_TOKENS", "access")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        Settings.load()
+    assert str(raised.value).startswith(f"{name} is not valid: it takes ")
+    assert "docs/configuration.md" in str(raised.value)
+    assert "secret-word" not in str(raised.value)
+
+
+def test_tokens_are_split_stripped_and_taken_once(monkeypatch):
+    monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", "https://api.mews.com/")
+    monkeypatch.setenv("MEWS_CLIENT_TOKEN", " client ")
+    monkeypatch.setenv("MEWS_ACCESS_TOKENS", "token-one, token-two,token-one,,")
+    settings = Settings.load()
+    assert [token.get_secret_value() for token in settings.mews_access_tokens] == ["token-one", "token-two"]
+    assert settings.platform_address == "https://api.mews.com"
+    assert settings.mews_client_token.get_secret_value() == "client"
+    assert "token-one" not in repr(settings)
+
+
+def test_a_setting_file_that_is_not_text_is_named(tmp_path):
+    (tmp_path / ".env").write_bytes(b"MEWS_CLIENT_TOKEN=\xff\xfe")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        Settings.load()
+
+
+def test_a_report_before_anything_was_published_is_status_2(sandbox):
+    said = pso("report")
+    assert said.status == 2
+    assert "run a refresh first" in said.complaint
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], *([name, "--help"] for name in COMMANDS)])
+def test_help_is_there(arguments):
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0
+    assert done.output
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["refresh", "--nothing"], ["demo", "--enterprises", "0"]])
+def test_a_usage_error_is_status_2(arguments):
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2

@@ -1,0 +1,1 @@
+"""The project as a whole: how it starts, what its pages say."""

@@ -1,0 +1,57 @@
+"""The pages for people say what is there: settings, commands, files, links."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pso_pipeline.cli import COMMANDS
+from pso_pipeline.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("dashboards/**/*.md"), ROOT / "data/README.md"})
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+ROW = re.compile(r"^\| (`[A-Z_`, ]+`) \| (.+) \| (.+) \|$", re.MULTILINE)
+
+
+def text(page):
+    return page.read_text(encoding="utf-8")
+
+
+def test_every_setting_is_explained_with_its_default():
+    rows = {
+        name.strip("` "): default
+        for names, _, default in ROW.findall(text(ROOT / "docs/configuration.md"))
+        for name in names.split(",")
+    }
+    assert set(rows) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if field.is_required():
+            assert rows[name.upper()] == "none: required"
+        elif field.default is not None and name != "mews_client":
+            assert rows[name.upper()] == f"`{field.default}`"
+
+
+def test_the_example_of_a_setting_file_names_settings_that_exist():
+    names = re.findall(r"^(?:# )?([A-Z_]+)=", text(ROOT / ".env.example"), re.MULTILINE)
+    assert set(names) <= {name.upper() for name in Settings.model_fields}
+    required = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+    assert required <= set(names)
+
+
+def test_every_command_is_in_the_readme_and_no_other():
+    assert set(re.findall(r"`pso ([a-z]+)", text(ROOT / "README.md"))) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    for target, _ in LINK.findall(text(page)):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_target_that_a_page_names_exists(page):
+    code = " ".join(re.findall(r"`[^`\n]+`|```.*?```", text(page), re.DOTALL))
+    targets = set(re.findall(r"^([a-z][\w-]*):", text(ROOT / "Makefile"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z][\w-]*)", code)) <= targets

@@ -1,0 +1,184 @@
+"""The generated world: the same from the same seed, plausible, alive, strict about scopes, and large without weight."""
+
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from statistics import median
+
+import pytest
+
+from pso_pipeline.sandbox import times
+from pso_pipeline.sandbox.clock import Clock
+from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.server import serve
+from pso_pipeline.sandbox.world import OrderBy
+
+NOW = "2026-11-24T12:00:00Z"
+ORDERS = "productServiceOrders/getAll"
+
+
+def made(seed=3, orders=6_000, at=NOW, order_by=OrderBy.UPDATED):
+    return GeneratedWorld(
+        seed=seed,
+        enterprises=5,
+        orders=orders,
+        since="2024-11-01T00:00:00Z",
+        live_since="2026-11-24T00:00:00Z",
+        live_rate=6.0,
+        order_by=order_by,
+        clock=Clock(frozen_at=at),
+    )
+
+
+@pytest.fixture(scope="module")
+def orders():
+    return made(orders=30_000).snapshot(NOW).orders
+
+
+def moment(text):
+    return datetime.fromisoformat(text)
+
+
+def test_the_same_seed_makes_the_same_world():
+    assert made().snapshot(NOW) == made().snapshot(NOW)
+    assert made(seed=4).snapshot(NOW).orders != made().snapshot(NOW).orders
+
+
+def test_a_world_started_later_goes_on_where_the_earlier_one_was():
+    """So that a demo that is started again finds its orders, and whatever happened meanwhile."""
+    later = "2026-11-26T09:30:00Z"
+    assert made(at=later).snapshot(NOW) == made().snapshot(NOW)
+    assert made().snapshot(later) == made(at=later).snapshot(later)
+
+
+def test_time_brings_new_orders_cancellations_and_check_ins():
+    world = made()
+    before = {order["Id"]: order for order in world.snapshot(NOW).orders}
+    after = {order["Id"]: order for order in world.snapshot("2026-11-24T14:00:00Z").orders}
+    assert before.keys() < after.keys()
+    changed = [after[each]["State"] for each, order in before.items() if order != after[each]]
+    assert {"Started", "Canceled", "Processed"} <= set(changed)
+    since, until = times.parse(NOW), times.parse("2026-11-24T14:00:00Z")
+    for each, order in after.items():
+        is_touched = before.get(each) != order
+        assert (since < times.parse(order["UpdatedUtc"]) <= until) == is_touched
+
+
+def test_orders_are_plausible(orders):
+    """The shapes of 119,390 room bookings, with the days scaled down by service; see `generated.demand`."""
+    states = Counter(order["State"] for order in orders)
+    firm = sum(states[state] for state in ("Confirmed", "Started", "Processed", "Canceled"))
+    assert 0.15 < states["Canceled"] / firm < 0.42
+    assert 0 < states["Started"] < states["Processed"]
+    assert {"Inquired", "Optional", "Requested"} <= states.keys()
+    by_origin = {
+        origin: Counter(each["State"] == "Canceled" for each in orders if each["Origin"] == origin)
+        for origin in ("ChannelManager", "Distributor")
+    }
+    shares = {origin: found[True] / found.total() for origin, found in by_origin.items()}
+    assert shares["ChannelManager"] > 1.5 * shares["Distributor"]
+    days = sorted(
+        (moment(each["CancelledUtc"]) - moment(each["CreatedUtc"])) / timedelta(days=1)
+        for each in orders
+        if each["State"] == "Canceled" and each["CancelledUtc"]
+    )
+    assert days[0] > 0
+    assert 5 < days[len(days) * 9 // 10] / median(days) < 12
+
+
+def test_every_order_hangs_together(orders):
+    world = made(orders=30_000)
+    services = {each["Id"]: each for each in world.snapshot(NOW).services}
+    assert len({order["Id"] for order in orders}) == len(orders)
+    for order in orders:
+        created, updated = moment(order["CreatedUtc"]), moment(order["UpdatedUtc"])
+        assert created <= updated <= moment(NOW)
+        assert services[order["ServiceId"]]["Data"]["Discriminator"] == "Additional"
+        assert moment(services[order["ServiceId"]]["CreatedUtc"]) <= created
+        if order["State"] == "Canceled":
+            assert created < moment(order["CancelledUtc"]) <= updated
+        if order["State"] in {"Started", "Processed"}:
+            assert any(order["Options"].values())
+    assert max(moment(order["CreatedUtc"]) for order in orders) > datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def test_hotels_lie_in_several_time_zones_and_sell_what_hotels_sell():
+    snapshot = made().snapshot(NOW)
+    assert len({hotel["TimeZoneIdentifier"] for hotel in snapshot.enterprises}) >= 4
+    names = {service["Name"] for service in snapshot.services}
+    assert {"Breakfast", "Parking", "Spa", "Airport transfer", "Accommodation"} <= names
+    assert any(not service["IsActive"] for service in snapshot.services)
+
+
+@pytest.mark.parametrize("order_by", ["updated", "created"])
+@pytest.mark.parametrize("count", [1000, 137])
+def test_walking_the_pages_finds_every_order_once(connect, order_by, count):
+    world = made(order_by=order_by)
+    with serve(world, requests_per_window=None) as sandbox:
+        api = connect(sandbox)
+        snapshot = world.snapshot(NOW)
+        ids = [each["Id"] for each in snapshot.services]
+        found = api.walk(ORDERS, count, ServiceIds=ids)
+    assert found == snapshot.orders
+    field = "UpdatedUtc" if order_by == "updated" else "CreatedUtc"
+    moments = [order[field] for order in found]
+    assert moments == sorted(moments, reverse=True)
+
+
+def test_filters_answer_what_they_say(connect):
+    world = made()
+    with serve(world, requests_per_window=None) as sandbox:
+        api = connect(sandbox)
+        snapshot = world.snapshot(NOW)
+        ids = [each["Id"] for each in snapshot.services]
+        start, end = "2026-09-01T00:00:00Z", "2026-10-15T12:00:00Z"
+        sample = snapshot.orders[::97]
+        reservations = sorted({each["LinkedReservationId"] for each in sample} - {None})
+        asked = {
+            "UpdatedUtc": ({"StartUtc": start, "EndUtc": end}, lambda order: start <= order["UpdatedUtc"] <= end),
+            "States": (["Canceled", "Optional"], lambda order: order["State"] in {"Canceled", "Optional"}),
+            "AccountIds": (
+                sorted({each["AccountId"] for each in sample}),
+                lambda order: order["AccountId"] in {each["AccountId"] for each in sample},
+            ),
+            "LinkedReservationIds": (reservations, lambda order: order["LinkedReservationId"] in reservations),
+            "ProductServiceOrderIds": (
+                sorted(each["Id"] for each in sample),
+                lambda order: order["Id"] in {each["Id"] for each in sample},
+            ),
+        }
+        for name, (value, fits) in asked.items():
+            expected = [order for order in snapshot.orders if fits(order)]
+            assert expected
+            assert api.walk(ORDERS, 500, ServiceIds=ids, **{name: value}) == expected, name
+
+
+def test_an_enterprise_token_reaches_its_hotel_alone(connect):
+    world = made()
+    with serve(world, requests_per_window=None) as sandbox:
+        portfolio, own = connect(sandbox), connect(sandbox, world.enterprise_token(2))
+        (hotel,) = own.walk("enterprises/getAll")
+        services = own.walk("services/getAll")
+        assert {service["EnterpriseId"] for service in services} == {hotel["Id"]}
+        other = next(each for each in portfolio.walk("services/getAll") if each["EnterpriseId"] != hotel["Id"])
+        assert own.post(ORDERS, ServiceIds=[other["Id"]]).status_code == 400
+        assert own.walk(ORDERS, ServiceIds=[each["Id"] for each in services]) != []
+
+
+MILLION = """
+import resource, sys
+from pso_pipeline.sandbox.clock import Clock
+from pso_pipeline.sandbox.contract import OrdersQuery, Limitation
+from pso_pipeline.sandbox.generated.world import GeneratedWorld
+world = GeneratedWorld(orders=1_000_000, clock=Clock(frozen_at="2026-11-24T12:00:00Z"))
+print(world.count_orders(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_a_million_orders_are_not_held_as_objects():
+    """One order as a dict takes some 3 kB, so a million would be 3 GB; here they are columns of numbers."""
+    done = subprocess.run([sys.executable, "-c", MILLION], capture_output=True, text=True, check=True)
+    orders, megabytes = map(int, done.stdout.split())
+    assert orders > 950_000
+    assert megabytes < 700
