@@ -26,7 +26,7 @@ test: $(VENV)/.development
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/mypy
 	$(VENV)/bin/dagster definitions validate -w workspace.yaml
-	$(VENV)/bin/pytest $(ARGS)
+	$(VENV)/bin/pytest --numprocesses=auto $(ARGS)
 
 test-superset: $(VENV)/.development $(SUPERSET)/.ready
 	$(VENV)/bin/pytest -m superset pso_pipeline_tests/superset $(ARGS)
