@@ -32,6 +32,9 @@ MAX_ORIGINS = 10
 MAX_SEGMENTS = 5
 """The largest that the page lists by name; what lies beyond is counted together."""
 
+MEMORY_LIMIT = "200MB"
+"""What DuckDB may hold while it counts; the rest goes to disk."""
+
 CURVE_DAYS = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365)
 """Ages at which the cancellation curve is shown, in days."""
 
@@ -150,7 +153,9 @@ def read_report_data(database: Path) -> ReportData:
         with (
             # DuckDB's own choice would be a folder beside the database, among the published files
             tempfile.TemporaryDirectory(prefix="pso-report-") as spill,
-            duckdb.connect(str(database), read_only=True, config={"temp_directory": spill}) as connection,
+            duckdb.connect(
+                str(database), read_only=True, config={"temp_directory": spill, "memory_limit": MEMORY_LIMIT}
+            ) as connection,
         ):
             return _read(connection, load_metrics())
     except duckdb.Error as error:
