@@ -14,6 +14,7 @@ import pandas as pd
 
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.landing.orders import Landed, OrdersLanding, land_orders
+from pso_pipeline.warehouse.landing.progress import FullReadProgress
 
 ORDERS_PER_TRANSACTION = 122_880
 """Orders that are landed together, where so many come: a row group of DuckDB, which goes straight to the file. Fewer go
@@ -21,6 +22,11 @@ through the log first and are packed into their row group again with each landin
 
 MAX_ORDERS_WAITING = ORDERS_PER_TRANSACTION
 """Orders that may wait; reads pause beyond that, so memory does not grow with what the API can deliver."""
+
+PARTS_OF_A_READ = 3
+"""Parts of one full read that may wait for others to be landed with. A read of 100 pages from a fast server takes less
+than `LINGER_SECONDS`, and one that is killed must not begin again; where several go on at once, their orders are enough
+for a transaction before that."""
 
 LINGER_SECONDS = 5.0
 """How long orders wait for others to be landed with: a process that is killed then reads them again."""
@@ -65,11 +71,18 @@ class LandingQueue:
 
     async def _gather(self) -> list[OrdersLanding | None]:
         """Wait for enough to land, for a while, or for the end."""
-        batches = [await self._waiting.get()]
+        batches: list[OrdersLanding | None] = []
+        parts: Counter[str] = Counter()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                while batches[-1] is not None and _orders_in(batches) < ORDERS_PER_TRANSACTION:
-                    batches.append(await self._waiting.get())
+            async with asyncio.timeout(None) as patience:
+                while not batches or (batches[-1] is not None and _orders_in(batches) < ORDERS_PER_TRANSACTION):
+                    batch = await self._waiting.get()
+                    if not batches:
+                        patience.reschedule(asyncio.get_running_loop().time() + LINGER_SECONDS)
+                    batches.append(batch)
+                    parts.update(_full_read_of(batch))
+                    if parts and max(parts.values()) >= PARTS_OF_A_READ:
+                        break
         return batches
 
     async def _make_room(self, orders: int) -> None:
@@ -92,6 +105,12 @@ class LandingQueue:
             self.created[service.service_id] += service.created
             self.changed[service.service_id] += service.changed
         self.rejected += landed.rejected
+
+
+def _full_read_of(batch: OrdersLanding | None) -> list[str]:
+    """Name the full read that a batch is a part of, by its first service; none where it is no such part."""
+    progress = batch.progress[:1] if batch is not None else ()
+    return [each.service_id for each in progress if isinstance(each, FullReadProgress)]
 
 
 def _orders_in(batches: Sequence[OrdersLanding | None]) -> int:
