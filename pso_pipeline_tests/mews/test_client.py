@@ -30,7 +30,7 @@ from pso_pipeline.mews.records import Order, PageReader
 from pso_pipeline.mews.requests import GetProductServiceOrders, GetServices, Interval, Limitation
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline_tests.mews.conftest import ACCESS_TOKEN, CLIENT_TOKEN
-from pso_pipeline_tests.mews.scripted_server import Reply
+from pso_pipeline_tests.mews.scripted_server import Reply, ScriptedServer
 
 HERE = Path(__file__).parent
 EXAMPLE_REQUEST = json.loads((HERE / "example_request.json").read_bytes())
@@ -303,11 +303,25 @@ def test_a_refused_connection_names_the_address(make_client, fake_time):
     assert sum(fake_time.pauses) < 1.0, "a person waits"
 
 
-def test_a_refresh_tries_an_unreachable_address_for_longer(make_client, fake_time):
+def test_an_address_that_never_answered_is_tried_for_seconds(make_client, fake_time):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         with pytest.raises(Unreachable):
             call(make_client(address=f"http://127.0.0.1:{free.getsockname()[1]}"))
+    assert 3 < sum(fake_time.pauses) <= Patience().first_contact_seconds
+
+
+def test_an_address_that_answered_before_is_tried_for_longer(make_client, fake_time):
+    async def run(client, going):
+        async with client:
+            await client.call(REQUEST, ACCESS_TOKEN, READER.read)
+            await asyncio.to_thread(going.close)
+            await client.call(REQUEST, ACCESS_TOKEN, READER.read)
+
+    with contextlib.ExitStack() as going:
+        server = going.enter_context(ScriptedServer(Reply(body=EXAMPLE_RESPONSE, headers={"Connection": "close"})))
+        with pytest.raises(Unreachable):
+            asyncio.run(run(make_client(address=server.address), going))
     assert 20 < sum(fake_time.pauses) <= Patience().seconds
 
 
