@@ -147,7 +147,8 @@ def test_a_warehouse_that_is_in_use_is_named(sandbox, monkeypatch):
     with filelock.FileLock(Warehouse("data/warehouse.duckdb").lock_path):
         outcome = run()
     assert outcome.exit_code == 1
-    assert outcome.stderr.startswith("pso: another pso_pipeline process has held ")
+    assert outcome.stderr.startswith("pso: another pso_pipeline process (PID ")
+    assert " has held " in outcome.stderr
 
 
 def test_a_file_that_is_no_warehouse_is_one_line(sandbox, tmp_path):
