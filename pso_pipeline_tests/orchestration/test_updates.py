@@ -117,10 +117,10 @@ def test_changes_of_all_hotels_are_one_refresh_of_everything(loaded, world):
 
 def test_more_changes_than_a_page_holds_have_all_hotels_read_once(loaded, world, sandbox):
     service = orders_of(world, "Astoria")[0]["ServiceId"]
+    # intervals include both ends: what changed within the second of a look would be met by the next one too
+    at = times.text(world.clock.now() - 30)
     for _ in range(PAGE_SIZE + 1):
-        world.add_order(service)
-    # intervals include both ends: what changed within the second of a look is met by the next one too
-    world.clock.advance(2)
+        world.add_order(service, CreatedUtc=at)
     assert keys_of(loaded.tick("order_updates")) is None
     assert len(sandbox.requests) == 1
     world.clock.advance(2)
