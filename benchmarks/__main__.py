@@ -11,7 +11,7 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,16 +26,22 @@ RESULTS = Path(__file__).parent / "results"
 @click.option("--quick", is_flag=True, help="Small sizes, once each: minutes; the page shows them as quick.")
 @click.option("--section", "names", multiple=True, type=click.Choice(list(SECTIONS)), help="Only this; repeatable.")
 @click.option("--orders", multiple=True, type=click.IntRange(1), help="Other sizes of `orders` and `peers`.")
+@click.option("--enterprises", multiple=True, type=click.IntRange(1), help="Other sizes of `enterprises`.")
 @click.option("--page-only", is_flag=True, help="Measure nothing; write the page from what was measured.")
-def main(quick: bool, names: tuple[str, ...], orders: tuple[int, ...], page_only: bool) -> None:  # click's own way
+def main(
+    quick: bool, names: tuple[str, ...], orders: tuple[int, ...], enterprises: tuple[int, ...], page_only: bool
+) -> None:
     """Measure what the pipeline costs, beside the floor and beside other tools."""
     path = RESULTS / ("quick.json" if quick else "latest.json")
     size = QUICK if quick else WHOLE
     if orders:
-        size = Size(orders, size.enterprises, max(orders), size.repetitions)
+        size = replace(size, orders=orders, peer_orders=max(orders))
+    if enterprises:
+        size = replace(size, enterprises=enterprises)
+    chosen = {"orders": orders, "enterprises": enterprises}
     if not page_only:
         for name in names or SECTIONS:
-            _measure(name, size, path, keeps_others=bool(orders) and name == "orders")
+            _measure(name, size, path, keeps_others=bool(chosen.get(name)))
     # in a process of its own: pandas and Altair in this one would count as memory of every measured child
     subprocess.run([sys.executable, "-m", "benchmarks.page", str(path)], cwd=REPOSITORY, check=True)
 
