@@ -1,8 +1,8 @@
 """One step of the pipeline as Dagster runs it, in a process of its own: what `pso refresh` does, in parts.
 
 `land` discovers and lands, `derive` makes the marts of what is stale, `refresh` does everything, with its checks; each
-is the job on an instance of its own, or a part of it. `publish` and `derive_one`, the marts of one enterprise, call what
-the assets call. `start` runs a job that does nothing: what Dagster itself takes.
+is the job on an instance of its own, or a part of it. `publish` and `derive_one`, the marts of one enterprise, call
+what the assets call. `start` runs a job that does nothing: what Dagster itself takes.
 """
 
 import json
