@@ -45,7 +45,7 @@ def main(step: str) -> None:
             idle.execute_in_process(instance=instance, run_config=QUIET)
             return
         # after `start` has left: what the code location imports is the pipeline's own cost
-        from pso_pipeline.definitions import PIPELINE, defs  # noqa: PLC0415
+        from pso_pipeline.definitions import PIPELINE, defs
 
         received = _count_requests()
         began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
@@ -71,8 +71,8 @@ def main(step: str) -> None:
 
 def _derive_one(pipeline: Any) -> None:
     """Make the marts of the first enterprise anew."""
-    from pso_pipeline.assets import derive_metrics  # noqa: PLC0415  # as above
-    from pso_pipeline.warehouse.reading import read_enterprises  # noqa: PLC0415
+    from pso_pipeline.assets import derive_metrics
+    from pso_pipeline.warehouse.reading import read_enterprises
 
     with pipeline.warehouse().open() as connection:
         first = read_enterprises(connection)[0].enterprise_id
@@ -81,14 +81,14 @@ def _derive_one(pipeline: Any) -> None:
 
 def _publish(pipeline: Any) -> None:
     """Publish the snapshot and write its report."""
-    from pso_pipeline.assets import publish_snapshot  # noqa: PLC0415  # as above
+    from pso_pipeline.assets import publish_snapshot
 
     publish_snapshot(pipeline)
 
 
 def _count_requests() -> Counter[str]:
     """Count requests and bytes of every client that is closed from now on."""
-    from pso_pipeline.mews.client import MewsClient  # noqa: PLC0415  # as above
+    from pso_pipeline.mews.client import MewsClient
 
     received: Counter[str] = Counter()
     close = MewsClient.aclose

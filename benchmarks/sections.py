@@ -179,9 +179,9 @@ class _World:
 
     def _service_ids(self) -> list[str]:
         # DuckDB in this process would count as memory of every child that is measured
-        import httpx  # noqa: PLC0415
+        import httpx
 
-        from benchmarks.floor import service_ids  # noqa: PLC0415
+        from benchmarks.floor import service_ids
 
         tokens = {
             "ClientToken": self._server.client_token,

@@ -58,9 +58,9 @@ def serving(orders: int, enterprises: int) -> Iterator[Server]:
 def main(orders: int, enterprises: int) -> None:
     """Serve until standard input ends; each line on it is the time at which the clock shall stand."""
     # not in the process that measures: the kernel counts the memory of a parent as a peak of its child's
-    from pso_pipeline.sandbox.clock import Clock  # noqa: PLC0415
-    from pso_pipeline.sandbox.generated.world import GeneratedWorld  # noqa: PLC0415
-    from pso_pipeline.sandbox.server import serve  # noqa: PLC0415
+    from pso_pipeline.sandbox.clock import Clock
+    from pso_pipeline.sandbox.generated.world import GeneratedWorld
+    from pso_pipeline.sandbox.server import serve
 
     clock = Clock(frozen_at=BEGINNING)
     world = GeneratedWorld(enterprises=enterprises, orders=orders, since=BEGINNING - HISTORY, clock=clock)

@@ -268,7 +268,7 @@ def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] |
 def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = None) -> Metadata:
     """Publish the BI snapshot and write its report; return what to show of them, and of the refresh before."""
     # Altair takes 0.8 s of CPU to import, which a code location and its sensors do without
-    from pso_pipeline.bi.report.page import keep_report  # noqa: PLC0415
+    from pso_pipeline.bi.report.page import keep_report  # noqa: PLC0415  # for those 0.8 s
 
     with one_line_failures():
         warehouse, bi_dir = pipeline.warehouse(), pipeline.settings().pso_bi_dir
