@@ -106,7 +106,10 @@ class Settings(BaseSettings):
         description="a number of days that the nightly look-back reads again, from 0 to 80",
     )
     pso_alert_webhook: AnyHttpUrl | None = Field(
-        default=None, description="an address to which messages about failing and recovered hotels are posted"
+        default=None,
+        # who knows the address of a chat's webhook can write there
+        repr=False,
+        description="an address to which messages about failing and recovered hotels are posted",
     )
     pso_resync_max_missing_share: float = Field(
         default=0.2,
