@@ -4,10 +4,9 @@ Nothing here knows what the rows mean.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import duckdb
 import pandas as pd
@@ -32,9 +31,12 @@ def rows_of_frame(name: str, frame: pd.DataFrame) -> Rows:
     return Rows(name, pa.Table.from_pandas(frame, preserve_index=False))
 
 
-def rows_of_records(name: str, records: "Iterable[DataclassInstance]", schema: pa.Schema) -> Rows:
-    """Take dataclass instances as rows; aware date-times become UTC without a zone, as the warehouse keeps them."""
-    return Rows(name, pa.Table.from_pylist([_plain(asdict(record)) for record in records], schema=schema))
+def rows_of_records(name: str, records: "Collection[DataclassInstance]", schema: pa.Schema) -> Rows:
+    """Take instances of one dataclass as rows; a column that they have no attribute for is null.
+
+    Aware date-times become UTC without a zone, as the warehouse keeps them.
+    """
+    return Rows(name, pa.Table.from_arrays([_column(records, each) for each in schema], schema=schema))
 
 
 @contextlib.contextmanager
@@ -49,8 +51,6 @@ def registered(connection: duckdb.DuckDBPyConnection, *rows: Rows) -> Iterator[N
             connection.unregister(each.name)
 
 
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
-        for key, value in record.items()
-    }
+def _column(records: "Collection[DataclassInstance]", column: pa.Field) -> pa.Array:
+    # one column after the other: a dictionary for each of 19,000 services took six times as long
+    return pa.array([getattr(record, column.name, None) for record in records], column.type)
