@@ -22,6 +22,7 @@ from dagster import (
 from pydantic import Field
 
 from pso_pipeline.bi.headlines import hotel_headlines
+from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import publish
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, RPT_ORDERS
 from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
@@ -267,9 +268,6 @@ def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] |
 
 def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = None) -> Metadata:
     """Publish the BI snapshot and write its report; return what to show of them, and of the refresh before."""
-    # Altair takes 0.8 s of CPU to import, which a code location and its sensors do without
-    from pso_pipeline.bi.report.page import keep_report  # noqa: PLC0415  # for those 0.8 s
-
     with one_line_failures():
         warehouse, bi_dir = pipeline.warehouse(), pipeline.settings().pso_bi_dir
         published = publish(warehouse.marts_path, bi_dir, marts_lock=warehouse.hold())

@@ -6,6 +6,7 @@
     current       -> versions/<stamp>          the one link that each publication replaces
     versions/<stamp>/                          the current version and the one before
     versions/.building/                        the version that is being made
+    versions/.charts                           what every report of one version of the package has alike
     report.html                                the report of the current version, written after it
 
 One rename replaces all three public names together. Reading needs no DuckDB and no lock. What goes into a version
@@ -34,6 +35,7 @@ CURRENT = "current"
 VERSIONS = "versions"
 BUILDING = ".building"
 LOCK = ".lock"
+CHARTS = ".charts"
 
 REPORT = "report.html"
 """Where the report lies unless another place is asked for: a file of its own, not a part of a version."""
@@ -170,6 +172,16 @@ def seal(version: Path, file: str) -> PublishedFile:
         status = os.fstat(content.fileno())
         os.fchmod(content.fileno(), stat.S_IMODE(status.st_mode) & ~0o222)
     return PublishedFile(file=file, bytes=status.st_size, sha256=sha256)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place and put it there in one rename."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -5,11 +5,9 @@ ones written here. The same snapshot always gives the same file.
 """
 
 import base64
-import functools
 import gzip
 import hashlib
 import json
-import os
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -17,12 +15,11 @@ from pathlib import Path
 import jinja2
 import markupsafe
 import msgspec
-import vl_convert
 
 from pso_pipeline.bi.errors import SnapshotNotWritten
-from pso_pipeline.bi.folder import REPORT, Snapshot, current_snapshot
+from pso_pipeline.bi.folder import CHARTS, REPORT, VERSIONS, Snapshot, current_snapshot, replace_file
 from pso_pipeline.bi.rates import Rate
-from pso_pipeline.bi.report.charts import FONT, VEGA_LITE, specifications
+from pso_pipeline.bi.report.compiled import CompiledCharts, compiled_charts
 from pso_pipeline.bi.report.data import PRECISION, ReportData, read_report_data
 
 HEAD_BYTES = 1024
@@ -45,7 +42,7 @@ def write_report(bi_dir: Path, output: Path | None = None) -> Path:
         SnapshotUnreadable: The snapshot is not one that this version of the package reads.
         SnapshotNotWritten: The file cannot be written.
     """
-    return _write(current_snapshot(bi_dir), output or bi_dir / REPORT)
+    return _write(current_snapshot(bi_dir), bi_dir, output or bi_dir / REPORT)
 
 
 def keep_report(bi_dir: Path) -> Path:
@@ -54,13 +51,13 @@ def keep_report(bi_dir: Path) -> Path:
     It is written unless it is that of this snapshot already; raises as `write_report` does.
     """
     snapshot, path = current_snapshot(bi_dir), bi_dir / REPORT
-    return path if _shows(path, snapshot) else _write(snapshot, path)
+    return path if _shows(path, snapshot) else _write(snapshot, bi_dir, path)
 
 
-def render(data: ReportData, snapshot: Snapshot) -> str:
+def render(data: ReportData, charts: CompiledCharts, snapshot: Snapshot) -> str:
     """Make the page as a text of HTML."""
     manifest = snapshot.manifest
-    scripts = [_vega(), *(_template(name) for name in SCRIPTS)]
+    scripts = [charts.vega, *(_template(name) for name in SCRIPTS)]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["instant"] = _instant
     return environment.from_string(_template("page.html")).render(
@@ -73,8 +70,8 @@ def render(data: ReportData, snapshot: Snapshot) -> str:
         default_rate=DEFAULT_RATE,
         precision=PRECISION,
         policy=_policy(scripts),
-        styles=markupsafe.Markup(f":root {{ --font: {FONT}; }}\n{_template('page.css')}"),  # noqa: S704  # our own
-        specifications=_json(specifications()),
+        styles=markupsafe.Markup(f":root {{ --font: {charts.font}; }}\n{_template('page.css')}"),  # noqa: S704  # our own
+        specifications=_json(charts.specifications),
         packed=base64.b64encode(gzip.compress(msgspec.json.encode(data), compresslevel=6, mtime=0)).decode(),
         scripts=[markupsafe.Markup(script) for script in scripts],  # noqa: S704  # the package's own, and Vega
     )
@@ -88,12 +85,6 @@ def _policy(scripts: list[str]) -> str:
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-@functools.cache
-def _vega() -> str:
-    """Bundle Vega and Vega-Embed, in the version that the charts are compiled for; takes 2 s."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
 
 
 def _template(name: str) -> str:
@@ -129,21 +120,12 @@ def _shows(path: Path, snapshot: Snapshot) -> bool:
         return False
 
 
-def _write(snapshot: Snapshot, path: Path) -> Path:
-    page = render(read_report_data(snapshot.database), snapshot)
+def _write(snapshot: Snapshot, bi_dir: Path, path: Path) -> Path:
+    charts = compiled_charts(bi_dir / VERSIONS / CHARTS)
+    page = render(read_report_data(snapshot.database), charts, snapshot)
     try:
-        _replace(path, page.encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, page.encode())
     except OSError as error:
         raise SnapshotNotWritten(f"the report {path} cannot be written: {error.strerror or error}") from error
     return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file beside its place and put it there in one rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
