@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.ingestion.clock import ServerClock, trusted
 from pso_pipeline.ingestion.frame import FrameBuilder
-from pso_pipeline.ingestion.landing import LandingQueue
+from pso_pipeline.ingestion.landing import MAX_ORDERS_PER_BATCH, LandingQueue
 from pso_pipeline.ingestion.plan import SLACK, FullRead, IntervalRead, Read, chunks, cut
 from pso_pipeline.mews.client import MewsClient
 from pso_pipeline.mews.errors import MewsError, RepeatedCursor, RequestRefused, TokenRefused, TooHeavy, TooLarge
@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 PAGE_SIZE = MAX_COUNT
 """Orders asked for at once: as many as the API gives."""
 
-PAGES_PER_LANDING = 10
-"""Pages landed together with the cursor that continues them: what a killed first read does over, at most."""
+PAGES_PER_LANDING = MAX_ORDERS_PER_BATCH // PAGE_SIZE
+"""Pages landed together with the cursor that continues them."""
 
 SHORTEST_INTERVAL = timedelta(minutes=1)
 """An interval that is too heavy even at this length cannot be helped by a shorter one."""

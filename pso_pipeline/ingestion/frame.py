@@ -10,6 +10,7 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -134,10 +135,13 @@ def _values(records: Sequence[Record], columns: Sequence[Column]) -> dict[str, S
     values: dict[str, Sequence[Any]] = {}
     for outer, group in itertools.groupby(sorted(columns, key=_outer), key=_outer):
         members = list(group)
-        objects: Sequence[Any] = list(map(operator.attrgetter(outer), records)) if outer else records
         attributes = [
             _snake_case(str(column.api_name).partition(".")[2]) if outer else column.name for column in members
         ]
+        objects: Sequence[Any] = records
+        if outer:
+            nothing = SimpleNamespace(**dict.fromkeys(attributes))
+            objects = [getattr(record, outer) or nothing for record in records]
         values |= zip((column.name for column in members), _transposed(objects, attributes), strict=True)
     return values
 
@@ -149,16 +153,13 @@ def _outer(column: Column) -> str:
 
 
 def _transposed(objects: Sequence[Any], attributes: Sequence[str]) -> Iterator[Sequence[Any]]:
-    """Give the values of each attribute in turn; of an object that is None they are None.
+    """Give the values of each attribute in turn.
 
     One object after the other: its values lie together in memory, and going through all objects for each attribute
     takes twice as long.
     """
-    nothing = (None,) * len(attributes)
-    get = operator.attrgetter(*attributes)
-    if len(attributes) == 1:
-        return iter([[None if each is None else get(each) for each in objects]])
-    return zip(*(nothing if each is None else get(each) for each in objects), strict=True)
+    each = map(operator.attrgetter(*attributes), objects)
+    return zip(*each, strict=True) if len(attributes) > 1 else iter([list(each)])
 
 
 def _snake_case(name: str) -> str:

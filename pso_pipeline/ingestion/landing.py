@@ -17,8 +17,12 @@ from pso_pipeline.warehouse.landing.orders import Landed, OrdersLanding, land_or
 from pso_pipeline.warehouse.landing.progress import FullReadProgress
 
 ORDERS_PER_TRANSACTION = 122_880
-"""Orders that are landed together, where so many come: a row group of DuckDB, which goes straight to the file. Fewer go
-through the log first and are packed into their row group again with each landing."""
+"""Most orders that are landed together, and as many as come: a row group of DuckDB, which goes straight to the file.
+The rest of a larger landing goes through the log first and is packed again at the end: 7.5 µs an order instead of 4.7
+(130,000 orders at once against 122,880)."""
+
+MAX_ORDERS_PER_BATCH = 10_000
+"""Most orders that a read hands over at once: what a killed first read does over."""
 
 MAX_ORDERS_WAITING = ORDERS_PER_TRANSACTION
 """Orders that may wait; reads pause beyond that, so memory does not grow with what the API can deliver."""
@@ -75,7 +79,7 @@ class LandingQueue:
         parts: Counter[str] = Counter()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as patience:
-                while not batches or (batches[-1] is not None and _orders_in(batches) < ORDERS_PER_TRANSACTION):
+                while not batches or (batches[-1] is not None and _is_room(batches)):
                     batch = await self._waiting.get()
                     if not batches:
                         patience.reschedule(asyncio.get_running_loop().time() + LINGER_SECONDS)
@@ -111,6 +115,11 @@ def _full_read_of(batch: OrdersLanding | None) -> list[str]:
     """Name the full read that a batch is a part of, by its first service; none where it is no such part."""
     progress = batch.progress[:1] if batch is not None else ()
     return [each.service_id for each in progress if isinstance(each, FullReadProgress)]
+
+
+def _is_room(batches: Sequence[OrdersLanding | None]) -> bool:
+    """Whether one more batch, however large, lands together with these."""
+    return _orders_in(batches) + MAX_ORDERS_PER_BATCH <= ORDERS_PER_TRANSACTION
 
 
 def _orders_in(batches: Sequence[OrdersLanding | None]) -> int:

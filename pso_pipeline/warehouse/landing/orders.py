@@ -14,6 +14,10 @@ from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
 from pso_pipeline.warehouse.landing.progress import Progress, Revised, record
 from pso_pipeline.warehouse.sql import statement
 
+ONE_THREAD = "SET threads = 1"
+"""For inserting what is new: several threads each fill a part of a row group, and all parts are packed once more when
+the warehouse is closed (11.6 µs an order in place of 4.7, and twice the file)."""
+
 
 @dataclass(frozen=True, slots=True)
 class OrdersLanding:
@@ -69,6 +73,7 @@ def land_orders(connection: duckdb.DuckDBPyConnection, landing: OrdersLanding) -
 def _land_frame(connection: duckdb.DuckDBPyConnection, orders: pd.DataFrame) -> list[ServiceCount]:
     with registered(connection, rows_of_frame("frame", orders)):
         if _value(connection, "landing/are_all_new.sql"):
+            connection.execute(ONE_THREAD)
             connection.execute(statement("landing/insert_all.sql"))
             counts = _counts(connection, "landing/count_frame.sql")
         else:
