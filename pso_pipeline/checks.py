@@ -179,6 +179,8 @@ def evaluate_orders(
 
 def evaluate_counts(pipeline: PipelineResource, enterprise_ids: Collection[str]) -> list[AssetCheckEvaluation]:
     """Compare the latest orders of some hotels with the source; a hotel that cannot be compared has no evaluation."""
+    if not enterprise_ids:
+        return []
     with one_line_failures():
         warehouse = pipeline.warehouse()
         overlap = timedelta(minutes=pipeline.settings().pso_overlap_minutes)
