@@ -24,6 +24,10 @@ Unusable = WarehouseError | LimiterUnusable
 CONCURRENT_READS = 8
 """Walks under way at once: enough to keep the link busy while pages are decoded, few enough for a small machine."""
 
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
+"""New objects after which Python looks for garbage while pages are read: those of some twenty pages. At its own 700,
+collecting takes 1.5 of 22 µs an order."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnterpriseOutcome:
@@ -124,14 +128,18 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
 
 @contextlib.contextmanager
 def _heap_at_rest() -> Iterator[None]:
-    """Leave what exists already out of garbage collection, for the length of the block.
+    """Collect garbage seldom, and leave what exists already out of it, for the length of the block.
 
-    Python looks through all objects again as new ones come, and Dagster alone is some hundred thousand.
+    Python looks through all objects again as new ones come, and Dagster alone is some hundred thousand; the thousands
+    of tuples that a page is read into die with it.
     """
+    usual = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     try:
         yield
     finally:
+        gc.set_threshold(*usual)
         gc.unfreeze()
 
 

@@ -70,7 +70,7 @@ class Token:
 
 
 class SecretBytes(bytes):
-    """The body of a request, tokens included, which shows itself as `***` in the frames of other packages.
+    """The body of a request, or of an answer that may repeat it: it shows itself as `***` in the frames of others.
 
     A traceback with local variables, as error trackers send them, shows what each frame holds.
     """

@@ -25,6 +25,10 @@ DUCKLAKE_PREFIX = "ducklake:"
 PATIENCE_SECONDS = 900.0
 """How long to wait for a warehouse that somebody else holds; an analyst's query in a DuckDB shell takes minutes."""
 
+ROWS_PER_ROW_GROUP = 61_440
+"""Half of DuckDB's own choice, and so is the memory that packing one takes: 460 MB in place of 580 for the whole
+process that lands a million orders."""
+
 Connect = Callable[[], contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
@@ -122,7 +126,7 @@ class Warehouse:
             _load_ducklake(connection)
             self._attach_ducklake(connection)
         else:
-            self._attach_file(connection, Path(self.location), "warehouse")
+            self._attach_file(connection, Path(self.location), "warehouse", f"(ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})")
         # files with a newer storage format would not open in the DuckDB 1.0 drivers that BI tools ship
         self._attach_file(connection, self.marts_path, "marts", "(STORAGE_VERSION 'v1.0.0')")
         connection.execute("CREATE SCHEMA IF NOT EXISTS warehouse.mews")
