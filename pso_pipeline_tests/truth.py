@@ -53,7 +53,7 @@ def _row(order, enterprise_of):
     row = {column: order.get(field) for column, field in FIELDS.items()}
     row |= {column: (order.get("Options") or {}).get(field) for column, field in OPTIONS.items()}
     for column in ("created_utc", "updated_utc", "cancelled_utc"):
-        row[column] = row[column] and datetime.strptime(row[column], "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007
+        row[column] = row[column] and datetime.strptime(row[column], "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007  # the warehouse keeps UTC without a zone
     extra = {key: value for key, value in order.items() if key not in FIELDS.values() and key != "Options"}
     inner = {key: value for key, value in (order.get("Options") or {}).items() if key not in OPTIONS.values()}
     if inner:

@@ -36,7 +36,7 @@ class ProductServiceOrders(RESTStream[str]):
     http_method = "POST"
     payload_as_json = True
     records_jsonpath = "$.ProductServiceOrders[*]"
-    next_page_token_jsonpath = "$.Cursor"  # noqa: S105  # a path, not a secret
+    next_page_token_jsonpath = "$.Cursor"  # noqa: S105  # the JSONPath of the page's cursor; the rule goes by "token" in its name
     schema = th.PropertiesList(
         th.Property("Id", th.StringType, required=True),
         *(th.Property(name, th.StringType) for name in TEXT),

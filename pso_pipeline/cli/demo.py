@@ -93,7 +93,8 @@ def _sandbox(world: dict[str, int | str]) -> Iterator[dict[str, str]]:
     options = [part for name, value in world.items() for part in (f"--{name}", str(value))]
     orders = int(world["enterprises"]) * ORDERS_PER_ENTERPRISE
     arguments = [sys.executable, "-m", "pso_pipeline.sandbox", "--port", "0", "--orders", str(orders), *options]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own module
+    # no shell, this interpreter and a module of the package; the values are numbers and dates of the demo itself
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
             lines = (line.strip().partition("=") for line in process.stdout or ())
             found: dict[str, str] = {}
@@ -157,7 +158,8 @@ def _serve_ui(home: Path, port: int) -> None:
         # also where a shell started us in the background, with Ctrl-C ignored
         signal.signal(ending, signal.default_int_handler)
     with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(  # noqa: S603  # our own environment
+        # no shell, this interpreter and Dagster; the one value that a user gives is a number
+        process = subprocess.Popen(  # noqa: S603
             arguments, stdout=output, stderr=output, process_group=0
         )
     try:

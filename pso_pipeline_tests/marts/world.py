@@ -111,7 +111,8 @@ def _moment(chance: random.Random, zone: str | None) -> datetime:
         return midnight.astimezone(ZoneInfo("UTC")).replace(tzinfo=None) + jitter
     if kind == 2:
         month, day = chance.choice([(3, 10), (3, 31), (4, 6), (4, 7), (10, 6), (10, 27), (11, 3)])
-        return datetime(2023, month, day) + timedelta(minutes=chance.randrange(0, 2 * 24 * 60, 15)) + jitter  # noqa: DTZ001
+        midnight = datetime(2023, month, day)  # noqa: DTZ001  # landed times are naive UTC
+        return midnight + timedelta(minutes=chance.randrange(0, 2 * 24 * 60, 15)) + jitter
     return AS_OF - timedelta(seconds=chance.randrange(3 * 365 * 86400))
 
 

@@ -97,7 +97,8 @@ def _cell(text: str) -> str:
 
 def _render(name: str, **values: object) -> str:
     template = files("pso_pipeline.bi.documentation").joinpath("templates", name).read_text(encoding="utf-8")
-    environment = jinja2.Environment(  # noqa: S701  # Markdown of our own definitions, no HTML
+    # escaping is for HTML: these are Markdown files, and every value in them is a definition of the package
+    environment = jinja2.Environment(  # noqa: S701
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {

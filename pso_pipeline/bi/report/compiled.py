@@ -63,9 +63,10 @@ def _digest(content: bytes) -> bytes:
 def _compile() -> CompiledCharts:
     """Compile the charts, and bundle Vega in the version that they are compiled for."""
     # imported where they are needed: most reports are written without them
-    import vl_convert  # noqa: PLC0415  # 0.1 s of CPU
+    import vl_convert  # noqa: PLC0415  # 0.1 s of CPU, which a report from kept charts need not spend
 
-    from pso_pipeline.bi.report.charts import FONT, VEGA_LITE, specifications  # noqa: PLC0415  # Altair: 0.8 s of CPU
+    # imports Altair, which takes 0.8 s of CPU
+    from pso_pipeline.bi.report.charts import FONT, VEGA_LITE, specifications  # noqa: PLC0415  # as above
 
     vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     return CompiledCharts(vega=vega, font=FONT, specifications=specifications())

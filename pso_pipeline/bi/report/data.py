@@ -246,8 +246,8 @@ def _read_hotels(connection: duckdb.DuckDBPyConnection) -> tuple[list[Hotel], Ot
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    query = f"SELECT DISTINCT position, label FROM {table} WHERE label IS NOT NULL ORDER BY position"  # noqa: S608  # ours
-    return [row[1] for row in connection.execute(query).fetchall()]
+    query = "SELECT DISTINCT position, label FROM query_table($table) WHERE label IS NOT NULL ORDER BY position"
+    return [row[1] for row in connection.execute(query, {"table": table}).fetchall()]
 
 
 def _read_counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[Rate]) -> Counts:
