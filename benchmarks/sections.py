@@ -70,7 +70,7 @@ def growth_by_orders(size: Size) -> Iterator[Named]:
     """First load, quiet refresh, refreshes of changes, marts and publishing, as the orders grow."""
     for orders in size.orders:
         with _World(orders, max(1, orders // ORDERS_PER_ENTERPRISE)) as world:
-            repetitions = size.repetitions if orders <= 100_000 else 1
+            repetitions = size.repetitions if orders <= 1_000_000 else 1
             yield f"{orders} land", median([world.step("land", afresh=True) for _ in range(repetitions)])
             yield f"{orders} floor", median([world.floor() for _ in range(repetitions)])
             yield f"{orders} derive", world.step("derive")

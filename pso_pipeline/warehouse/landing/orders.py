@@ -18,9 +18,6 @@ ONE_THREAD = "SET threads = 1"
 """For inserting what is new: several threads each fill a part of a row group, and all parts are packed once more when
 the warehouse is closed: more than twice the CPU, and twice the file."""
 
-MEMORY_LIMIT = "SET memory_limit = '200MB'"
-"""DuckDB would keep the ids of all orders in memory that it looks for new ones in."""
-
 
 @dataclass(frozen=True, slots=True)
 class OrdersLanding:
@@ -61,7 +58,6 @@ class Landed:
 
 def land_orders(connection: duckdb.DuckDBPyConnection, landing: OrdersLanding) -> Landed:
     """Land orders, rejects and progress in one transaction; landing the same again changes nothing."""
-    connection.execute(MEMORY_LIMIT)
     connection.begin()
     counts = _land_frame(connection, landing.orders) if len(landing.orders) else []
     rejected = keep_rejects(connection, landing.rejects)

@@ -22,12 +22,6 @@ from pso_pipeline.warehouse.sql import literal, statement
 ORDERS_PER_BATCH = 500_000
 """Orders whose facts are made at once: memory follows this, not the warehouse."""
 
-MEMORY_LIMIT = "250MB"
-"""What DuckDB may hold of tables and of blocks that it has read; the rest goes to disk, and it takes as long.
-
-Its own choice is four fifths of the machine's memory.
-"""
-
 PREPARED_ONCE = ("macros", "order_states", "enterprise_inputs")
 """What every batch needs: how dates and ages are computed, the sets of states, what figures are made from."""
 
@@ -150,7 +144,6 @@ def derive(
     Raises:
         UnknownEnterprise: An id is not known.
     """
-    connection.execute(f"SET memory_limit = {literal(MEMORY_LIMIT)}")
     _run(connection, PREPARED_ONCE)
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
     _request(connection, enterprise_ids)
