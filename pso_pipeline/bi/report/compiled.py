@@ -62,11 +62,10 @@ def _digest(content: bytes) -> bytes:
 @functools.cache
 def _compile() -> CompiledCharts:
     """Compile the charts, and bundle Vega in the version that they are compiled for."""
-    # imported where they are needed: most reports are written without them
-    import vl_convert  # noqa: PLC0415  # 0.1 s of CPU, which a report from kept charts need not spend
+    # imported here, since most reports are written from what was kept: 0.1 s of CPU, and with Altair 0.8 s more
+    import vl_convert  # noqa: PLC0415
 
-    # imports Altair, which takes 0.8 s of CPU
-    from pso_pipeline.bi.report.charts import FONT, VEGA_LITE, specifications  # noqa: PLC0415  # as above
+    from pso_pipeline.bi.report.charts import FONT, VEGA_LITE, specifications  # noqa: PLC0415
 
     vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     return CompiledCharts(vega=vega, font=FONT, specifications=specifications())
