@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Callable, Iterator
+import heapq
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,43 @@ class FakeTime:
         self.now = 1_700_000_000.0
         self.steady = 0.0
         self.pauses: list[float] = []
+        self._calls_under_way = 0
+        self._pausing: list[tuple[float, int, asyncio.Future[None]]] = []
 
     @property
     def clock(self) -> Clock:
         return Clock(wall=lambda: self.now, steady=lambda: self.steady, sleep=self.sleep)
 
+    async def side_by_side(self, *calls: Coroutine[Any, Any, Any]) -> list[Any]:
+        """Return what each call returned or raised; time goes on to the end of a pause only while all of them pause.
+
+        Otherwise minutes would pass in the milliseconds that a server takes to answer one of them.
+        """
+        self._calls_under_way = len(calls)
+        return await asyncio.gather(*map(self._under_way, calls), return_exceptions=True)
+
+    async def _under_way(self, call: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await call
+        finally:
+            self._calls_under_way -= 1
+            self._end_a_pause()
+
+    def _end_a_pause(self) -> None:
+        if self._pausing and len(self._pausing) == self._calls_under_way:
+            until, _, end = heapq.heappop(self._pausing)
+            self.now += until - self.steady
+            self.steady = until
+            end.set_result(None)
+
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        if self._calls_under_way:
+            end = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._pausing, (self.steady + seconds, len(self.pauses), end))
+            self._end_a_pause()
+            await end
+            return
         self.now += seconds
         self.steady += seconds
         await self.after_pause()

@@ -267,7 +267,9 @@ def test_a_server_that_is_down_is_not_hammered(server, make_client, fake_time):
     async def run():
         async with make_client() as client:
             calls = (client.call(REQUEST, ACCESS_TOKEN, READER.read) for _ in range(40))
-            failures = await asyncio.gather(*calls, return_exceptions=True)
+            failures = await fake_time.side_by_side(*calls)
+            with pytest.raises(ServerFault):
+                await client.call(REQUEST, ACCESS_TOKEN, READER.read)  # it asks as the outage outlasts all patience
             sent = len(server.received)
             with pytest.raises(CircuitOpen) as caught:
                 await client.call(REQUEST, ACCESS_TOKEN, READER.read)
@@ -286,7 +288,7 @@ def test_calls_go_on_when_the_server_is_back(server, make_client, fake_time):
     async def run():
         async with make_client() as client:
             calls = (client.call(REQUEST, ACCESS_TOKEN, READER.read) for _ in range(10))
-            return await asyncio.gather(*calls)
+            return await fake_time.side_by_side(*calls)
 
     assert [answer.status for answer in asyncio.run(run())] == [200] * 10
     assert fake_time.steady < Patience().seconds
