@@ -113,6 +113,23 @@ def test_dates_out_of_order_are_told_apart(connection, assignments, detail):
     assert verdicts(connection)["dates_are_in_order"].found_in[0].detail == detail
 
 
+def test_an_order_with_several_oddities_counts_once_and_each_of_them_is_named(connection):
+    change(
+        connection,
+        "origin = 'Telepathy', commander_origin = 'Dream', account_type = 'Ghost', state = NULL,"
+        ' extra = \'{"Mood": 1, "Aura": null}\'',
+        2,
+    )
+    change(connection, "origin = 'Telepathy'", 3)
+    connection.execute("UPDATE mews.product_service_orders SET extra = '{}' WHERE id = 'bristol 7'")
+    (found,) = verdicts(connection)["values_and_fields_are_documented"].found_in
+    assert (found.partition_key, found.checked, found.violations) == ("astoria-1", ORDERS, 5)
+    assert found.detail == (
+        "origin Telepathy: 5, account type Ghost: 2, commander origin Dream: 2, field Aura: 2, field Mood: 2, "
+        "state null: 2"
+    )
+
+
 def test_an_order_without_a_hotel_is_found(connection):
     verdicts(connection)
     change(connection, "enterprise_id = NULL", 1)
@@ -120,11 +137,24 @@ def test_an_order_without_a_hotel_is_found(connection):
     assert (found.partition_key, found.violations) == ("no hotel", 1)
 
 
-def test_an_id_in_two_hotels_is_found_though_only_one_of_them_changed(connection):
+@pytest.mark.parametrize("others", [0, 30], ids=["of two hotels", "of many hotels"])
+def test_an_id_in_two_hotels_is_found_though_only_one_of_them_changed(connection, others):
+    insert(connection, "enterprises", [{"id": f"other {number}"} for number in range(others)])
     verdicts(connection)
     change(connection, "id = 'bristol 1'", 1)
+    found = verdicts(connection)["ids_are_unique"]
+    assert found.looked_at == 1
+    assert [(each.partition_key, each.violations) for each in found.broken_in] == [("astoria-1", 1)]
+
+
+@pytest.mark.parametrize("others", [0, 30], ids=["of two hotels", "of many hotels"])
+def test_an_id_that_is_there_twice_in_a_hotel_counts_with_each_row(connection, others):
+    insert(connection, "enterprises", [{"id": f"other {number}"} for number in range(others)])
+    verdicts(connection)
+    insert(connection, "product_service_orders", [order("astoria", number) for number in (3, 3, 5)])
+    touch(connection)
     (found,) = verdicts(connection)["ids_are_unique"].broken_in
-    assert found.partition_key == "astoria-1"
+    assert (found.checked, found.violations, found.detail) == (ORDERS + 3, 5, "for example astoria 3")
 
 
 def test_nothing_is_looked_at_twice(connection):

@@ -3,15 +3,13 @@
 CREATE OR REPLACE TEMP TABLE counted AS
 WITH dated AS (
     SELECT
-        coalesce(enterprise_id, '') AS enterprise_id,
+        enterprise_id,
         updated_utc < created_utc AS is_updated_early,
         coalesce(cancelled_utc < created_utc, FALSE) AS is_canceled_early,
         coalesce(cancelled_utc > updated_utc, FALSE) AS is_canceled_late,
         greatest(created_utc, updated_utc) > fetched_utc + INTERVAL 1 DAY AS is_in_the_future
-    FROM mews.product_service_orders
-    WHERE
-        coalesce(enterprise_id, '') IN (SELECT enterprise_id FROM checked_enterprises)
-        AND is_missing_from_source IS DISTINCT FROM TRUE
+    FROM checked_orders
+    WHERE is_missing_from_source IS DISTINCT FROM TRUE
 )
 
 SELECT

@@ -78,6 +78,7 @@ def _evaluate(
     ids = [enterprise for enterprise, _ in connection.execute("FROM checked_enterprises").fetchall()]
     if not ids and enterprise_ids is None:
         return []
+    connection.execute(statement("checks/checked_orders.sql"))
     for rule in rules:
         connection.execute(statement(f"checks/{rule.name}.sql"), dict(rule.parameters))
         connection.begin()

@@ -45,19 +45,25 @@ metrics AS (
     GROUP BY daily.enterprise_id
 ),
 
-landed AS (
-    SELECT orders.enterprise_id, count(*) AS landed_orders
-    FROM mews.product_service_orders AS orders
-    INNER JOIN mews.sync_state AS progress
-        ON progress.service_id = orders.service_id AND progress.enterprise_id = orders.enterprise_id
-    INNER JOIN enterprise_inputs AS inputs ON inputs.enterprise_id = orders.enterprise_id
-    INNER JOIN marts.internal.derived_enterprises AS derived
-        ON derived.enterprise_id = orders.enterprise_id AND derived.input_digest = inputs.input_digest
+sold AS (
+    SELECT enterprise_id, service_id, count(*) AS orders
+    FROM mews.product_service_orders
     WHERE
-        progress.watermark_utc IS NOT NULL
-        AND orders.is_missing_from_source IS DISTINCT FROM TRUE
-        AND orders.enterprise_id IN (SELECT enterprise_id FROM checked_enterprises)
-    GROUP BY orders.enterprise_id
+        is_missing_from_source IS DISTINCT FROM TRUE
+        AND enterprise_id IN (SELECT enterprise_id FROM checked_enterprises)
+    GROUP BY enterprise_id, service_id
+),
+
+landed AS (
+    SELECT sold.enterprise_id, sum(sold.orders)::BIGINT AS landed_orders
+    FROM sold
+    INNER JOIN mews.sync_state AS progress
+        ON progress.service_id = sold.service_id AND progress.enterprise_id = sold.enterprise_id
+    INNER JOIN enterprise_inputs AS inputs ON inputs.enterprise_id = sold.enterprise_id
+    INNER JOIN marts.internal.derived_enterprises AS derived
+        ON derived.enterprise_id = sold.enterprise_id AND derived.input_digest = inputs.input_digest
+    WHERE progress.watermark_utc IS NOT NULL
+    GROUP BY sold.enterprise_id
 ),
 
 compared AS (

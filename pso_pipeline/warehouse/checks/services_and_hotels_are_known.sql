@@ -1,14 +1,26 @@
 -- counted: for each hotel its orders, and those whose service or hotel no list of the API has named, or whose service
 -- another hotel sells.
 CREATE OR REPLACE TEMP TABLE counted AS
+WITH sold AS (
+    SELECT enterprise_id, service_id, count(*) AS orders FROM checked_orders GROUP BY enterprise_id, service_id
+),
+
+named AS (
+    SELECT
+        sold.enterprise_id,
+        sold.service_id,
+        sold.orders,
+        services.id IS NULL OR enterprises.id IS NULL AS is_unknown
+    FROM sold
+    LEFT JOIN mews.services AS services
+        ON services.id = sold.service_id AND services.enterprise_id = sold.enterprise_id
+    LEFT JOIN mews.enterprises AS enterprises ON enterprises.id = sold.enterprise_id
+)
+
 SELECT
-    coalesce(orders.enterprise_id, '') AS enterprise_id,
-    count(*) AS checked,
-    count(*) FILTER (WHERE services.id IS NULL OR enterprises.id IS NULL) AS violations,
-    'service ' || min(orders.service_id) FILTER (WHERE services.id IS NULL OR enterprises.id IS NULL) AS detail
-FROM mews.product_service_orders AS orders
-LEFT JOIN mews.services AS services
-    ON services.id = orders.service_id AND services.enterprise_id = orders.enterprise_id
-LEFT JOIN mews.enterprises AS enterprises ON enterprises.id = orders.enterprise_id
-WHERE coalesce(orders.enterprise_id, '') IN (SELECT enterprise_id FROM checked_enterprises)
-GROUP BY coalesce(orders.enterprise_id, '');
+    enterprise_id,
+    sum(orders)::BIGINT AS checked,
+    coalesce(sum(orders) FILTER (WHERE is_unknown), 0)::BIGINT AS violations,
+    'service ' || min(service_id) FILTER (WHERE is_unknown) AS detail
+FROM named
+GROUP BY enterprise_id;
