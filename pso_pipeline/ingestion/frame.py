@@ -6,15 +6,15 @@ times as fast as pandas' object columns. What is in a record is decided in `mews
 """
 
 import itertools
-import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from pso_pipeline.contract.columns import Column, Table
 from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDERS, REJECTED_RECORDS
@@ -71,7 +71,7 @@ class FrameBuilder:
     def take(self, progress: Sequence[Progress] = ()) -> OrdersLanding:
         """Hand over what was gathered, with the progress that it stands for, and start anew."""
         taken = OrdersLanding(
-            orders=frame_of(self._orders, arrow_schema(PRODUCT_SERVICE_ORDERS)),
+            orders=frame_of(_in_one_piece(self._orders), arrow_schema(PRODUCT_SERVICE_ORDERS)),
             rejects=frame_of(self._rejects, arrow_schema(REJECTED_RECORDS)),
             met=frame_of(self._met, _MET_SCHEMA),
             progress=progress,
@@ -130,36 +130,49 @@ def frame_of(tables: Sequence[pa.Table], schema: pa.Schema) -> pd.DataFrame:
     return frame
 
 
+def _in_one_piece(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    """Copy tables into one: DuckDB takes 0.7 µs an order more where each page of 1,000 is a piece of its own."""
+    return [pa.concat_tables(tables).combine_chunks()] if tables else []
+
+
 def _values(records: Sequence[Record], columns: Sequence[Column]) -> dict[str, Sequence[Any]]:
     """Read the columns of the records, by name; a nested object that is null has nulls."""
-    values: dict[str, Sequence[Any]] = {}
-    for outer, group in itertools.groupby(sorted(columns, key=_outer), key=_outer):
-        members = list(group)
-        attributes = [
-            _snake_case(str(column.api_name).partition(".")[2]) if outer else column.name for column in members
-        ]
-        objects: Sequence[Any] = records
-        if outer:
-            nothing = SimpleNamespace(**dict.fromkeys(attributes))
-            objects = [getattr(record, outer) or nothing for record in records]
-        values |= zip((column.name for column in members), _transposed(objects, attributes), strict=True)
-    return values
+    names = {column.name: _attribute(column) for column in columns}
+    own = _attributes(records, {outer or name for outer, name in names.values()})
+    inner = {
+        outer: _nested(own[outer], {name for at, name in names.values() if at == outer})
+        for outer in {outer for outer, _ in names.values() if outer}
+    }
+    return {column: (inner[outer] if outer else own)[name] for column, (outer, name) in names.items()}
 
 
-def _outer(column: Column) -> str:
-    """Name the attribute with the nested object in which a column's value is; empty for the record itself."""
+def _attribute(column: Column) -> tuple[str, str]:
+    """Name the attribute that holds a nested object, empty for the record itself, and the value's attribute there."""
     outer, _, inner = str(column.api_name).partition(".")
-    return outer.lower() if inner else ""
+    return (outer.lower(), _snake_case(inner)) if inner else ("", column.name)
 
 
-def _transposed(objects: Sequence[Any], attributes: Sequence[str]) -> Iterator[Sequence[Any]]:
-    """Give the values of each attribute in turn.
+def _attributes(objects: Sequence[Struct], names: Collection[str]) -> dict[str, Sequence[Any]]:
+    """Read these attributes of all objects.
 
-    One object after the other: its values lie together in memory, and going through all objects for each attribute
-    takes twice as long.
+    Objects of one class, which is usual, are read whole: asking each for one attribute after the other takes twice as
+    long.
     """
-    each = map(operator.attrgetter(*attributes), objects)
-    return zip(*each, strict=True) if len(attributes) > 1 else iter([list(each)])
+    kinds: set[type[Struct]] = set(map(type, objects))
+    if len(kinds) != 1:
+        return {name: [getattr(each, name) for each in objects] for name in names}
+    fields = kinds.pop().__struct_fields__
+    flat = list(itertools.chain.from_iterable(map(astuple, objects)))
+    return {name: flat[fields.index(name) :: len(fields)] for name in names}
+
+
+def _nested(parts: Sequence[Struct | None], names: Collection[str]) -> dict[str, Sequence[Any]]:
+    """Read these attributes of nested objects; those of one that is null are null."""
+    kinds = {type(part) for part in parts if part is not None}
+    if not kinds:
+        return dict.fromkeys(names, [None] * len(parts))
+    nothing = kinds.pop()()
+    return _attributes([nothing if part is None else part for part in parts], names)
 
 
 def _snake_case(name: str) -> str:

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDERS, REJECTED_RECORDS
 from pso_pipeline.ingestion.frame import arrow_schema, frame_of
+from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
+from pso_pipeline.warehouse.landing.known import KnownOrders
 from pso_pipeline.warehouse.landing.orders import OrdersLanding, land_orders
 from pso_pipeline.warehouse.landing.progress import Completed
 from pso_pipeline.warehouse.schema import create_tables
@@ -164,6 +166,43 @@ def test_any_order_and_repetition_of_pages_gives_the_same_table(pages, states, d
     shuffled = data.draw(st.permutations(repeated))
     with in_memory_warehouse() as connection:
         assert _land_all(connection, numbered) == _land_all(connection, shuffled)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    pages=st.lists(st.lists(st.tuples(identifiers, seconds), max_size=4), min_size=1, max_size=5),
+    of_others=st.sets(st.integers(0, 4)),
+)
+def test_what_a_process_knows_of_the_ids_changes_nothing(pages, of_others):
+    numbered = [
+        [order(name, updated=at, fetched=100 + number) for name, at in page] for number, page in enumerate(pages)
+    ]
+    with in_memory_warehouse() as connection:
+        expected = _land_all(connection, numbered)
+        known = KnownOrders()
+        _land_all(connection, [])
+        for number, page in enumerate(numbered):
+            land_orders(connection, landing(*page), None if number in of_others else known)
+        assert (current(connection), versions(connection)) == expected
+
+
+def test_only_orders_that_no_other_process_can_have_landed_are_known_to_be_new(warehouse):
+    known = KnownOrders()
+
+    def are_all_new(*rows):
+        with registered(connection, rows_of_frame("frame", landing(*rows).orders)):
+            arriving = known.arrive(connection)
+            return arriving and arriving.are_all_new
+
+    with warehouse.open() as connection:
+        assert are_all_new(order("a"), order("b")) is True
+        assert are_all_new(order("a"), order("a")) is False
+        land_orders(connection, landing(order("a"), order("b")), known)
+        land_orders(connection, landing(order("b", updated=5), order("c")), known)
+        assert are_all_new(order("d"), order("e")) is True
+        assert [are_all_new(order(name), order("d")) for name in "abc"] == [False, False, False]
+        land_orders(connection, landing(order("d")))
+        assert are_all_new(order("d")) is None
 
 
 @settings(max_examples=50, deadline=None)

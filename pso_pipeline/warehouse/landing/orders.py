@@ -11,6 +11,7 @@ import duckdb
 import pandas as pd
 
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
+from pso_pipeline.warehouse.landing.known import KnownOrders
 from pso_pipeline.warehouse.landing.progress import Progress, Revised, record
 from pso_pipeline.warehouse.sql import statement
 
@@ -56,10 +57,20 @@ class Landed:
     rejected: int
 
 
-def land_orders(connection: duckdb.DuckDBPyConnection, landing: OrdersLanding) -> Landed:
-    """Land orders, rejects and progress in one transaction; landing the same again changes nothing."""
+def land_orders(
+    connection: duckdb.DuckDBPyConnection, landing: OrdersLanding, known: KnownOrders | None = None
+) -> Landed:
+    """Land orders, rejects and progress in one transaction; landing the same again changes nothing.
+
+    `known` is what landings of the same process before it left, and spares this one a look through the warehouse.
+    """
     connection.begin()
-    counts = _land_frame(connection, landing.orders) if len(landing.orders) else []
+    arriving = None
+    counts: list[ServiceCount] = []
+    if len(landing.orders):
+        with registered(connection, rows_of_frame("frame", landing.orders)):
+            arriving = known.arrive(connection) if known else None
+            counts = _land_frame(connection, are_all_new=arriving is not None and arriving.are_all_new)
     rejected = keep_rejects(connection, landing.rejects)
     if len(landing.met):
         with registered(connection, rows_of_frame("met", landing.met)):
@@ -67,20 +78,22 @@ def land_orders(connection: duckdb.DuckDBPyConnection, landing: OrdersLanding) -
     revised = [Revised(each.service_id, each.enterprise_id) for each in counts if each.enterprise_id]
     record(connection, [*revised, *landing.progress])
     connection.commit()
+    if known and arriving:
+        known.keep(arriving, sum(each.created for each in counts))
     return Landed(counts, rejected)
 
 
-def _land_frame(connection: duckdb.DuckDBPyConnection, orders: pd.DataFrame) -> list[ServiceCount]:
-    with registered(connection, rows_of_frame("frame", orders)):
-        if _value(connection, "landing/are_all_new.sql"):
-            connection.execute(ONE_THREAD)
-            connection.execute(statement("landing/insert_all.sql"))
-            counts = _counts(connection, "landing/count_frame.sql")
-        else:
-            connection.execute(statement("landing/weigh_versions.sql"))
-            counts = _counts(connection, "landing/count_weighed.sql")
-            for name in _steps(counts):
-                connection.execute(statement(f"landing/{name}.sql"))
+def _land_frame(connection: duckdb.DuckDBPyConnection, *, are_all_new: bool) -> list[ServiceCount]:
+    """Land the orders of the relation `frame`; the warehouse is looked through unless it is known that all are new."""
+    if are_all_new or _value(connection, "landing/are_all_new.sql"):
+        connection.execute(ONE_THREAD)
+        connection.execute(statement("landing/insert_all.sql"))
+        counts = _counts(connection, "landing/count_frame.sql")
+    else:
+        connection.execute(statement("landing/weigh_versions.sql"))
+        counts = _counts(connection, "landing/count_weighed.sql")
+        for name in _steps(counts):
+            connection.execute(statement(f"landing/{name}.sql"))
     return [each for each in counts if each.created or each.changed]
 
 

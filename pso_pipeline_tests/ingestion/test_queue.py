@@ -1,0 +1,63 @@
+"""The queue before the warehouse: whole row groups where enough comes, and no progress before all it stands for."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from pso_pipeline.ingestion import landing
+from pso_pipeline.ingestion.landing import LandingQueue
+from pso_pipeline.warehouse.landing.orders import land_orders
+from pso_pipeline.warehouse.landing.progress import Completed
+from pso_pipeline_tests.warehouse.test_landing import landing as batch_of
+from pso_pipeline_tests.warehouse.test_landing import order
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def landings(monkeypatch):
+    """After each landing: how many orders it brought, and how many services are complete."""
+    seen = []
+
+    def land(connection, brought, known):
+        landed = land_orders(connection, brought, known)
+        (complete,) = connection.execute("SELECT count(watermark_utc) FROM mews.sync_state").fetchone()
+        seen.append((len(brought.orders), complete))
+        return landed
+
+    monkeypatch.setattr(landing, "land_orders", land)
+    monkeypatch.setattr(landing, "ORDERS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(landing, "MAX_ORDERS_WAITING", 100)
+    return seen
+
+
+def batch(service, orders):
+    """So many orders of a service, which are all of it."""
+    rows = [order(f"{service} {number}", service=service) for number in range(orders)]
+    return batch_of(*rows, progress=[Completed(service, "e1", NOON, NOON, is_full=True)])
+
+
+def land_all(warehouse, *batches):
+    async def hand_over():
+        queue = LandingQueue(warehouse)
+        for each in batches:
+            await queue.put(each)
+        await queue.close()
+        await queue.run()
+        return queue
+
+    return asyncio.run(hand_over())
+
+
+def test_what_waits_lands_in_whole_row_groups_and_progress_with_the_last_of_its_orders(warehouse, landings):
+    queue = land_all(warehouse, batch("s1", 4), batch("s2", 4), batch("s3", 4), batch("s4", 25))
+    assert landings == [(10, 2), (10, 3), (10, 3), (7, 4)]
+    assert queue.created == {"s1": 4, "s2": 4, "s3": 4, "s4": 25}
+    with warehouse.open() as connection:
+        assert connection.execute("SELECT count(DISTINCT id) FROM mews.product_service_orders").fetchone() == (37,)
+
+
+def test_a_row_group_that_comes_out_even_leaves_nothing(warehouse, landings):
+    land_all(warehouse, batch("s1", 4), batch("s2", 6), batch("s3", 0))
+    assert landings == [(10, 2), (0, 3)]
