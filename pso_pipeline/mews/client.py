@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+import httpcore
 import httpx
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -43,6 +44,10 @@ from pso_pipeline.mews.tokens import SecretBytes, Token, mask
 _LOG = logging.getLogger(__name__)
 
 _API = "/api/connector/v1/"
+
+httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 * 1024
+"""As much as asyncio takes from a socket at once. httpcore asks for 64 KB, and each quarter then takes a turn of the
+event loop of its own: a tenth of what a page of 1,000 orders costs to receive."""
 
 _LONGEST_MESSAGE = 300
 """Characters of the server's own message that are shown."""
