@@ -47,7 +47,7 @@ _API = "/api/connector/v1/"
 
 httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 * 1024
 """As much as asyncio takes from a socket at once. httpcore asks for 64 KB, and each quarter then takes a turn of the
-event loop of its own: a tenth of what a page of 1,000 orders costs to receive."""
+event loop of its own: a twentieth of what a page of 1,000 orders costs to receive."""
 
 _LONGEST_MESSAGE = 300
 """Characters of the server's own message that are shown."""
