@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import duckdb
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckExecutionContext,
@@ -29,7 +30,10 @@ from dagster import (
     multi_asset_check,
 )
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecordStatus,
+    AssetCheckPartitionInfo,
+)
 
 from pso_pipeline.assets import (
     check_in_cancellation_metrics,
@@ -47,6 +51,7 @@ from pso_pipeline.resources import PipelineResource, one_line_failures
 from pso_pipeline.warehouse.checks.evaluate import Verdict, evaluate_derived, evaluate_landed
 from pso_pipeline.warehouse.checks.readings import (
     Rejection,
+    ScopeIds,
     Volume,
     count_scope_ids,
     read_rejections,
@@ -135,23 +140,36 @@ METRICS_SPECS = (
 )
 
 
+class ShownStates:
+    """What the web UI shows of the partitions of checks, read once for each check."""
+
+    def __init__(self, instance: DagsterInstance) -> None:
+        self._instance = instance
+        self._of_check: dict[AssetCheckKey, dict[str | None, AssetCheckPartitionInfo]] = {}
+
+    def of(self, check: AssetCheckKey) -> Mapping[str | None, AssetCheckPartitionInfo]:
+        """Give the latest evaluation of each partition of a check that has any."""
+        if check not in self._of_check:
+            infos = self._instance.event_log_storage.get_asset_check_partition_info([check])
+            self._of_check[check] = {info.partition_key: info for info in infos}
+        return self._of_check[check]
+
+    def have(self, check: AssetCheckKey, partition: str | None, *, passed: bool) -> bool:
+        """Tell whether just this is shown of a partition, of its latest materialization."""
+        info = self.of(check).get(partition)
+        return info is not None and info.is_current and _has_passed(info) == passed
+
+
 def evaluate_enterprises(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
     """Evaluate the checks on the list of hotels."""
     with one_line_failures(), pipeline.warehouse().open() as connection:
-        ids = count_scope_ids(connection)
-        rejections = read_rejections(connection, GetEnterprises.operation)
-    return [
-        _unique(enterprises.key, ids.enterprises, ids.repeated_enterprises),
-        _readable(enterprises.key, rejections),
-    ]
+        return _evaluate_enterprises(connection, count_scope_ids(connection))
 
 
 def evaluate_services(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
     """Evaluate the checks on the list of services."""
     with one_line_failures(), pipeline.warehouse().open() as connection:
-        ids = count_scope_ids(connection)
-        rejections = read_rejections(connection, GetServices.operation)
-    return [_unique(services.key, ids.services, ids.repeated_services), _readable(services.key, rejections)]
+        return _evaluate_services(connection, count_scope_ids(connection))
 
 
 def evaluate_orders(
@@ -162,19 +180,23 @@ def evaluate_orders(
     With `enterprise_ids` these hotels are looked at, and the freshness is theirs; else the hotels that changed, and the
     freshness of all.
     """
-    key = product_service_orders.key
     with one_line_failures():
         stale_after = timedelta(hours=pipeline.settings().pso_stale_after_hours)
         with pipeline.warehouse().open() as connection:
-            verdicts = evaluate_landed(connection, enterprise_ids)
-            rejections = read_rejections(connection, GetProductServiceOrders.operation)
-            status = _of(enterprise_ids, read_status(connection))
-    now = datetime.now(UTC)
-    return [
-        *(_verdict(key, verdict) for verdict in verdicts),
-        *([_readable(key, rejections)] if verdicts or rejections else []),
-        *(_freshness(each, now, stale_after) for each in status if each.is_in_scope and each.services),
-    ]
+            return _evaluate_orders(connection, stale_after, enterprise_ids)
+
+
+def evaluate_all_landed(pipeline: PipelineResource, shown: ShownStates) -> list[AssetCheckEvaluation]:
+    """Evaluate the checks on hotels, services and orders; a freshness that is shown already is left out."""
+    with one_line_failures():
+        stale_after = timedelta(hours=pipeline.settings().pso_stale_after_hours)
+        with pipeline.warehouse().open() as connection:
+            ids = count_scope_ids(connection)
+            return [
+                *_evaluate_enterprises(connection, ids),
+                *_evaluate_services(connection, ids),
+                *_evaluate_orders(connection, stale_after, None, shown),
+            ]
 
 
 def evaluate_counts(pipeline: PipelineResource, enterprise_ids: Collection[str]) -> list[AssetCheckEvaluation]:
@@ -189,18 +211,23 @@ def evaluate_counts(pipeline: PipelineResource, enterprise_ids: Collection[str])
 
 
 def evaluate_metrics(
-    pipeline: PipelineResource, enterprise_ids: Collection[str] | None = None
+    pipeline: PipelineResource, enterprise_ids: Collection[str] | None = None, shown: ShownStates | None = None
 ) -> list[AssetCheckEvaluation]:
     """Evaluate the checks on the marts: that they add up, and whether each hotel's volume is usual.
 
-    `enterprise_ids` as in `evaluate_orders`.
+    `enterprise_ids` as in `evaluate_orders`; what is `shown` already of a hotel's volume is left out.
     """
+    check = AssetCheckKey(check_in_cancellation_metrics.key, VOLUMES)
     with one_line_failures(), pipeline.warehouse().open() as connection:
         verdicts = evaluate_derived(connection, enterprise_ids)
         volumes = _of(enterprise_ids, read_volumes(connection))
     return [
         *(_verdict(check_in_cancellation_metrics.key, verdict) for verdict in verdicts),
-        *(_volume(each) for each in volumes),
+        *(
+            _volume(each)
+            for each in volumes
+            if shown is None or not shown.have(check, each.partition_key, passed=each.is_usual)
+        ),
     ]
 
 
@@ -225,7 +252,7 @@ def blocked_by(evaluations: Iterable[AssetCheckEvaluation]) -> str:
 
 
 def noteworthy(
-    instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluation]
+    instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluation], shown: ShownStates | None = None
 ) -> Iterator[AssetCheckEvaluation]:
     """Choose what a refresh reports of its evaluations, and tie those of partitions to what they are about.
 
@@ -233,22 +260,19 @@ def noteworthy(
     of the partitions whose pass is not yet shown.
     """
     yield from (each for each in evaluations if each.partition is None)
+    shown = shown or ShownStates(instance)
     by_check: dict[AssetCheckKey, list[AssetCheckEvaluation]] = {}
     for each in evaluations:
         if each.partition is not None:
             by_check.setdefault(each.asset_check_key, []).append(each)
     for check, of_check in by_check.items():
-        shown = {
-            info.partition_key: info for info in instance.event_log_storage.get_asset_check_partition_info([check])
-        }
         news: list[AssetCheckEvaluation] = []
         passes: list[AssetCheckEvaluation] = []
         for each in of_check:
-            info = shown.get(each.partition)
-            has_passed = info is not None and info.latest_execution_status is AssetCheckExecutionRecordStatus.SUCCEEDED
-            if info is not None and has_passed == each.passed and info.is_current:
+            if shown.have(check, each.partition, passed=each.passed):
                 continue
-            (passes if each.passed and (info is None or has_passed) else news).append(each)
+            info = shown.of(check).get(each.partition)
+            (passes if each.passed and (info is None or _has_passed(info)) else news).append(each)
         yield from _targeted(instance, [*news, *passes[:REPORTED_PASSES]])
 
 
@@ -353,6 +377,47 @@ def _targeted(instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluat
         )
 
 
+def _has_passed(info: AssetCheckPartitionInfo) -> bool:
+    return info.latest_execution_status is AssetCheckExecutionRecordStatus.SUCCEEDED
+
+
+def _evaluate_enterprises(connection: duckdb.DuckDBPyConnection, ids: ScopeIds) -> list[AssetCheckEvaluation]:
+    return [
+        _unique(enterprises.key, ids.enterprises, ids.repeated_enterprises),
+        _readable(enterprises.key, read_rejections(connection, GetEnterprises.operation)),
+    ]
+
+
+def _evaluate_services(connection: duckdb.DuckDBPyConnection, ids: ScopeIds) -> list[AssetCheckEvaluation]:
+    return [
+        _unique(services.key, ids.services, ids.repeated_services),
+        _readable(services.key, read_rejections(connection, GetServices.operation)),
+    ]
+
+
+def _evaluate_orders(
+    connection: duckdb.DuckDBPyConnection,
+    stale_after: timedelta,
+    enterprise_ids: Collection[str] | None,
+    shown: ShownStates | None = None,
+) -> list[AssetCheckEvaluation]:
+    key = product_service_orders.key
+    verdicts = evaluate_landed(connection, enterprise_ids)
+    rejections = read_rejections(connection, GetProductServiceOrders.operation)
+    status = _of(enterprise_ids, read_status(connection))
+    now, check = datetime.now(UTC), AssetCheckKey(key, FRESH)
+    states = [(each, state_of(each, now, stale_after)) for each in status if each.is_in_scope and each.services]
+    return [
+        *(_verdict(key, verdict) for verdict in verdicts),
+        *([_readable(key, rejections)] if verdicts or rejections else []),
+        *(
+            _freshness(each, state, now, stale_after)
+            for each, state in states
+            if shown is None or not shown.have(check, each.partition_key, passed=state == "fresh")
+        ),
+    ]
+
+
 def _of(enterprise_ids: Collection[str] | None, rows: Sequence[Any]) -> list[Any]:
     return [each for each in rows if enterprise_ids is None or each.enterprise_id in enterprise_ids]
 
@@ -453,8 +518,7 @@ def _describe(verdict: Verdict, shown: Sequence[Any]) -> str:
     )
 
 
-def _freshness(status: EnterpriseStatus, now: datetime, stale_after: timedelta) -> AssetCheckEvaluation:
-    state = state_of(status, now, stale_after)
+def _freshness(status: EnterpriseStatus, state: str, now: datetime, stale_after: timedelta) -> AssetCheckEvaluation:
     lag = None if status.watermark_utc is None else max(now - status.watermark_utc, timedelta())
     since = status.watermark_utc and status.watermark_utc.strftime("%Y-%m-%d %H:%M:%S UTC")
     said = {

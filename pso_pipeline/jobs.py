@@ -42,12 +42,11 @@ from pso_pipeline.assets import (
     sync,
 )
 from pso_pipeline.checks import (
+    ShownStates,
     blocked_by,
+    evaluate_all_landed,
     evaluate_counts,
-    evaluate_enterprises,
     evaluate_metrics,
-    evaluate_orders,
-    evaluate_services,
     noteworthy,
     sample_hotels,
 )
@@ -127,15 +126,9 @@ def sync_orders(
 @op(ins={"synced": In(Nothing)})
 def check_landed(context: OpExecutionContext, pipeline: PipelineResource) -> None:
     """Check what landed, before anything is made of it: an error ends the run here, and the old snapshot stays."""
-    _checked(
-        context,
-        [
-            *evaluate_enterprises(pipeline),
-            *evaluate_services(pipeline),
-            *evaluate_orders(pipeline),
-            *evaluate_counts(pipeline, sample_hotels(pipeline, context.instance)),
-        ],
-    )
+    shown = ShownStates(context.instance)
+    sample = sample_hotels(pipeline, context.instance)
+    _checked(context, [*evaluate_all_landed(pipeline, shown), *evaluate_counts(pipeline, sample)], shown)
 
 
 @op(ins={"checked": In(Nothing)})
@@ -148,7 +141,8 @@ def derive_marts(context: OpExecutionContext, pipeline: PipelineResource) -> Non
 @op(ins={"derived": In(Nothing)})
 def check_marts(context: OpExecutionContext, pipeline: PipelineResource) -> None:
     """Check the marts before they are published: an error ends the run here, and the old snapshot stays."""
-    _checked(context, evaluate_metrics(pipeline))
+    shown = ShownStates(context.instance)
+    _checked(context, evaluate_metrics(pipeline, shown=shown), shown)
 
 
 @op(ins={"checked": In(Nothing)})
@@ -197,8 +191,8 @@ full_resync = bring_up_to_date.to_job(
 )
 
 
-def _checked(context: OpExecutionContext, evaluations: Sequence[AssetCheckEvaluation]) -> None:
-    for each in noteworthy(context.instance, evaluations):
+def _checked(context: OpExecutionContext, evaluations: Sequence[AssetCheckEvaluation], shown: ShownStates) -> None:
+    for each in noteworthy(context.instance, evaluations, shown):
         # Dagster's own annotation leaves out what its code and documentation of checks provide for
         context.log_event(each)  # type: ignore[arg-type]
     if reasons := blocked_by(evaluations):
@@ -222,7 +216,7 @@ def _materialized_partitions(
 
     A hotel without orders is up to date too.
     """
-    known = materialized_partitions(context.instance, asset.key)
+    known = materialized_partitions(context.instance, asset.key) if shown else set()
     for key, metadata in shown.items():
         if key in changed or key not in known:
             context.log_event(AssetMaterialization(asset.key, partition=key, metadata=metadata, tags=tags))

@@ -8,7 +8,15 @@ import pytest
 from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterEventType, materialize
 
 from pso_pipeline import assets
-from pso_pipeline.checks import ASSET_CHECKS, blocked_by, evaluate_counts, evaluate_orders, noteworthy
+from pso_pipeline.checks import (
+    ASSET_CHECKS,
+    ShownStates,
+    blocked_by,
+    evaluate_all_landed,
+    evaluate_counts,
+    evaluate_orders,
+    noteworthy,
+)
 from pso_pipeline.definitions import PIPELINE, defs
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.marts.derive import derive
@@ -160,6 +168,16 @@ def test_a_hotel_that_fails_is_red_with_the_reason_and_green_again_later(instanc
     world.grant(world.access_token)
     assert refresh(instance).success
     assert shown(instance, "hotels_are_fresh") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
+
+
+def test_what_is_shown_of_a_hotel_already_is_not_evaluated_again(instance, landed, monkeypatch):
+    def hotels():
+        found = evaluate_all_landed(PIPELINE, ShownStates(instance))
+        return [(each.check_name, each.passed) for each in found if each.partition is not None]
+
+    assert hotels() == []
+    monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.000001")
+    assert hotels() == [("hotels_are_fresh", False)] * 2
 
 
 def test_a_stale_hotel_and_orders_missing_here_are_found(instance, landed, monkeypatch):
