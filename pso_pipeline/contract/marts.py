@@ -309,6 +309,18 @@ DERIVED_ENTERPRISES = Table(
     ),
 )
 
+DERIVED_SERVICES = Table(
+    schema="internal",
+    name="derived_services",
+    description="Which revision of each service the facts were made from, so that only newer orders are made again. Private.",
+    key=("service_id",),
+    columns=(
+        Column("service_id", "VARCHAR", "The service."),
+        Column("enterprise_id", "VARCHAR", "Hotel that sells it."),
+        Column("revision", "BIGINT", "Its revision in mews.sync_state when the facts were made."),
+    ),
+)
+
 MARTS_DEFINITION = Table(
     schema="internal",
     name="marts_definition",
@@ -332,5 +344,5 @@ CHECK_COUNTS = Table(
     ),
 )
 
-INTERNAL_TABLES = (CANCELLATION_CURVE_RUNS, DERIVED_ENTERPRISES, MARTS_DEFINITION, CHECK_COUNTS)
+INTERNAL_TABLES = (CANCELLATION_CURVE_RUNS, DERIVED_ENTERPRISES, DERIVED_SERVICES, MARTS_DEFINITION, CHECK_COUNTS)
 """Tables of the marts file that no reader should depend on."""

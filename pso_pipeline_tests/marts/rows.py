@@ -11,7 +11,7 @@ from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS
 
 Row = Mapping[str, Any]
 
-LANDED = ("enterprises", "services", "sync_state", "product_service_orders", "superseded_versions")
+LANDED = ("enterprises", "services", "sync_state", "product_service_orders", "superseded_versions", "revised_orders")
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:

@@ -39,6 +39,7 @@ orders = st.fixed_dictionaries(
 landings = st.one_of(
     st.tuples(st.just("order"), orders),
     st.tuples(st.just("change"), st.integers(0, 9), st.sampled_from(STATES), st.none() | ages),
+    st.tuples(st.just("hand over"), st.integers(0, 9), st.sampled_from(["ada", "bob", None])),
     st.tuples(st.just("lose"), st.integers(0, 9), st.booleans()),
     st.tuples(st.just("watermark"), services, ages),
     st.tuples(st.just("watermark"), st.just("south spa"), ages),
@@ -52,7 +53,10 @@ derivations = st.sampled_from(["none", "none", "every hotel", "north", "south"])
 
 
 class Landing:
-    """Lands what a step says, in the way in which a refresh does: a changed order raises its service's revision."""
+    """Lands what a step says, in the way in which a refresh does.
+
+    A changed order raises its service's revision, and is noted with it unless it was marked missing.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
@@ -81,7 +85,7 @@ class Landing:
             "is_missing_from_source": False,
         }
         insert(self.connection, "product_service_orders", [order])
-        self._revise(given["service_id"])
+        self._revise(given["service_id"], order["id"])
 
     def change(self, number: int, state: str, canceled_after: timedelta | None) -> None:
         found = self._pick(number)
@@ -97,7 +101,16 @@ class Landing:
                 " WHERE id = ?",
                 [state, canceled_after, found[0]],
             )
-            self._revise(found[1])
+            self._revise(found[1], found[0])
+
+    def hand_over(self, number: int, account: str | None) -> None:
+        """Another account, so that the order no longer makes a cancellation of the one before a rebooking."""
+        found = self._pick(number)
+        if found:
+            self.connection.execute(
+                "UPDATE mews.product_service_orders SET account_id = ? WHERE id = ?", [account, found[0]]
+            )
+            self._revise(found[1], found[0])
 
     def lose(self, number: int, is_missing: bool) -> None:
         found = self._pick(number)
@@ -141,8 +154,14 @@ class Landing:
         rows = self.connection.execute("SELECT id, service_id FROM mews.product_service_orders ORDER BY id").fetchall()
         return rows[number % len(rows)] if rows else None
 
-    def _revise(self, service: str) -> None:
+    def _revise(self, service: str, order: str | None = None) -> None:
         self.connection.execute("UPDATE mews.sync_state SET revision = revision + 1 WHERE service_id = ?", [service])
+        if order:
+            self.connection.execute(
+                "INSERT INTO mews.revised_orders SELECT service_id, ?, revision FROM mews.sync_state"
+                " WHERE service_id = ? AND watermark_utc IS NOT NULL",
+                [order, service],
+            )
 
     def _set(self, service: str, watermark: datetime | None) -> None:
         self.connection.execute(

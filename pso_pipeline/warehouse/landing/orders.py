@@ -36,7 +36,7 @@ class OrdersLanding:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCount:
-    """How many orders of a service a landing added, and how many it changed.
+    """How many orders of a service a landing added, how many it changed, and of how many it brought an older version.
 
     `is_tied` says that versions with the same `updated_utc` met. The enterprise is null where no service list named the
     service yet.
@@ -46,6 +46,7 @@ class ServiceCount:
     enterprise_id: str | None
     created: int
     changed: int
+    late: int
     is_tied: bool
 
 
@@ -75,8 +76,7 @@ def land_orders(
     if len(landing.met):
         with registered(connection, rows_of_frame("met", landing.met)):
             connection.execute("INSERT INTO mews.full_read_ids BY NAME SELECT * FROM met")
-    revised = [Revised(each.service_id, each.enterprise_id) for each in counts if each.enterprise_id]
-    record(connection, [*revised, *landing.progress])
+    record(connection, landing.progress)
     connection.commit()
     if known and arriving:
         known.keep(arriving, sum(each.created for each in counts))
@@ -89,12 +89,26 @@ def _land_frame(connection: duckdb.DuckDBPyConnection, *, are_all_new: bool) -> 
         connection.execute(ONE_THREAD)
         connection.execute(statement("landing/insert_all.sql"))
         counts = _counts(connection, "landing/count_frame.sql")
+        _revise(connection, counts, "keep_revised_all")
     else:
         connection.execute(statement("landing/weigh_versions.sql"))
         counts = _counts(connection, "landing/count_weighed.sql")
         for name in _steps(counts):
             connection.execute(statement(f"landing/{name}.sql"))
+        _revise(connection, counts, "keep_revised")
     return [each for each in counts if each.created or each.changed]
+
+
+def _revise(connection: duckdb.DuckDBPyConnection, counts: Sequence[ServiceCount], note: str) -> None:
+    """Give the services whose orders changed a new revision, and note which orders these are."""
+    revised = [
+        Revised(each.service_id, each.enterprise_id)
+        for each in counts
+        if each.enterprise_id and (each.created or each.changed or each.late)
+    ]
+    if revised:
+        record(connection, revised)
+        connection.execute(statement(f"landing/{note}.sql"))
 
 
 def _steps(counts: Sequence[ServiceCount]) -> list[str]:

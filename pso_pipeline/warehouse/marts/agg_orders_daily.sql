@@ -2,28 +2,28 @@
 -- Source: counted_orders, and of earlier derivations mart.fct_product_service_orders: each order on its day of creation,
 -- each cancellation on its own day too.
 -- Reason: additive counts, from which metrics.yml makes every rate; a missing origin or account type stays null.
--- Made anew: everything of stale_enterprises, the days of creation in aged_days.
+-- Made anew: everything of stale_enterprises, the days in recounted_days.
 DELETE FROM mart.agg_orders_daily WHERE enterprise_id IN (SELECT enterprise_id FROM stale_enterprises);
 
 DELETE FROM mart.agg_orders_daily AS stored
-USING aged_days AS aged
-WHERE stored.enterprise_id = aged.enterprise_id AND stored.date = aged.date;
+USING recounted_days AS recounted
+WHERE stored.enterprise_id = recounted.enterprise_id AND stored.date = recounted.date;
 
 INSERT INTO mart.agg_orders_daily BY NAME
 WITH creations AS (
     SELECT *, created_date AS date, TRUE AS is_creation FROM counted_orders
     UNION ALL BY NAME
-    SELECT facts.*, aged.as_of_utc, facts.created_date AS date, TRUE AS is_creation
+    SELECT facts.*, recounted.as_of_utc, facts.created_date AS date, TRUE AS is_creation
     FROM mart.fct_product_service_orders AS facts
-    INNER JOIN aged_days AS aged ON aged.enterprise_id = facts.enterprise_id AND aged.date = facts.created_date
+    INNER JOIN recounted_days AS recounted ON recounted.enterprise_id = facts.enterprise_id AND recounted.date = facts.created_date
 ),
 
 cancellations AS (
     SELECT *, canceled_date AS date, FALSE AS is_creation FROM counted_orders WHERE canceled_date IS NOT NULL
     UNION ALL BY NAME
-    SELECT facts.*, aged.as_of_utc, facts.canceled_date AS date, FALSE AS is_creation
+    SELECT facts.*, recounted.as_of_utc, facts.canceled_date AS date, FALSE AS is_creation
     FROM mart.fct_product_service_orders AS facts
-    INNER JOIN aged_days AS aged ON aged.enterprise_id = facts.enterprise_id AND aged.date = facts.canceled_date
+    INNER JOIN recounted_days AS recounted ON recounted.enterprise_id = facts.enterprise_id AND recounted.date = facts.canceled_date
 ),
 
 events AS (

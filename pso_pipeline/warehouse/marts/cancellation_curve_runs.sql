@@ -4,22 +4,22 @@
 -- orders); the runs are fewer than the orders, and mart.agg_cancellation_curve unfolds them when it is read.
 -- An order of age a is at risk on the days 0 to a; one that was canceled within c days counts as canceled on the days
 -- c to a. So each order is a step up, and a step down on the day after its age.
--- Made anew: everything of stale_enterprises, the months in aged_cohorts.
+-- Made anew: everything of stale_enterprises, the months in recounted_cohorts.
 DELETE FROM marts.internal.cancellation_curve_runs
 WHERE enterprise_id IN (SELECT enterprise_id FROM stale_enterprises);
 
 DELETE FROM marts.internal.cancellation_curve_runs AS stored
-USING aged_cohorts AS aged
-WHERE stored.service_id = aged.service_id AND stored.cohort_month = aged.cohort_month;
+USING recounted_cohorts AS recounted
+WHERE stored.service_id = recounted.service_id AND stored.cohort_month = recounted.cohort_month;
 
 INSERT INTO marts.internal.cancellation_curve_runs BY NAME
 WITH firm_orders AS (
     SELECT * FROM counted_orders WHERE is_firm
     UNION ALL BY NAME
-    SELECT facts.*, aged.as_of_utc
+    SELECT facts.*, recounted.as_of_utc
     FROM mart.fct_product_service_orders AS facts
-    INNER JOIN aged_cohorts AS aged
-        ON aged.service_id = facts.service_id AND aged.cohort_month = date_trunc('month', facts.created_date)
+    INNER JOIN recounted_cohorts AS recounted
+        ON recounted.service_id = facts.service_id AND recounted.cohort_month = date_trunc('month', facts.created_date)
     WHERE facts.is_firm
 ),
 

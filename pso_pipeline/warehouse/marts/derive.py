@@ -25,10 +25,14 @@ ORDERS_PER_BATCH = 500_000
 PREPARED_ONCE = ("macros", "order_states", "enterprise_inputs")
 """What every batch needs: how dates and ages are computed, the sets of states, what figures are made from."""
 
+SELECTED = ("stale_enterprises", "stale_services", "revised_orders")
+"""What of a batch is made anew: temporary tables that everything else of the batch follows from."""
+
+OF_HOTELS = ("hotels_at_hand", "landed_orders", "others_of_hotels")
+OF_ORDERS = ("orders_at_hand", "landed_orders", "others_of_orders")
+"""The landed orders of a batch and what they are compared with: of whole hotels, or of the orders that changed."""
+
 PREPARED = (
-    "stale_enterprises",
-    "stale_services",
-    "landed_orders",
     "state_changes",
     "utc_offsets",
     "first_check_ins",
@@ -36,8 +40,9 @@ PREPARED = (
     "order_facts",
     "counted_orders",
     "aged_orders",
-    "aged_days",
-    "aged_cohorts",
+    "moved_facts",
+    "recounted_days",
+    "recounted_cohorts",
 )
 """Temporary tables and a view of a batch, each made from the warehouse, the marts and those before it.
 
@@ -54,10 +59,21 @@ WRITTEN = (
     "dim_services",
     "dim_dates",
     "derived_enterprises",
+    "derived_services",
 )
 """Tables of the marts, written for a batch in one transaction."""
 
-TEMPORARY = ("order_states", "enterprise_inputs", "requested_enterprises", "batch_enterprises", *PREPARED)
+TEMPORARY_VIEWS = ("order_facts", "orders_at_hand", "versions_at_hand", "other_orders")
+TEMPORARY_TABLES = (
+    "order_states",
+    "enterprise_inputs",
+    "requested_enterprises",
+    "told_enterprises",
+    "batch_enterprises",
+    *SELECTED,
+    "landed_orders",
+    *(name for name in PREPARED if name not in TEMPORARY_VIEWS),
+)
 """What the statements hand to each other on the connection; dropped at the end."""
 
 
@@ -134,8 +150,9 @@ def derive(
     """Bring the marts up to what has landed; deriving again changes nothing.
 
     Without `enterprise_ids` every enterprise is looked at, and those are made anew whose landed orders, completely read
-    services or time zone changed; of the others, only the counts that time alone changed. With ids exactly these are
-    made anew, stale or not. After it `mart.dim_enterprises.as_of_utc` is the watermark of every enterprise looked at,
+    services or time zone changed: the facts and days of the orders that landings noted, or all of the enterprise where
+    they did not note every change. Of the others, only the counts that time alone changed. With ids exactly these are
+    made anew, stale or not, and whole. After it `mart.dim_enterprises.as_of_utc` is the watermark of every enterprise looked at,
     and all its figures are as at that instant.
 
     Enterprises are written in batches, each in one transaction with everything that tells about its enterprises: at any
@@ -149,21 +166,26 @@ def derive(
     _request(connection, enterprise_ids)
     recomputed, aged = [], []
     for is_stale, batch in _batches(connection, orders_per_batch):
-        _run(connection, ["batch_enterprises"], {"enterprise_ids": batch})
+        _run(connection, ["batch_enterprises"], {"enterprise_ids": list(batch)})
+        _run(connection, SELECTED)
+        _run(connection, OF_HOTELS if is_stale else OF_ORDERS)
         _run(connection, PREPARED)
         with _transaction(connection):
             _run(connection, WRITTEN)
-        recomputed += batch if is_stale else []
-        aged += [] if is_stale else _column(connection, "SELECT DISTINCT enterprise_id FROM aged_orders ORDER BY 1")
+        made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
+        recomputed += made_anew
+        aged += sorted({*_column(connection, "SELECT enterprise_id FROM aged_orders")}.difference(made_anew))
+    if recomputed:
+        _run(connection, ["forget_revised"])
     derived = DerivedMarts(
         enterprises_recomputed=recomputed,
         enterprises_aged=aged,
         headlines=_headlines(connection, [*recomputed, *aged]),
         rows=_count_rows(connection),
     )
-    for name in TEMPORARY:
-        kind = "VIEW" if name == "order_facts" else "TABLE"
-        connection.execute(f"DROP {kind} IF EXISTS temp.{name}")
+    for kind, names in (("VIEW", TEMPORARY_VIEWS), ("TABLE", TEMPORARY_TABLES)):
+        for name in names:
+            connection.execute(f"DROP {kind} IF EXISTS temp.{name}")
     return derived
 
 
@@ -177,17 +199,25 @@ def _request(connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[s
     """Find out which enterprises are looked at, and which of them are stale."""
     ids = None if enterprise_ids is None else sorted(set(enterprise_ids))
     _run(connection, ["requested_enterprises"], {"enterprise_ids": ids})
+    if ids is None and _column(connection, "SELECT 1 FROM requested_enterprises WHERE is_stale LIMIT 1"):
+        _run(connection, ["told_enterprises"])
     known = set(_column(connection, "SELECT enterprise_id FROM requested_enterprises"))
     unknown = [identifier for identifier in ids or () if identifier not in known]
     if unknown:
         raise UnknownEnterprise(f"no such enterprise in the warehouse: {', '.join(unknown)}")
 
 
-def _batches(connection: duckdb.DuckDBPyConnection, orders_per_batch: int) -> list[tuple[bool, list[str]]]:
-    """Split the ids of the enterprises into one batch of those that are not stale, and batches of those that are."""
+def _batches(connection: duckdb.DuckDBPyConnection, orders_per_batch: int) -> list[tuple[bool, dict[str, bool]]]:
+    """Split the enterprises into batches of those that are not stale, and of those that are; say of each which it is.
+
+    A batch tells of each id whether any of its facts are made anew.
+    """
     rows = connection.execute(statement("marts/batches.sql"), {"orders_per_batch": orders_per_batch}).fetchall()
-    batches = itertools.groupby(rows, key=lambda row: row[1:])
-    return [(is_stale, [enterprise for enterprise, *_ in batch]) for (is_stale, _), batch in batches]
+    batches = itertools.groupby(rows, key=lambda row: (row[1], row[3]))
+    return [
+        (is_stale, {enterprise: is_stale or is_revised for enterprise, _, is_revised, _ in batch})
+        for (is_stale, _), batch in batches
+    ]
 
 
 def _column(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:

@@ -1,5 +1,5 @@
 -- landed_orders: one row for each order of the batch that the source still has, with the sets that its state belongs to.
--- Source: mews.product_service_orders. Reason: the warehouse is read once for each batch, not for each table.
+-- Source: orders_at_hand. Reason: the warehouse is read once for each batch, not for each table.
 --   canceled_at  null unless the order is canceled now: a cancellation that was undone leaves its time behind
 CREATE OR REPLACE TEMP TABLE landed_orders AS
 SELECT
@@ -28,7 +28,7 @@ SELECT
     orders.any_companion_checked_in,
     orders.all_companions_checked_in,
     orders.connector_check_in
-FROM mews.product_service_orders AS orders
+FROM orders_at_hand AS orders
 INNER JOIN stale_services AS services
     ON services.service_id = orders.service_id AND services.enterprise_id = orders.enterprise_id
 LEFT JOIN order_states AS states ON states.state = orders.state

@@ -1,6 +1,6 @@
 -- rebooked_orders: one row for each canceled order of the batch whose account ordered the same service again at most
 -- 1 hour before or after the cancellation.
--- Source: landed_orders. Reason for the two-hour slots: joining on account and service alone would compare every
+-- Source: landed_orders, other_orders. Reason for the two-hour slots: joining on account and service alone would compare every
 -- cancellation of a company with every order that it ever made.
 CREATE OR REPLACE TEMP TABLE rebooked_orders AS
 WITH windows AS (
@@ -21,7 +21,7 @@ slots AS (
 
 SELECT DISTINCT slots.order_id
 FROM slots
-SEMI JOIN landed_orders AS others
+SEMI JOIN other_orders AS others
     ON others.account_id = slots.account_id
     AND others.service_id = slots.service_id
     AND epoch_us(others.created_at) // 7_200_000_000 = slots.slot

@@ -1,6 +1,7 @@
 -- requested_enterprises: one row for each enterprise that this derivation looks at: those asked for by id, or all that
 -- the warehouse knows or the marts hold.
 --   is_stale            its facts are made anew: asked for by id, or its inputs are not those it was made from
+--   is_revised          only the facts of some of its orders are (told_enterprises.sql); then it is not stale
 --   previous_as_of_utc  what its figures were made with before
 CREATE OR REPLACE TEMP TABLE requested_enterprises AS
 SELECT
@@ -8,7 +9,8 @@ SELECT
     inputs.time_zone,
     inputs.as_of_utc,
     derived.as_of_utc AS previous_as_of_utc,
-    $enterprise_ids IS NOT NULL OR inputs.input_digest IS DISTINCT FROM derived.input_digest AS is_stale
+    $enterprise_ids IS NOT NULL OR inputs.input_digest IS DISTINCT FROM derived.input_digest AS is_stale,
+    FALSE AS is_revised
 FROM enterprise_inputs AS inputs
 FULL JOIN marts.internal.derived_enterprises AS derived ON derived.enterprise_id = inputs.enterprise_id
 WHERE

@@ -1,5 +1,5 @@
 -- state_changes: one row for each observed change of an order's state in the batch, its first sight included.
--- Source: mews.product_service_order_versions, in the order of updated_utc, then observed_utc.
+-- Source: versions_at_hand, in the order of updated_utc, then observed_utc.
 -- Orders that the source no longer has are left out, as they are of the facts.
 CREATE OR REPLACE TEMP TABLE state_changes AS
 SELECT
@@ -12,7 +12,7 @@ SELECT
     versions.updated_utc AS changed_at,
     versions.observed_utc AS observed_at,
     row_number() OVER history AS version_number
-FROM mews.product_service_order_versions AS versions
+FROM versions_at_hand AS versions
 INNER JOIN stale_services AS services
     ON services.service_id = versions.service_id AND services.enterprise_id = versions.enterprise_id
 ANTI JOIN (SELECT id FROM mews.product_service_orders WHERE is_missing_from_source) AS missing

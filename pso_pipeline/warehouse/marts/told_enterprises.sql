@@ -1,0 +1,43 @@
+-- told_enterprises: one row for each enterprise looked at of which mews.revised_orders tells every order that changed since its
+-- facts were made: the same services, read to their end, each of its newer revisions told, and the same time zone.
+-- Source: requested_enterprises, mews.sync_state, mews.revised_orders, marts.internal.derived_services, mart.dim_enterprises.
+CREATE OR REPLACE TEMP TABLE told_enterprises AS
+WITH services AS (
+    SELECT
+        coalesce(progress.enterprise_id, derived.enterprise_id) AS enterprise_id,
+        coalesce(progress.service_id, derived.service_id) AS service_id,
+        derived.revision AS previous_revision,
+        progress.revision
+    FROM (
+        SELECT service_id, enterprise_id, coalesce(revision, 0) AS revision
+        FROM mews.sync_state
+        WHERE watermark_utc IS NOT NULL
+    ) AS progress
+    FULL JOIN marts.internal.derived_services AS derived
+        ON derived.service_id = progress.service_id AND derived.enterprise_id = progress.enterprise_id
+),
+
+told AS (
+    SELECT services.service_id, count(DISTINCT revised.revision) AS revisions
+    FROM services
+    INNER JOIN mews.revised_orders AS revised
+        ON
+            revised.service_id = services.service_id
+            AND revised.revision > services.previous_revision
+            AND revised.revision <= services.revision
+    GROUP BY services.service_id
+)
+
+SELECT requested.enterprise_id
+FROM requested_enterprises AS requested
+INNER JOIN mart.dim_enterprises AS made
+    ON made.enterprise_id = requested.enterprise_id AND made.time_zone = requested.time_zone
+INNER JOIN services ON services.enterprise_id = requested.enterprise_id
+LEFT JOIN told ON told.service_id = services.service_id
+WHERE requested.is_stale
+GROUP BY requested.enterprise_id
+HAVING bool_and(coalesce(services.revision - services.previous_revision = coalesce(told.revisions, 0), FALSE));
+
+UPDATE requested_enterprises
+SET is_stale = FALSE, is_revised = TRUE
+WHERE enterprise_id IN (SELECT enterprise_id FROM told_enterprises);
