@@ -312,7 +312,7 @@ DERIVED_ENTERPRISES = Table(
 DERIVED_SERVICES = Table(
     schema="internal",
     name="derived_services",
-    description="Which revision of each service the facts were made from, so that only newer orders are made again. Private.",
+    description="Which revision of each service the facts were made from; only what is newer is made again. Private.",
     key=("service_id",),
     columns=(
         Column("service_id", "VARCHAR", "The service."),

@@ -81,6 +81,61 @@ def test_only_the_enterprise_whose_orders_changed_is_made_anew(landed):
     ]
 
 
+def note(connection: duckdb.DuckDBPyConnection, order: str) -> None:
+    """What a landing does for an order that it changed: a new revision of its service, noted with the order."""
+    connection.execute(
+        "UPDATE mews.sync_state SET revision = revision + 1"
+        " WHERE service_id = (SELECT service_id FROM mews.product_service_orders WHERE id = ?)",
+        [order],
+    )
+    connection.execute(
+        "INSERT INTO mews.revised_orders SELECT service_id, id, revision FROM mews.product_service_orders"
+        " INNER JOIN mews.sync_state USING (service_id) WHERE id = ?",
+        [order],
+    )
+
+
+def test_of_a_hotel_only_the_facts_of_orders_that_landings_noted_are_made_anew(landed):
+    derive(landed)
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Started' WHERE enterprise_id = 'north'")
+    note(landed, "north young")
+    derived = derive(landed)
+    assert derived.enterprises_recomputed == ["north"]
+    assert derived.headlines["north"].checked_in_orders == 1
+    assert ("north old", "Confirmed") in read(landed, "fct_product_service_orders", ["order_id", "state"])
+    assert landed.execute("FROM mews.revised_orders").fetchall() == [], "what was derived is forgotten"
+
+    note(landed, "north young")
+    revise(landed, "north")
+    assert derive(landed).headlines["north"].checked_in_orders == 2, "a revision that nobody noted is the whole hotel's"
+
+
+def test_notes_of_what_the_marts_never_knew_make_the_whole_hotel(landed):
+    note(landed, "north young")
+    assert derive(landed).headlines["north"].orders_created == 2
+    note(landed, "north young")
+    forget_marts(landed)
+    assert derive(landed).headlines["north"].orders_created == 2
+
+
+def test_a_new_order_makes_the_cancellation_before_it_a_rebooking(landed):
+    landed.execute(
+        "UPDATE mews.product_service_orders SET account_id = 'ada', state = 'Canceled', cancelled_utc = created_utc"
+        " WHERE id = 'north young'"
+    )
+    derive(landed)
+    assert ("north young", False) in read(landed, "fct_product_service_orders", ["order_id", "is_rebooked"])
+    landed.execute(
+        "INSERT INTO mews.product_service_orders BY NAME"
+        " SELECT * REPLACE ('north again' AS id, 'Confirmed' AS state, created_utc + INTERVAL 59 MINUTE AS created_utc,"
+        " NULL AS cancelled_utc) FROM mews.product_service_orders WHERE id = 'north young'"
+    )
+    note(landed, "north again")
+    derive(landed)
+    assert ("north young", True) in read(landed, "fct_product_service_orders", ["order_id", "is_rebooked"])
+    assert landed.execute("SELECT sum(rebooked_cancels) FROM mart.agg_orders_daily").fetchone() == (1,)
+
+
 def test_ids_name_exactly_what_is_made_anew(landed):
     derive(landed)
     landed.execute("UPDATE mews.product_service_orders SET state = 'Started'")
@@ -212,6 +267,7 @@ def test_batches_that_were_written_before_a_failure_stay_and_the_next_derivation
 def test_nothing_temporary_remains(landed):
     derive(landed)
     assert landed.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall() == []
+    assert landed.execute("SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal").fetchall() == []
 
 
 def test_tables_are_as_the_contract_says_and_everything_is_commented(connection):

@@ -93,6 +93,28 @@ def test_two_edits_within_one_second_end_with_the_one_read_last(warehouse):
         assert sorted(state for *_, state in versions(connection)) == ["Canceled", "Confirmed"]
 
 
+def read_to_its_end(service="s1"):
+    return Completed(service, "e1", START, START, is_full=True)
+
+
+def revised(connection):
+    return connection.execute("SELECT service_id, id, revision FROM mews.revised_orders ORDER BY ALL").fetchall()
+
+
+def test_orders_that_change_after_the_first_read_are_noted_with_their_services_revision(warehouse):
+    with warehouse.open() as connection:
+        land_orders(connection, landing(order("o1", updated=5), order("o2"), progress=[read_to_its_end()]))
+        assert revised(connection) == [], "a first read is the whole hotel's"
+        land_orders(connection, landing(order("o3"), order("o4", service="new")))
+        assert revised(connection) == [("s1", "o3", 2)]
+        land_orders(connection, landing(order("o2", updated=5, state="Canceled"), order("o1", updated=5)))
+        assert revised(connection) == [("s1", "o2", 3), ("s1", "o3", 2)]
+        land_orders(connection, landing(order("o1", updated=0, state="Optional")))
+        assert revised(connection)[0] == ("s1", "o1", 4), "an older version changes how the order moved between states"
+        land_orders(connection, landing(order("o1", updated=5), order("o2", updated=5, state="Canceled")))
+        assert len(revised(connection)) == 3, "read again, nothing changed"
+
+
 def test_landing_the_same_page_again_changes_nothing(warehouse):
     page = [order("o1", extra='{"New":1}'), order("o2", state="Martian", cancelled_utc=None)]
     with warehouse.open() as connection:
