@@ -118,6 +118,31 @@ def test_notes_of_what_the_marts_never_knew_make_the_whole_hotel(landed):
     assert derive(landed).headlines["north"].orders_created == 2
 
 
+def test_notes_of_a_restored_backup_make_the_whole_hotel(landed):
+    """Its revisions count on from older ones, so that the newest of them alone looks new."""
+    note(landed, "north young")
+    derive(landed)
+    landed.execute("UPDATE mews.sync_state SET revision = 1")
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Started' WHERE enterprise_id = 'north'")
+    note(landed, "north young")
+    note(landed, "north young")
+    assert derive(landed).headlines["north"].checked_in_orders == 2
+
+
+def test_a_cancellation_that_was_undone_leaves_the_day_on_which_it_counted(landed):
+    landed.execute(
+        "UPDATE mews.product_service_orders SET state = 'Canceled', cancelled_utc = created_utc + INTERVAL 3 DAY"
+        " WHERE id = 'north young'"
+    )
+    derive(landed)
+    days = "SELECT count(*), sum(cancellations), sum(canceled_orders) FROM mart.agg_orders_daily"
+    assert landed.execute(days).fetchone() == (5, 1, 1)
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Confirmed' WHERE id = 'north young'")
+    note(landed, "north young")
+    derive(landed)
+    assert landed.execute(days).fetchone() == (4, 0, 0)
+
+
 def test_a_new_order_makes_the_cancellation_before_it_a_rebooking(landed):
     landed.execute(
         "UPDATE mews.product_service_orders SET account_id = 'ada', state = 'Canceled', cancelled_utc = created_utc"
