@@ -25,7 +25,7 @@ ORDERS_PER_BATCH = 500_000
 PREPARED_ONCE = ("macros", "order_states", "enterprise_inputs")
 """What every batch needs: how dates and ages are computed, the sets of states, what figures are made from."""
 
-SELECTED = ("stale_enterprises", "stale_services", "revised_orders")
+SELECTED = ("stale_enterprises", "stale_services", "remade_orders")
 """What of a batch is made anew: temporary tables that everything else of the batch follows from."""
 
 OF_HOTELS = ("hotels_at_hand", "landed_orders", "others_of_hotels")

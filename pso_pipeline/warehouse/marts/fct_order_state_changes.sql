@@ -1,11 +1,11 @@
 -- mart.fct_order_state_changes: one row for each observed change of an order's state.
 -- Source: state_changes. Reason: the API tells only the state of now; how orders moved is known from what was observed.
--- Made anew: everything of stale_enterprises, and revised_orders.
+-- Made anew: everything of stale_enterprises, and remade_orders.
 DELETE FROM mart.fct_order_state_changes WHERE enterprise_id IN (SELECT enterprise_id FROM stale_enterprises);
 
 DELETE FROM mart.fct_order_state_changes
 WHERE
-    order_id IN (SELECT order_id FROM revised_orders)
+    order_id IN (SELECT order_id FROM remade_orders)
     AND enterprise_id IN (SELECT enterprise_id FROM batch_enterprises WHERE is_revised);
 
 INSERT INTO mart.fct_order_state_changes BY NAME

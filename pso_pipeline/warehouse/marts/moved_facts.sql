@@ -1,14 +1,14 @@
--- moved_facts: one row for each fact of revised_orders, as it was and as it will be, with what decides where it counts.
+-- moved_facts: one row for each fact of remade_orders, as it was and as it will be, with what decides where it counts.
 -- Source: mart.fct_product_service_orders, order_facts, batch_enterprises.
 CREATE OR REPLACE TEMP TABLE moved_facts AS
 WITH facts AS (
     SELECT facts.order_id, facts.enterprise_id, facts.service_id, facts.created_date, facts.canceled_date
     FROM mart.fct_product_service_orders AS facts
-    SEMI JOIN revised_orders AS revised ON revised.order_id = facts.order_id
+    SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id
     UNION ALL
     SELECT facts.order_id, facts.enterprise_id, facts.service_id, facts.created_date, facts.canceled_date
     FROM order_facts AS facts
-    SEMI JOIN revised_orders AS revised ON revised.order_id = facts.order_id
+    SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id
 )
 
 SELECT facts.*, batch.as_of_utc

@@ -1,8 +1,8 @@
--- revised_orders: one row for each order of the batch whose facts are made anew although those of its hotel are not: it
+-- remade_orders: one row for each order of the batch whose facts are made anew although those of its hotel are not: it
 -- changed, or it is a cancellation that may have become a rebooking, or is none any more, because an order of the same
 -- account and service changed that was created at most 1 hour before or after it.
 -- Source: mews.revised_orders, mews.product_service_orders, mart.fct_product_service_orders, batch_enterprises.
-CREATE OR REPLACE TEMP TABLE revised_orders AS
+CREATE OR REPLACE TEMP TABLE remade_orders AS
 WITH changed AS (
     SELECT DISTINCT revised.id
     FROM mews.revised_orders AS revised
