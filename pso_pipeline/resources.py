@@ -40,7 +40,7 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
     @contextlib.contextmanager
     def yield_for_execution(
         self,
-        context: InitResourceContext,  # noqa: ARG002  # Dagster passes it
+        context: InitResourceContext,  # noqa: ARG002  # Dagster calls it with this
     ) -> Generator["PipelineResource", None, None]:
         """Serve the steps of a run."""
         with _heap_at_rest():

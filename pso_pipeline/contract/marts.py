@@ -315,8 +315,8 @@ DERIVED_SERVICES = Table(
     description="Which revision of each service the facts were made from; only what is newer is made again. Private.",
     key=("service_id",),
     columns=(
-        Column("service_id", "VARCHAR", "The service."),
-        Column("enterprise_id", "VARCHAR", "Hotel that sells it."),
+        _SERVICE_ID,
+        _ENTERPRISE_ID,
         Column("revision", "BIGINT", "Its revision in mews.sync_state when the facts were made."),
     ),
 )

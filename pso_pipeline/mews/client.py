@@ -391,7 +391,7 @@ def _one_line(text: str | None, secrets: tuple[Token, ...]) -> str:
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
 
 
-def _why_unreachable(error: httpx.TransportError) -> str:  # noqa: PLR0911  # one line for each cause
+def _why_unreachable(error: httpx.TransportError) -> str:  # noqa: PLR0911  # a table of causes, whose last entries need the cause itself
     for cause in _causes(error):
         match cause:
             case socket.gaierror():
