@@ -131,8 +131,12 @@ def frame_of(tables: Sequence[pa.Table], schema: pa.Schema) -> pd.DataFrame:
 
 
 def _in_one_piece(tables: Sequence[pa.Table]) -> list[pa.Table]:
-    """Copy tables into one: DuckDB takes 0.7 µs an order more where each page of 1,000 is a piece of its own."""
-    return [pa.concat_tables(tables).combine_chunks()] if tables else []
+    """Copy tables into one: DuckDB takes 0.7 µs an order more where each page of 1,000 is a piece of its own.
+
+    Memory of the system itself is given back when the copy has landed. In Arrow's own pool it lies between pages that
+    come and go, and stays: 50 MB at the peak of a first load of 5 million orders.
+    """
+    return [pa.concat_tables(tables).combine_chunks(memory_pool=pa.system_memory_pool())] if tables else []
 
 
 def _values(records: Sequence[Record], columns: Sequence[Column]) -> dict[str, Sequence[Any]]:

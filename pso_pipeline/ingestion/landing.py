@@ -21,13 +21,14 @@ ORDERS_PER_TRANSACTION = ROWS_PER_ROW_GROUP
 """Most orders that are landed together, and exactly so many where more come: a whole row group goes straight to the
 file. Any less goes through the log first, 0.9 µs an order more, and any more is packed again, half as much again."""
 
-MAX_ORDERS_PER_BATCH = 10_000
-"""Most orders that a read hands over at once: what a killed first read does over."""
+MAX_ORDERS_PER_BATCH = 5_000
+"""Most orders that a read hands over at once. Eight reads at once hold about half as many each, in the pages' own small
+pieces of memory."""
 
 MAX_ORDERS_WAITING = ORDERS_PER_TRANSACTION
 """Orders that may wait; reads pause beyond that, so memory does not grow with what the API can deliver."""
 
-PARTS_OF_A_READ = 3
+PARTS_OF_A_READ = 6
 """Parts of one full read that may wait for others to be landed with. A read of 100 pages from a fast server takes less
 than `LINGER_SECONDS`, and one that is killed must not begin again; where several go on at once, their orders are enough
 for a transaction before that."""
