@@ -51,8 +51,8 @@ from pso_pipeline.partitions import (
     report_reasons,
 )
 from pso_pipeline.resources import PipelineResource, one_line_failures
-from pso_pipeline.warehouse.connection import READING_MEMORY_LIMIT
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline.warehouse.memory import READING_MEMORY_MB
 from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_previews, read_status
 
 OWNERS = ["team:data-engineering"]
@@ -240,7 +240,7 @@ def sync(
         )
         report = pipeline.with_api(lambda api: sync_orders(api, warehouse, options), clock=clock)
         changed = [each.enterprise_id for each in report.enterprises if each.created or each.changed]
-        with warehouse.open(READING_MEMORY_LIMIT) as connection:
+        with warehouse.open(READING_MEMORY_MB) as connection:
             status = {each.enterprise_id: each for each in read_status(connection)}
             previews = read_previews(connection, "product_service_orders", changed)
     now = datetime.now(UTC)

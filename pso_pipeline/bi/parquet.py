@@ -11,6 +11,7 @@ import duckdb
 from pso_pipeline.bi.folder import PARQUET, Snapshot, seal
 from pso_pipeline.bi.manifest import PublishedTable
 from pso_pipeline.contract.columns import Table
+from pso_pipeline.warehouse.memory import with_enough_memory
 
 COPY_TABLE = """
     COPY (FROM query_table($table)) TO ($file)
@@ -31,7 +32,8 @@ def parquet_file(table: Table) -> str:
 def write_table(connection: duckdb.DuckDBPyConnection, table: Table, version: Path, digest: str) -> PublishedTable:
     """Write a table or view into the folder `version` and describe the file; `digest` is that of its content."""
     file = parquet_file(table)
-    row = connection.execute(COPY_TABLE, {"table": table.qualified_name, "file": str(version / file)}).fetchone()
+    parameters = {"table": table.qualified_name, "file": str(version / file)}
+    row = with_enough_memory(connection, lambda: connection.execute(COPY_TABLE, parameters).fetchone())
     sealed = seal(version, file)
     return PublishedTable(
         file=file, bytes=sealed.bytes, sha256=sealed.sha256, rows=row[0] if row else 0, content_digest=digest

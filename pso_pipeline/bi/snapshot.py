@@ -33,13 +33,10 @@ from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
 from pso_pipeline.bi.parquet import take_over, write_table
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
+from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory
 
 PATIENCE_SECONDS = 900.0
 """How long to wait for a marts file that a stranger holds, or for another publication into the same folder."""
-
-THREADS = 2
-MEMORY_LIMIT = "200MB"
-"""Each thread that writes Parquet holds a row group of its own; with these, the process stays below 500 MB."""
 
 READABLE_STORAGE = (1, 0)
 """Newest DuckDB version whose storage format every driver in a BI tool reads."""
@@ -197,12 +194,12 @@ def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.Duck
 def _open_copy(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": THREADS,
-        "memory_limit": MEMORY_LIMIT,
         "temp_directory": str(database.parent.with_name("spill")),
         # halves the time for Parquet on two cores and its memory: row groups need not wait for each other
         "preserve_insertion_order": False,
     }
     with duckdb.connect(str(database), read_only=True, config=config) as copy:
+        limit_memory(copy, MEMORY_MB)
         yield copy
 
 

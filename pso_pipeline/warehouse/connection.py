@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory
 from pso_pipeline.warehouse.schema import prepare
 from pso_pipeline.warehouse.sql import literal
 
@@ -28,16 +29,6 @@ PATIENCE_SECONDS = 900.0
 ROWS_PER_ROW_GROUP = 61_440
 """Half of DuckDB's own choice, and so is the memory that packing one takes: 460 MB in place of 580 for the whole
 process that lands a million orders."""
-
-MEMORY_LIMIT = "250MB"
-"""What DuckDB may hold of tables and of blocks that it has read; the rest goes to disk, and deriving takes as long.
-
-Its own choice is four fifths of the machine's memory: a quiet refresh among 5 million orders came to 1.7 GB.
-"""
-
-READING_MEMORY_LIMIT = "100MB"
-"""The same for looking through all orders once, where what was read is not read again: in the previews of 500 hotels
-with 5 million orders, 135 MB less at the peak and no more CPU."""
 
 Connect = Callable[[], contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]]
 
@@ -88,10 +79,10 @@ class Warehouse:
         return self.location.startswith(DUCKLAKE_PREFIX) or Path(self.location).exists()
 
     @contextlib.contextmanager
-    def open(self, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
+    def open(self, memory_mb: int = MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
         """Hold the warehouse for the length of the block: tables present and migrated, `mews.x` and `mart.x` resolve.
 
-        DuckDB holds no more than `memory_limit` of tables and blocks.
+        DuckDB holds no more than `memory_mb` of tables and blocks.
 
         Raises:
             WarehouseBusy: Somebody else held it for longer than `patience_seconds`; the message names the holder.
@@ -101,7 +92,7 @@ class Warehouse:
         """
         with self.hold(), self.connect() as connection:
             try:
-                self._attach(connection, memory_limit)
+                self._attach(connection, memory_mb)
                 prepare(connection, source_kind(self.source) if self.source else None)
                 yield connection
             except _UNWRITABLE as error:
@@ -129,9 +120,10 @@ class Warehouse:
         """
         return _locked(self.marts_path.with_name(self.marts_path.name + ".resync.lock"), self.patience_seconds)
 
-    def _attach(self, connection: duckdb.DuckDBPyConnection, memory_limit: str) -> None:
+    def _attach(self, connection: duckdb.DuckDBPyConnection, memory_mb: int) -> None:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+        connection.execute(f"SET threads = {THREADS}")
+        limit_memory(connection, memory_mb)
         # DuckDB's own choice for a connection in memory is the folder in which the process was started
         spill = self.marts_path.with_name(f"{self.marts_path.name}.spill")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")

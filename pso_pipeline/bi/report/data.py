@@ -19,6 +19,7 @@ import msgspec
 
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
+from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, with_enough_memory
 
 MAX_MONTHS = 60
 """The newest months that the page holds."""
@@ -31,9 +32,6 @@ MAX_SERVICES = 60
 MAX_ORIGINS = 10
 MAX_SEGMENTS = 5
 """The largest that the page lists by name; what lies beyond is counted together."""
-
-MEMORY_LIMIT = "200MB"
-"""What DuckDB may hold while it counts; the rest goes to disk."""
 
 CURVE_DAYS = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365)
 """Ages at which the cancellation curve is shown, in days."""
@@ -154,10 +152,11 @@ def read_report_data(database: Path) -> ReportData:
             # DuckDB's own choice would be a folder beside the database, among the published files
             tempfile.TemporaryDirectory(prefix="pso-report-") as spill,
             duckdb.connect(
-                str(database), read_only=True, config={"temp_directory": spill, "memory_limit": MEMORY_LIMIT}
+                str(database), read_only=True, config={"temp_directory": spill, "threads": THREADS}
             ) as connection,
         ):
-            return _read(connection, load_metrics())
+            limit_memory(connection, MEMORY_MB)
+            return with_enough_memory(connection, lambda: _read(connection, load_metrics()))
     except duckdb.Error as error:
         raise SnapshotUnreadable(
             f"{database} cannot be read, publish it again: {str(error).splitlines()[0]}"

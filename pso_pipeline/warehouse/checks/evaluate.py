@@ -12,6 +12,7 @@ import duckdb
 
 from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES, Rule
 from pso_pipeline.warehouse.marts.derive import create_marts
+from pso_pipeline.warehouse.memory import with_enough_memory
 from pso_pipeline.warehouse.sql import statement
 
 
@@ -78,15 +79,20 @@ def _evaluate(
     ids = [enterprise for enterprise, _ in connection.execute("FROM checked_enterprises").fetchall()]
     if not ids and enterprise_ids is None:
         return []
-    connection.execute(statement("checks/checked_orders.sql"))
+    _execute(connection, "checked_orders")
     for rule in rules:
-        connection.execute(statement(f"checks/{rule.name}.sql"), dict(rule.parameters))
+        _execute(connection, rule.name, dict(rule.parameters))
         connection.begin()
         connection.execute(statement("checks/forget_counts.sql"), {"check_name": rule.name})
         connection.execute(statement("checks/keep_counts.sql"), {"check_name": rule.name})
         connection.commit()
     looked_at = sum(map(bool, ids))
     return [_verdict(connection, rule, looked_at) for rule in rules]
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, name: str, parameters: object = None) -> None:
+    query = statement(f"checks/{name}.sql")
+    with_enough_memory(connection, lambda: connection.execute(query, parameters))
 
 
 def _verdict(connection: duckdb.DuckDBPyConnection, rule: Rule, looked_at: int) -> Verdict:

@@ -1,7 +1,7 @@
 -- hotels: one row for each hotel, the largest first, with its position on the page.
 -- Reason: a page of thousands of hotels would be too large. The largest are listed as long as they are no more than
 -- $max_hotels and their counts no more than about $max_cells groups; the others share one position.
-CREATE TEMP TABLE hotels AS
+CREATE OR REPLACE TEMP TABLE hotels AS
 WITH sizes AS (
     SELECT
         daily.enterprise_id,

@@ -1,6 +1,6 @@
 -- months: one row for each calendar month on the page, without gaps, numbered from the oldest.
 -- Reason: the newest $max_months of them bound the page; a date after every hotel's as_of_utc is a wrong clock's.
-CREATE TEMP TABLE months AS
+CREATE OR REPLACE TEMP TABLE months AS
 WITH used AS (
     SELECT
         date_trunc('month', min(date)) AS first_month,

@@ -1,7 +1,7 @@
 -- services: one row for each service, with the position of its name on the page.
 -- Reason: a filter shows names, and hotels sell services of the same name; beyond the $max_values names with the most
 -- orders they share one position, whose label is null.
-CREATE TEMP TABLE services AS
+CREATE OR REPLACE TEMP TABLE services AS
 WITH named AS (
     SELECT service_id, coalesce(service_name, 'Unnamed service') AS label FROM mart.dim_services
 ),

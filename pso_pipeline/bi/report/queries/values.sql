@@ -1,7 +1,7 @@
 -- {column}_values: one row for each value of agg_orders_daily.{column}, the missing one too, with its position on the page.
 -- Reason: the API's enumerations are open; beyond the $max_values with the most orders they share one position, whose
 -- label is null.
-CREATE TEMP TABLE {column}_values AS
+CREATE OR REPLACE TEMP TABLE {column}_values AS
 WITH sizes AS (
     SELECT daily.{column} AS value, sum(daily.orders_created) AS orders
     FROM mart.agg_orders_daily AS daily

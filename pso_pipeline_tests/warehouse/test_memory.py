@@ -1,0 +1,72 @@
+"""What happens where DuckDB may hold too little: the work is done over with more, and nothing else changes."""
+
+import logging
+
+import duckdb
+import pytest
+
+from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline.warehouse.memory import ATTEMPTS, THREADS, limit_memory, with_enough_memory
+
+A_LIST_OF_40_MB = "SELECT len(list(number)) FROM range(5_000_000) AS numbers(number)"
+
+MANY_ORDERS = """
+    INSERT INTO mews.enterprises BY NAME SELECT 'hotel' AS id, 'Hotel' AS name, 'UTC' AS time_zone_identifier;
+    INSERT INTO mews.services BY NAME SELECT 'spa' AS id, 'hotel' AS enterprise_id, 'Spa' AS name;
+    INSERT INTO mews.sync_state BY NAME
+    SELECT 'spa' AS service_id, 'hotel' AS enterprise_id, TIMESTAMP '2026-11-01' AS watermark_utc, 1 AS revision;
+    INSERT INTO mews.product_service_orders BY NAME
+    SELECT
+        uuid() AS id, 'hotel' AS enterprise_id, 'spa' AS service_id, 'Confirmed' AS state, uuid() AS account_id,
+        false AS is_missing_from_source, TIMESTAMP '2026-11-01' AS fetched_utc, created_utc, created_utc AS updated_utc
+    FROM (SELECT TIMESTAMP '2026-10-31' - to_minutes(number) AS created_utc FROM range(30_000) AS numbers(number));
+"""
+
+
+def test_work_that_needs_more_memory_is_done_over_with_more(caplog):
+    with duckdb.connect() as connection:
+        limit_memory(connection, 10)
+        tries = []
+
+        def work():
+            tries.append(1)
+            return connection.execute(A_LIST_OF_40_MB).fetchone()
+
+        assert with_enough_memory(connection, work) == (5_000_000,)
+        assert len(tries) == 2
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        assert "trying again with 360 MB" in caplog.text
+
+
+def test_other_failures_are_not_tried_again_and_memory_that_never_suffices_is_told():
+    with duckdb.connect() as connection:
+        tries = []
+
+        def fails_with(error):
+            tries.append(error)
+            raise error("no")
+
+        with pytest.raises(duckdb.ConversionException):
+            with_enough_memory(connection, lambda: fails_with(duckdb.ConversionException))
+        with pytest.raises(duckdb.OutOfMemoryException):
+            with_enough_memory(connection, lambda: fails_with(duckdb.OutOfMemoryException))
+        assert tries == [duckdb.ConversionException, *[duckdb.OutOfMemoryException] * ATTEMPTS]
+
+
+def test_a_hotel_too_large_for_the_memory_is_derived_all_the_same(tmp_path, caplog):
+    warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"))
+    with warehouse.open() as connection:
+        connection.execute(MANY_ORDERS)
+    with warehouse.open(memory_mb=20) as connection:
+        create_marts(connection)
+        derived = derive(connection)
+        counted = connection.execute("SELECT sum(orders_created)::BIGINT FROM mart.agg_orders_daily").fetchone()
+    assert derived.rows["fct_product_service_orders"] == 30_000
+    assert counted == (30_000,)
+    assert "ran out of the memory" in caplog.text, "the test needs more orders, or less memory"
+
+
+def test_the_number_of_threads_does_not_follow_the_machine(tmp_path):
+    with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
+        assert connection.execute("SELECT current_setting('threads')").fetchone() == (THREADS,)
