@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import click
 
 from pso_pipeline.sandbox import server
+from pso_pipeline.sandbox.generated.offers import CATALOGUE
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
 from pso_pipeline.sandbox.limits import REQUESTS_PER_WINDOW, WINDOW_SECONDS, RateLimit
 from pso_pipeline.sandbox.world import OrderBy
@@ -26,6 +27,11 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--enterprises", type=click.IntRange(1), default=DEFAULT_ENTERPRISES, show_default=True, help="Hotels.")
 @click.option(
     "--orders", type=click.IntRange(0), default=DEFAULT_ORDERS, show_default=True, help="Orders of two years, about."
+)
+@click.option(
+    "--services",
+    type=click.IntRange(1, len(CATALOGUE)),
+    help="Services that each hotel sells; some of a catalogue, more or fewer, unless given.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same world.")
 @click.option("--since", type=_DAY, help="First month of orders; two years ago unless given.")
@@ -53,6 +59,7 @@ def sandbox(
     port: int,
     enterprises: int,
     orders: int,
+    services: int | None,
     seed: int,
     since: datetime | None,
     live_rate: float,
@@ -73,6 +80,7 @@ def sandbox(
             seed=seed,
             enterprises=enterprises,
             orders=orders,
+            services=services,
             since=_utc(since),
             live_rate=live_rate,
             live_since=_utc(live_since),

@@ -126,6 +126,13 @@ def test_walking_the_pages_finds_every_order_once(connect, order_by, count):
     assert moments == sorted(moments, reverse=True)
 
 
+def test_a_world_can_be_told_how_many_services_each_hotel_sells():
+    services = GeneratedWorld(enterprises=20, orders=0, services=4, clock=Clock(frozen_at=NOW)).snapshot(NOW).services
+    sold = Counter(each["EnterpriseId"] for each in services if each["Data"]["Discriminator"] == "Additional")
+    assert set(sold.values()) == {4}
+    assert len(sold) == 20
+
+
 def test_filters_answer_what_they_say(connect):
     world = made()
     with serve(world, requests_per_window=None) as sandbox:

@@ -87,9 +87,12 @@ class Service:
         return None if self.closes is None else month_start(self.closes) + 86400
 
 
-def services(seed: int, sellers: Iterable[Hotel], first_year: int) -> list[Service]:
-    """Every service of some hotels, hotel by hotel, season offers from the first year on."""
-    return [service for hotel in sellers for service in _services_of(seed, hotel, first_year)]
+def services(seed: int, sellers: Iterable[Hotel], first_year: int, each_sells: int | None = None) -> list[Service]:
+    """Every service of some hotels, hotel by hotel, season offers from the first year on.
+
+    With `each_sells` every hotel sells so many of the catalogue, the same everywhere, and no season offers.
+    """
+    return [service for hotel in sellers for service in _services_of(seed, hotel, first_year, each_sells)]
 
 
 def month_number(moment: int) -> int:
@@ -103,7 +106,7 @@ def month_start(month: int) -> int:
     return times.seconds(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC))
 
 
-def _services_of(seed: int, hotel: Hotel, first_year: int) -> list[Service]:
+def _services_of(seed: int, hotel: Hotel, first_year: int, each_sells: int | None) -> list[Service]:
     draw = np.random.default_rng([seed, 3, hotel.number])
     # The first hotels, which every demo shows, sell more.
     presence = 2.0 if hotel.number < 5 else 1.0
@@ -113,6 +116,8 @@ def _services_of(seed: int, hotel: Hotel, first_year: int) -> list[Service]:
         for slot, offer in enumerate(CATALOGUE, start=1)
         if draw.random() < offer.presence * (presence + 0.3 * hotel.is_resort)
     ]
+    if each_sells is not None:
+        sold = list(enumerate([None, *CATALOGUE[:each_sells]]))
     opened = month_start(2016 * 12) + int(draw.integers(0, 5 * 365)) * 86400 + 32_400
     found = [
         Service(
@@ -127,7 +132,7 @@ def _services_of(seed: int, hotel: Hotel, first_year: int) -> list[Service]:
         )
         for slot, offer in sold
     ]
-    if hotel.has_season_offer:
+    if hotel.has_season_offer and each_sells is None:
         found += [_season_offer(hotel, year) for year in range(first_year, first_year + _SEASONS_AHEAD)]
     return found
 

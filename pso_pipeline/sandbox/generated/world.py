@@ -17,11 +17,12 @@ import numpy as np
 from pso_pipeline.sandbox import times, tokens
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.contract import STATES, OrdersQuery, invalid
+from pso_pipeline.sandbox.generated import offers
 from pso_pipeline.sandbox.generated.demand import Demand
 from pso_pipeline.sandbox.generated.hotels import hotels
 from pso_pipeline.sandbox.generated.identifiers import Identifiers, Kind, Numbers
 from pso_pipeline.sandbox.generated.ledger import Found, Ledger, Question, account_key, reservation_key
-from pso_pipeline.sandbox.generated.offers import month_number, month_start, services
+from pso_pipeline.sandbox.generated.offers import month_number, month_start
 from pso_pipeline.sandbox.generated.orders import COMPANY, DAY, Integers
 from pso_pipeline.sandbox.generated.records import held_enterprise, held_service
 from pso_pipeline.sandbox.generated.rendering import OrderWriter
@@ -44,6 +45,7 @@ class GeneratedWorld:
         seed: The same seed makes the same world.
         enterprises: How many hotels.
         orders: About how many orders two years bring, for all hotels together.
+        services: How many services each hotel sells that can be ordered; what the seed draws unless given.
         since: Orders go back to the beginning of this month; two years before the clock's month unless given.
         live_rate: Changes a minute in all, from `live_since` on, besides those of the orders' usual lives.
         live_since: Live changes begin with this day, UTC; the clock's day unless given.
@@ -57,6 +59,7 @@ class GeneratedWorld:
         seed: int = 0,
         enterprises: int = 5,
         orders: int = 100_000,
+        services: int | None = None,
         since: datetime | str | int | None = None,
         live_rate: float = 0.0,
         live_since: datetime | str | int | None = None,
@@ -75,7 +78,7 @@ class GeneratedWorld:
         self._live_day = (now if live_since is None else times.seconds(live_since)) // DAY
 
         self._hotels = hotels(seed, enterprises)
-        self._services = services(seed, self._hotels, self._first_month // 12)
+        self._services = offers.services(seed, self._hotels, self._first_month // 12, services)
         self._identifiers = Identifiers(seed)
         self._enterprise_ids = self._identifiers.texts(Kind.ENTERPRISE, [hotel.number for hotel in self._hotels])
         self._service_ids = self._identifiers.texts(
