@@ -7,13 +7,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
 from benchmarks.processes import Cost, median, run
+from benchmarks.readers import beside, keep_busy, rest
 from benchmarks.server import BEGINNING, Server, serving
 
 REPOSITORY = Path(__file__).parent.parent
@@ -22,6 +23,10 @@ CHEAPEST_PEERS = ("script", "pyairbyte")
 """Those that take the least CPU of 100,000 orders: the script, and the one tool."""
 
 ORDERS_PER_ENTERPRISE = 10_000
+SERVICES_PER_ENTERPRISE = 4
+"""What the portfolio of the targets has; left to its seed, the sandbox gives a hotel some 5.5."""
+
+READING_SECONDS = 20.0
 ONE_PERCENT = timedelta(hours=84)
 """In so long a time 1 % of a world's orders are made or change, whatever its size: 573 of 100,000 in 48 hours."""
 
@@ -83,13 +88,32 @@ def growth_by_orders(size: Size) -> Iterator[Named]:
             yield f"{orders} refresh, 1 % changed", world.step("refresh")
 
 
+def readers(size: Size) -> Iterator[Named]:
+    """A round of a dashboard's queries: alone, on a busy machine, and while every table is published anew."""
+    orders = max(size.orders)
+    with _World(orders, max(1, orders // ORDERS_PER_ENTERPRISE)) as world:
+        for step in ("land", "derive", "publish"):
+            world.step(step)
+        yield f"{orders} alone", world.readers(lambda: rest(READING_SECONDS))
+        yield f"{orders} both cores busy", world.readers(lambda: keep_busy(READING_SECONDS))
+        world.advance(timedelta(hours=1))
+        for step in ("land", "derive"):
+            world.step(step)
+        yield f"{orders} while publishing", world.readers(lambda: world.step("publish"))
+        yield f"{orders} alone again", world.readers(lambda: rest(READING_SECONDS))
+
+
 def growth_by_enterprises(size: Size) -> Iterator[Named]:
-    """First load and quiet refresh of 70,000 orders, as the hotels grow."""
+    """First load and quiet refresh of 70,000 orders, as the hotels grow; of the most hotels with more services too."""
     for enterprises in size.enterprises:
-        with _World(70_000, enterprises) as world:
+        with _World(70_000, enterprises, SERVICES_PER_ENTERPRISE) as world:
             yield f"{enterprises} start", world.step("start")
             yield f"{enterprises} first refresh", world.step("refresh")
-            yield f"{enterprises} quiet refresh", world.step("refresh")
+            yield f"{enterprises} quiet refresh", median([world.step("refresh") for _ in range(size.repetitions)])
+    most = max(size.enterprises)
+    with _World(70_000, most) as world:
+        yield f"{most} first refresh, more services", world.step("refresh")
+        yield f"{most} quiet refresh, more services", median([world.step("refresh") for _ in range(size.repetitions)])
 
 
 def peers(size: Size) -> Iterator[Named]:
@@ -113,6 +137,7 @@ def _side_by_side(orders: int, names: Sequence[str]) -> Iterator[Named]:
 SECTIONS = {
     "start-up": start_up,
     "orders": growth_by_orders,
+    "readers": readers,
     "enterprises": growth_by_enterprises,
     "peers": peers,
     "cheapest peers": cheapest_peers,
@@ -122,8 +147,8 @@ SECTIONS = {
 class _World:
     """A running server and a folder for what is made of its orders; a context manager."""
 
-    def __init__(self, orders: int, enterprises: int) -> None:
-        self._serving = serving(orders, enterprises)
+    def __init__(self, orders: int, enterprises: int, services: int | None = None) -> None:
+        self._serving = serving(orders, enterprises, services)
         self._temporary = tempfile.TemporaryDirectory(prefix="pso-benchmark-")
         self._folder = Path(self._temporary.name)
         self._runs = 0
@@ -144,6 +169,10 @@ class _World:
         """Run a step of the pipeline, in a new folder where it is to begin afresh."""
         self._runs += afresh
         return run([[sys.executable, "-m", "benchmarks.ours", step]], self._environment(), self._home())
+
+    def readers(self, work: Callable[[], object]) -> Cost:
+        """Let a dashboard ask for the snapshot while `work` goes on."""
+        return beside(work, self._environment())
 
     def floor(self) -> Cost:
         """Drain the pages and insert the rows of the warehouse."""

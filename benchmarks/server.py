@@ -38,9 +38,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(orders: int, enterprises: int) -> Iterator[Server]:
-    """Serve about so many orders of so many hotels for the length of the block."""
-    arguments = [sys.executable, "-m", "benchmarks.server", str(orders), str(enterprises)]
+def serving(orders: int, enterprises: int, services: int | None = None) -> Iterator[Server]:
+    """Serve about so many orders of so many hotels for the length of the block; each sells so many services."""
+    numbers = [orders, enterprises, *([] if services is None else [services])]
+    arguments = [sys.executable, "-m", "benchmarks.server", *map(str, numbers)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -55,7 +56,7 @@ def serving(orders: int, enterprises: int) -> Iterator[Server]:
                 process.kill()
 
 
-def main(orders: int, enterprises: int) -> None:
+def main(orders: int, enterprises: int, services: int | None = None) -> None:
     """Serve until standard input ends; each line on it is the time at which the clock shall stand."""
     # not in the process that measures: the kernel counts the memory of a parent as a peak of its child's
     from pso_pipeline.sandbox.clock import Clock
@@ -63,7 +64,9 @@ def main(orders: int, enterprises: int) -> None:
     from pso_pipeline.sandbox.server import serve
 
     clock = Clock(frozen_at=BEGINNING)
-    world = GeneratedWorld(enterprises=enterprises, orders=orders, since=BEGINNING - HISTORY, clock=clock)
+    world = GeneratedWorld(
+        enterprises=enterprises, orders=orders, services=services, since=BEGINNING - HISTORY, clock=clock
+    )
     with serve(world, requests_per_window=None) as sandbox:
         ready = {
             "address": sandbox.address,
@@ -78,4 +81,4 @@ def main(orders: int, enterprises: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))
