@@ -6,8 +6,10 @@ import duckdb
 import pytest
 
 from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.landing.orders import land_orders
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.memory import ATTEMPTS, THREADS, limit_memory, with_enough_memory
+from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 A_LIST_OF_40_MB = "SELECT len(list(number)) FROM range(5_000_000) AS numbers(number)"
 
@@ -64,6 +66,21 @@ def test_a_hotel_too_large_for_the_memory_is_derived_all_the_same(tmp_path, capl
         counted = connection.execute("SELECT sum(orders_created)::BIGINT FROM mart.agg_orders_daily").fetchone()
     assert derived.rows["fct_product_service_orders"] == 30_000
     assert counted == (30_000,)
+    assert "ran out of the memory" in caplog.text, "the test needs more orders, or less memory"
+
+
+def test_a_landing_too_large_for_the_memory_lands_once(tmp_path, caplog):
+    warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"))
+    first = landing(*(order(f"order {number:036}", updated=0, account_id=f"{number:036}") for number in range(20_000)))
+    again = landing(*(order(f"order {number:036}", updated=9, account_id=f"{number:036}") for number in range(20_000)))
+    with warehouse.open() as connection:
+        land_orders(connection, first)
+    with warehouse.open(memory_mb=8) as connection:
+        landed = land_orders(connection, again)
+        found = connection.execute("SELECT count(*), count(DISTINCT id) FROM mews.product_service_orders").fetchone()
+        kept = connection.execute("SELECT count(*) FROM mews.product_service_order_versions").fetchone()
+    assert [(each.created, each.changed) for each in landed.services] == [(0, 20_000)]
+    assert (found, kept) == ((20_000, 20_000), (40_000,))
     assert "ran out of the memory" in caplog.text, "the test needs more orders, or less memory"
 
 

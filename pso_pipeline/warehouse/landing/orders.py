@@ -13,7 +13,8 @@ import pandas as pd
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
 from pso_pipeline.warehouse.landing.known import KnownOrders
 from pso_pipeline.warehouse.landing.progress import Progress, Revised, record
-from pso_pipeline.warehouse.sql import statement
+from pso_pipeline.warehouse.memory import with_enough_memory
+from pso_pipeline.warehouse.sql import statement, transaction
 
 ONE_THREAD = "SET threads = 1"
 """For inserting what is new: several threads each fill a part of a row group, and all parts are packed once more when
@@ -65,19 +66,22 @@ def land_orders(
 
     `known` is what landings of the same process before it left, and spares this one a look through the warehouse.
     """
-    connection.begin()
+    return with_enough_memory(connection, lambda: _land(connection, landing, known))
+
+
+def _land(connection: duckdb.DuckDBPyConnection, landing: OrdersLanding, known: KnownOrders | None) -> Landed:
     arriving = None
     counts: list[ServiceCount] = []
-    if len(landing.orders):
-        with registered(connection, rows_of_frame("frame", landing.orders)):
-            arriving = known.arrive(connection) if known else None
-            counts = _land_frame(connection, are_all_new=arriving is not None and arriving.are_all_new)
-    rejected = keep_rejects(connection, landing.rejects)
-    if len(landing.met):
-        with registered(connection, rows_of_frame("met", landing.met)):
-            connection.execute("INSERT INTO mews.full_read_ids BY NAME SELECT * FROM met")
-    record(connection, landing.progress)
-    connection.commit()
+    with transaction(connection):
+        if len(landing.orders):
+            with registered(connection, rows_of_frame("frame", landing.orders)):
+                arriving = known.arrive(connection) if known else None
+                counts = _land_frame(connection, are_all_new=arriving is not None and arriving.are_all_new)
+        rejected = keep_rejects(connection, landing.rejects)
+        if len(landing.met):
+            with registered(connection, rows_of_frame("met", landing.met)):
+                connection.execute("INSERT INTO mews.full_read_ids BY NAME SELECT * FROM met")
+        record(connection, landing.progress)
     if known and arriving:
         known.keep(arriving, sum(each.created for each in counts))
     return Landed(counts, rejected)

@@ -3,11 +3,10 @@
 The tables themselves are the `.sql` files beside this module. Nothing here fetches, publishes or knows Dagster.
 """
 
-import contextlib
 import functools
 import hashlib
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -19,7 +18,7 @@ from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, 
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, SCHEMA_VERSION
 from pso_pipeline.warehouse.memory import with_enough_memory
 from pso_pipeline.warehouse.schema import table_ddl
-from pso_pipeline.warehouse.sql import literal, statement
+from pso_pipeline.warehouse.sql import literal, statement, transaction
 
 ORDERS_PER_BATCH = 500_000
 """Orders whose facts are made at once: memory follows this, not the warehouse. With half as many, DuckDB packs the rows
@@ -135,7 +134,7 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
     digest = _definition_digest()
     if _stored_digest(connection) == digest:
         return
-    with _transaction(connection):
+    with transaction(connection):
         connection.execute("DROP SCHEMA IF EXISTS marts.mart CASCADE; DROP SCHEMA IF EXISTS marts.internal CASCADE")
         connection.execute("CREATE SCHEMA marts.mart; CREATE SCHEMA marts.internal")
         for table in INTERNAL_TABLES:
@@ -192,7 +191,7 @@ def _derive_batch(connection: duckdb.DuckDBPyConnection, is_stale: bool, enterpr
     _run(connection, SELECTED)
     _run(connection, OF_HOTELS if is_stale else OF_ORDERS)
     _run(connection, PREPARED)
-    with _transaction(connection):
+    with transaction(connection):
         _run(connection, WRITTEN)
 
 
@@ -281,13 +280,3 @@ def _definition_digest() -> str:
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):
         digest.update(statement(f"marts/{name}").encode())
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    connection.begin()
-    with contextlib.ExitStack() as undo:
-        undo.callback(connection.rollback)
-        yield
-        undo.pop_all()
-    connection.commit()
