@@ -11,7 +11,7 @@ import duckdb
 
 from pso_pipeline.bi.folder import snapshot_path
 from pso_pipeline.bi.rates import load_metrics, rate_sql
-from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory
+from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, with_enough_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
         GROUP BY hotel.enterprise_name, hotel.partition_key, hotel.as_of_utc
         ORDER BY hotel.enterprise_name, hotel.partition_key
     """  # noqa: S608  # an expression cannot be bound; these stand in metrics.yml, which ships with the package
-    with duckdb.connect(snapshot_path(bi_dir), read_only=True) as connection:
+    with duckdb.connect(snapshot_path(bi_dir), read_only=True, config={"threads": THREADS}) as connection:
         limit_memory(connection, MEMORY_MB)
-        rows = connection.execute(query).fetchall()
+        rows = with_enough_memory(connection, lambda: connection.execute(query).fetchall())
     return [
         HotelHeadline(name or key, key, as_of and as_of.replace(tzinfo=UTC), orders, canceled, *rates)
         for name, key, as_of, orders, canceled, *rates in rows
