@@ -5,25 +5,32 @@ Add here what concerns a single request: how it is sent, how a failure is recogn
 """
 
 import asyncio
+import contextlib
 import logging
 import re
-import socket
-import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
-import httpcore
 import httpx
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from pso_pipeline.mews.circuit import Circuit
 from pso_pipeline.mews.clock import Clock
+from pso_pipeline.mews.connections import (
+    BEFORE_SENDING,
+    BROKEN,
+    SecretRequest,
+    is_unreachable,
+    open_http,
+    what_broke,
+    why_unreachable,
+)
 from pso_pipeline.mews.errors import (
     CircuitOpen,
     MewsError,
@@ -45,9 +52,14 @@ _LOG = logging.getLogger(__name__)
 
 _API = "/api/connector/v1/"
 
-httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 * 1024
-"""As much as asyncio takes from a socket at once. httpcore asks for 64 KB, and each quarter then takes a turn of the
-event loop of its own: a twentieth of what a page of 1,000 orders costs to receive."""
+_HEADERS = {
+    "Accept": "application/json",
+    # Unpacking costs 2.4 µs an order, more than receiving it does; the bodies are 4 times larger without, 40 Mbit/s at
+    # the documented limit.
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+    "User-Agent": "pso-pipeline",
+}
 
 _LONGEST_MESSAGE = 300
 """Characters of the server's own message that are shown."""
@@ -137,18 +149,15 @@ class MewsClient:
         self._limiters: dict[str, TokenLimiter] = {}
         self._tallies: dict[str, Tally] = {}
         self._has_answered = False
-        self._http = httpx.AsyncClient(
-            # Unpacking costs 2.4 µs an order, as much as everything else on the way; the bodies are 4 times larger
-            # without, 40 Mbit/s at the documented limit.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(
+        self._http = open_http(
+            self._address,
+            httpx.Timeout(
                 connect=self._timeouts.connect,
                 read=self._timeouts.read,
                 write=self._timeouts.write,
                 pool=self._timeouts.pool,
             ),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            follow_redirects=False,
+            connections,
         )
 
     async def __aenter__(self) -> Self:
@@ -278,41 +287,48 @@ class MewsClient:
         """
         turn_taken = self._clock.steady()
 
-        async def be_on_time(event: str, _info: Mapping[str, Any]) -> None:
+        async def be_on_time() -> None:
             # A new connection can take seconds (a lost packet alone costs one). A request that late would arrive among
             # those of another window, so it takes another turn.
-            lateness = self._clock.steady() - turn_taken
-            if event == "http11.send_request_headers.started" and lateness > self._limits.margin_seconds / 2:
+            if self._clock.steady() - turn_taken > self._limits.margin_seconds / 2:
                 await limiter.wait_for_turn()
 
         failure: MewsError
+        told = BEFORE_SENDING.set(be_on_time)
         try:
             async with asyncio.timeout(self._timeouts.total):
-                async with self._http.stream(
-                    "POST",
-                    f"{self._address}{_API}{request.operation}",
-                    content=SecretBytes(
-                        msgspec.json.encode(
-                            {
-                                "ClientToken": self._client_token.reveal(),
-                                "AccessToken": access_token.reveal(),
-                                "Client": self._client_name,
-                                **request.body(),
-                            }
-                        )
-                    ),
-                    headers={"Content-Type": "application/json"},
-                    extensions={"trace": be_on_time},
-                ) as response:
+                response = await self._http.send(self._written(request, access_token), stream=True)
+                async with contextlib.aclosing(response):
                     return response, SecretBytes(b"".join([part async for part in response.aiter_bytes()]))
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            failure = Unreachable(f"{self._address} cannot be reached: {_why_unreachable(error)}", request.operation)
-        except (httpx.HTTPError, TimeoutError) as error:
-            secrets = (self._client_token, access_token)
-            failure = ServerFault(_one_line(_what_broke(error), secrets), request.operation)
+        except BROKEN as error:
+            if is_unreachable(error):
+                failure = Unreachable(f"{self._address} cannot be reached: {why_unreachable(error)}", request.operation)
+            else:
+                secrets = (self._client_token, access_token)
+                failure = ServerFault(_one_line(what_broke(error), secrets), request.operation)
+        finally:
+            BEFORE_SENDING.reset(told)
         # Outside the handlers, so that the exception of httpx is not its context: that one holds the request, and with
         # it the tokens in its body.
         raise failure
+
+    def _written(self, request: GetAll[R], access_token: Token) -> SecretRequest:
+        return SecretRequest(
+            "POST",
+            f"{self._address}{_API}{request.operation}",
+            headers=_HEADERS,
+            content=SecretBytes(
+                msgspec.json.encode(
+                    {
+                        "ClientToken": self._client_token.reveal(),
+                        "AccessToken": access_token.reveal(),
+                        "Client": self._client_name,
+                        **request.body(),
+                    }
+                )
+            ),
+            extensions={"timeout": self._http.timeout.as_dict()},
+        )
 
     def _failure(
         self,
@@ -389,43 +405,3 @@ def _one_line(text: str | None, secrets: tuple[Token, ...]) -> str:
     """What the server said, fit to be shown: without tokens, in one line, not too long."""
     line = " ".join(mask(text or "", secrets).split())
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
-
-
-def _why_unreachable(error: httpx.TransportError) -> str:  # noqa: PLR0911  # a table of causes, whose last entries need the cause itself
-    for cause in _causes(error):
-        match cause:
-            case socket.gaierror():
-                return "its name does not resolve"
-            case ConnectionRefusedError():
-                return "nothing listens there"
-            case ssl.SSLCertVerificationError():
-                return f"its certificate is not trusted: {cause.verify_message}"
-            case ssl.SSLError():
-                return f"no secure connection: {cause.reason}"
-            case OSError(strerror=str(reason)):
-                return reason
-            case httpx.ConnectTimeout():
-                return "no connection within the time"
-    return str(error) or type(error).__name__
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and everything that led to it."""
-    yield error
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _causes(part)
-    cause = error.__cause__ or error.__context__
-    if cause is not None:
-        yield from _causes(cause)
-
-
-def _what_broke(error: Exception) -> str:
-    match error:
-        case httpx.PoolTimeout():
-            return "no connection became free within the time"
-        case httpx.TimeoutException() | TimeoutError():
-            return "the answer did not come within the time"
-        case httpx.DecodingError():
-            return f"the body could not be unpacked: {error}"
-    return f"the connection broke: {error}"

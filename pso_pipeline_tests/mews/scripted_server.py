@@ -5,12 +5,14 @@ It knows nothing of the API's rules: a test states each answer. It can also brea
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
@@ -31,10 +33,13 @@ class Reply:
 
 @dataclass
 class Received:
+    """One request. Its headers are found whatever their case; `port` tells connections apart."""
+
     path: str
-    headers: dict[str, str]
+    headers: Message
     body: Any
     at: float
+    port: int
 
 
 class _Server(ThreadingHTTPServer):
@@ -45,9 +50,14 @@ class _Server(ThreadingHTTPServer):
 
 
 class ScriptedServer:
-    """Answers from `replies` in order, then from `otherwise`, which is a reply or makes one from the request."""
+    """Answers from `replies` in order, then from `otherwise`, which is a reply or makes one from the request.
 
-    def __init__(self, otherwise: Reply | Callable[[Received], Reply] | None = None) -> None:
+    With `tls` it answers on secure connections alone.
+    """
+
+    def __init__(
+        self, otherwise: Reply | Callable[[Received], Reply] | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.replies: deque[Reply] = deque()
         self.otherwise = otherwise
         self.received: list[Received] = []
@@ -55,11 +65,15 @@ class ScriptedServer:
         self.is_asked = threading.Event()
         self._release_silent = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._scheme = "https" if tls else "http"
+        if tls:
+            # not when it is accepted, but when the handler's thread first reads: a failed handshake is that thread's
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -92,7 +106,7 @@ class ScriptedServer:
             def do_POST(self) -> None:
                 at = time.monotonic()
                 content = self.rfile.read(int(self.headers["Content-Length"]))
-                received = Received(self.path, dict(self.headers), json.loads(content), at)
+                received = Received(self.path, self.headers, json.loads(content), at, self.client_address[1])
                 script.received.append(received)
                 script.is_asked.set()
                 self._send(script._next(received))

@@ -5,12 +5,14 @@ import itertools
 import json
 import logging
 import socket
+import ssl
 import traceback
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+import trustme
 
 from pso_pipeline.mews.client import Tally, Timeouts
 from pso_pipeline.mews.errors import (
@@ -383,16 +385,66 @@ def test_operations_are_counted_apart(server, make_client):
 
 def test_one_connection_serves_calls_in_a_row(server, make_client):
     server.replies += [GOOD] * 3
-    connections = []
 
     async def run():
         async with make_client() as client:
             for _ in range(3):
                 await client.call(REQUEST, ACCESS_TOKEN, READER.read)
-                connections.append(list(client._http._transport._pool.connections))
 
     asyncio.run(run())
-    assert connections[0] == connections[1] == connections[2]
+    assert len(server.received) == 3
+    assert len({received.port for received in server.received}) == 1
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """A certificate authority that nobody trusts yet, and the file that makes it trusted."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    return authority, tmp_path / "authority.pem"
+
+
+@pytest.fixture
+def secure_server(authority):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("127.0.0.1").configure_cert(tls)
+    with ScriptedServer(GOOD, tls) as server:
+        yield server
+
+
+def test_a_certificate_of_an_unknown_authority_is_told(secure_server, make_client, fake_time):
+    with pytest.raises(Unreachable, match="its certificate is not trusted: "):
+        call(make_client(address=secure_server.address, patience=BRIEF))
+    assert secure_server.received == []
+
+
+def test_an_authority_can_be_trusted_by_the_environment(secure_server, authority, make_client, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    assert call(make_client(address=secure_server.address)).status == 200
+
+
+def test_the_proxy_of_the_environment_is_used(server, make_client, monkeypatch):
+    server.otherwise = GOOD
+    monkeypatch.setenv("HTTP_PROXY", server.address)
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+    assert call(make_client(address="http://mews.example")).status == 200
+    assert [received.path for received in server.received] == [
+        "http://mews.example/api/connector/v1/productServiceOrders/getAll"
+    ]
+
+
+def test_an_address_named_in_no_proxy_is_asked_itself(server, make_client, monkeypatch):
+    server.otherwise = GOOD
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert call(make_client()).status == 200
+
+
+def test_a_proxy_that_does_not_listen_is_told(make_client, fake_time, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    with pytest.raises(Unreachable, match=r"http://mews\.example cannot be reached: nothing listens there"):
+        call(make_client(address="http://mews.example", patience=BRIEF))
 
 
 def test_a_cancelled_call_leaves_the_client_usable(server, make_client):
@@ -438,7 +490,7 @@ def test_tokens_are_in_no_log(server, make_client, caplog, reply):
     caplog.set_level(logging.DEBUG)
     with contextlib.suppress(MewsError):
         call(make_client(patience=BRIEF))
-    assert any(record.name.startswith("httpcore") and record.levelno == logging.DEBUG for record in caplog.records)
+    assert any(record.levelno == logging.DEBUG for record in caplog.records)
     assert_hidden(record.getMessage() + repr(record.args) for record in caplog.records)
 
 

@@ -95,7 +95,8 @@ def written(caplog, capfd, tmp_path):
     caplog.set_level(logging.DEBUG)
 
     def collect():
-        assert any(record.name.startswith("httpcore") for record in caplog.records)
+        assert any(record.name == "httpx" for record in caplog.records)
+        assert any(record.levelno == logging.DEBUG for record in caplog.records)
         return [*(record.getMessage() + repr(record.args) for record in caplog.records), *capfd.readouterr()]
 
     return collect
@@ -155,7 +156,7 @@ def test_a_traceback_with_local_variables_holds_no_token(sandbox, secrets, echoi
 
 @pytest.mark.parametrize("fault", [Disconnect(), Disconnect(after_bytes=9), Hang()], ids=["reset", "cut", "cancelled"])
 def test_a_traceback_through_the_http_client_holds_no_token(sandbox, secrets, fault):
-    """A request that is cancelled leaves through the frames of httpx and httpcore, which hold its body."""
+    """A request that is cancelled leaves through the frames of httpx and aiohttp, which hold its body."""
     sandbox.faults.add(fault, operation=ENTERPRISES, times=None)
     text = rendered(Settings.load())
     assert ("httpx" in text) is isinstance(fault, Hang)
