@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.ingestion.clock import ServerClock, trusted
-from pso_pipeline.ingestion.frame import FrameBuilder
+from pso_pipeline.ingestion.frame import FrameBuilder, orders_table
 from pso_pipeline.ingestion.landing import MAX_ORDERS_PER_BATCH, LandingQueue
 from pso_pipeline.ingestion.plan import SLACK, FullRead, IntervalRead, Read, chunks, cut
 from pso_pipeline.mews.client import MewsClient
@@ -161,7 +161,7 @@ class Fetcher:
         if read.token in self._refused_tokens:
             raise self._refused_tokens[read.token]
         try:
-            walk = pages(self.client, request, self.tokens[read.token], start_cursor=cursor)
+            walk = pages(self.client, request, self.tokens[read.token], start_cursor=cursor, shape=orders_table)
             async with contextlib.aclosing(walk):
                 async for page in walk:
                     self.clock.observe(page.server_time)

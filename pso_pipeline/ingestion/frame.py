@@ -32,6 +32,7 @@ _ARROW_TYPES = {
     "TIMESTAMP": pa.timestamp("us"),
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLUMNS = {column.name: column for column in PRODUCT_SERVICE_ORDERS.columns}
 _MET_SCHEMA = pa.schema({"service_id": pa.string(), "id": pa.string()})
 
 
@@ -50,23 +51,23 @@ class FrameBuilder:
     _rejects: list[pa.Table] = field(default_factory=list)
     _met: list[pa.Table] = field(default_factory=list)
 
-    def add(self, page: Page[Order], fetched_utc: datetime) -> None:
-        """Add a page that was read at `fetched_utc`, by the server's clock."""
-        service_ids = [order.service_id for order in page.records]
-        if page.records:
+    def add(self, page: Page[pa.Table], fetched_utc: datetime) -> None:
+        """Add a page whose orders are an `orders_table`, read at `fetched_utc` by the server's clock."""
+        orders = page.records
+        if len(orders):
             ours = {
-                "enterprise_id": [self.enterprise_of.get(service) for service in service_ids],
-                "is_missing_from_source": False,
-                "fetched_utc": fetched_utc,
+                "enterprise_id": self._enterprises(orders["service_id"]),
+                "is_missing_from_source": _repeated(False, _COLUMNS["is_missing_from_source"], len(orders)),
+                "fetched_utc": _repeated(fetched_utc, _COLUMNS["fetched_utc"], len(orders)),
             }
-            self._orders.append(records_table(page.records, PRODUCT_SERVICE_ORDERS, ours))
+            self._orders.append(pa.table({name: ours[name] if name in ours else orders[name] for name in _COLUMNS}))
         if page.rejects:
             operation = GetProductServiceOrders.operation
             self._rejects.append(rejects_table(operation, page.rejects, fetched_utc, self.enterprise_of))
         if self.keeps_ids:
-            ids = [order.id for order in page.records] + [reject.id for reject in page.rejects]
-            services = service_ids + [reject.service_id for reject in page.rejects]
-            self._met.append(pa.table([services, ids], schema=_MET_SCHEMA))
+            self._met.append(orders.select(_MET_SCHEMA.names))
+            unreadable = [[reject.service_id for reject in page.rejects], [reject.id for reject in page.rejects]]
+            self._met.append(pa.table(unreadable, schema=_MET_SCHEMA))
 
     def take(self, progress: Sequence[Progress] = ()) -> OrdersLanding:
         """Hand over what was gathered, with the progress that it stands for, and start anew."""
@@ -78,6 +79,17 @@ class FrameBuilder:
         )
         self._orders, self._rejects, self._met = [], [], []
         return taken
+
+    def _enterprises(self, services: pa.ChunkedArray) -> pa.Array:
+        """Name the enterprise of each service; a page has few, so each is looked up once."""
+        encoded = services.combine_chunks().dictionary_encode()
+        enterprises = [self.enterprise_of.get(service) for service in encoded.dictionary.to_pylist()]
+        return pa.array(enterprises, pa.string()).take(encoded.indices)
+
+
+def orders_table(orders: Sequence[Order]) -> pa.Table:
+    """Make an Arrow table of orders, with the columns of `mews.product_service_orders` that the API fills."""
+    return records_table(orders, PRODUCT_SERVICE_ORDERS, {})
 
 
 def arrow_schema(table: Table) -> pa.Schema:

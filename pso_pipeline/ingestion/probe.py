@@ -177,7 +177,7 @@ class _Found:
     is_cut: bool = False
     error: MewsError | None = None
 
-    def add(self, page: Page[Order], seen: Collection[str], enterprise_of: Mapping[str, str]) -> None:
+    def add(self, page: Page[list[Order]], seen: Collection[str], enterprise_of: Mapping[str, str]) -> None:
         self.server_time = self.server_time or page.server_time
         versions = dict(_versions(page))
         self.seen |= versions.keys()
@@ -190,7 +190,7 @@ class _Found:
             self.changed.update(enterprise_of.values())
 
 
-def _versions(page: Page[Order]) -> Iterator[tuple[str, str | None]]:
+def _versions(page: Page[list[Order]]) -> Iterator[tuple[str, str | None]]:
     """Give the digest of each version of an order in a page, and its service."""
     for order in page.records:
         yield _digest(f"{order.id} {order.updated_utc.isoformat()} {order.state}"), order.service_id
@@ -202,7 +202,7 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-async def _first_page(api: Api, request: GetProductServiceOrders, token: str) -> Page[Order]:
+async def _first_page(api: Api, request: GetProductServiceOrders, token: str) -> Page[list[Order]]:
     async with aclosing(pages(api.client, request, api.tokens[token])) as walk:
         return await anext(walk)
 

@@ -128,6 +128,7 @@ class Enterprise(Record, frozen=True, kw_only=True):
 
 
 R = TypeVar("R", bound=Record)
+C = TypeVar("C")
 P = TypeVar("P", bound=_Part)
 
 
@@ -150,10 +151,10 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents(Generic[R]):
+class Contents(Generic[C]):
     """What one answer held: readable records, rejects, the cursor, and `count`, the number of items that came."""
 
-    records: list[R]
+    records: C
     rejects: list[Reject]
     cursor: str | None
     count: int
@@ -198,7 +199,7 @@ class PageReader(Generic[R]):
         self._raw_page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_page_of(items, Raw))
         self._learn(frozenset(), frozenset())
 
-    def read(self, body: bytes) -> Contents[R]:
+    def read(self, body: bytes) -> Contents[list[R]]:
         """Read the body of an answer.
 
         Raises UnreadableBody where it is not a JSON object with the list. Text that is not Unicode (half an emoji, a
@@ -214,17 +215,17 @@ class PageReader(Generic[R]):
         except (msgspec.DecodeError, RecursionError) as fault:
             raise UnreadableBody(f"the body is not readable JSON: {fault}") from None
 
-    def _read(self, body: bytes) -> Contents[R]:
+    def _read(self, body: bytes) -> Contents[list[R]]:
         try:
             return self._read_fast(body)
         except msgspec.ValidationError:
             return self._read_slowly(body)
 
-    def _read_fast(self, body: bytes) -> Contents[R]:
+    def _read_fast(self, body: bytes) -> Contents[list[R]]:
         page = self._page.decode(body)
         return Contents(page.items, [], page.cursor, len(page.items))
 
-    def _read_slowly(self, body: bytes) -> Contents[R]:
+    def _read_slowly(self, body: bytes) -> Contents[list[R]]:
         try:
             page = self._raw_page.decode(body)
         except msgspec.ValidationError as fault:

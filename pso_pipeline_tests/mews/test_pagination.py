@@ -5,6 +5,7 @@ import pytest
 
 from pso_pipeline.mews.errors import RepeatedCursor, RequestRefused, TooHeavy, TooLarge
 from pso_pipeline.mews.pagination import pages
+from pso_pipeline.mews.records import extras
 from pso_pipeline.mews.requests import GetServices, Limitation
 from pso_pipeline_tests.mews.conftest import ACCESS_TOKEN
 from pso_pipeline_tests.mews.scripted_server import Received, Reply
@@ -215,5 +216,5 @@ def test_unknown_fields_of_a_page_are_at_hand(server, make_client):
     service = {"Id": "a", "EnterpriseId": "e"}
     server.replies += [Reply(body={"Services": [service, service | {"New": 1}], "Cursor": "a"}), reply("b")]
     first, last = walk(make_client())
-    assert first.extras() == [None, '{"New":1}']
-    assert last.extras() is None
+    assert extras(first.records) == [None, '{"New":1}']
+    assert extras(last.records) is None
