@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from dagster import DagsterInstance, job, op
+from pso_pipeline.heap import importing
 
-from pso_pipeline.cli.environment import prepare_dagster_home
+with importing():  # as `pso` does
+    from dagster import DagsterInstance, job, op
+
+    from pso_pipeline.cli.environment import prepare_dagster_home
 
 STEPS = {
     "land": ["discover", "sync_orders"],
@@ -46,7 +49,8 @@ def main(step: str) -> None:
             idle.execute_in_process(instance=instance, run_config=QUIET)
             return
         # after `start` has left: what the code location imports is the pipeline's own cost
-        from pso_pipeline.definitions import PIPELINE, defs
+        with importing():
+            from pso_pipeline.definitions import PIPELINE, defs
 
         received = _count_requests()
         began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)

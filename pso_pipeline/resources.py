@@ -6,7 +6,6 @@ belongs to `ingestion`, `warehouse` and `bi`.
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from dagster import ConfigurableResource, Failure, InitResourceContext, Resource
 from dagster_duckdb import DuckDBResource
 
 from pso_pipeline.bi.errors import SnapshotError
+from pso_pipeline.heap import collecting_seldom
 from pso_pipeline.ingestion.api import Api, open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.limiter import LimiterUnusable
@@ -23,10 +23,6 @@ from pso_pipeline.warehouse.connection import PATIENCE_SECONDS, Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 
 T = TypeVar("T")
-
-OBJECTS_BETWEEN_COLLECTIONS = 50_000
-"""New objects after which Python looks for garbage in a run: those of some twenty pages. At its own 700, collecting
-takes 1.5 of 22 µs an order."""
 
 
 class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own subclasses leave it open too
@@ -43,7 +39,7 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         context: InitResourceContext,  # noqa: ARG002  # Dagster calls it with this
     ) -> Generator["PipelineResource", None, None]:
         """Serve the steps of a run."""
-        with _heap_at_rest():
+        with collecting_seldom():
             yield self
 
     def settings(self) -> Settings:
@@ -71,23 +67,6 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
                 return await ask(api)
 
         return asyncio.run(asking())
-
-
-@contextlib.contextmanager
-def _heap_at_rest() -> Iterator[None]:
-    """Collect garbage seldom, and leave what exists already out of it, for the length of the block.
-
-    Python looks through all objects again as new ones come, and Dagster alone is some hundred thousand; the thousands
-    of tuples that a page is read into die with it.
-    """
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import sys
 import click
 
 from pso_pipeline import __version__
+from pso_pipeline.heap import importing
 
 COMMANDS = {
     "check": "Say whether settings, tokens and warehouse work, before anything is read.",
@@ -31,7 +32,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click calls it with these
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"pso_pipeline.cli.{cmd_name}").command
+        with importing():
+            command: click.Command = importlib.import_module(f"pso_pipeline.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click calls it with these
