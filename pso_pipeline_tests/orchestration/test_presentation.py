@@ -57,10 +57,11 @@ def test_each_materialization_has_figures_and_a_preview_without_persons(instance
     assert 0 <= shown["lag_minutes"].value < 5
 
 
-def test_the_instance_that_is_shipped_has_no_first_visit_dialog_and_limits_what_runs(tmp_path):
+def test_the_instance_that_is_shipped_has_no_first_visit_dialog_and_limits_what_runs(tmp_path, monkeypatch):
     text = files("pso_pipeline.cli").joinpath("dagster.yaml").read_text(encoding="utf-8")
     (tmp_path / "dagster.yaml").write_text(text, encoding="utf-8")
-    with DagsterInstance.from_config(str(tmp_path)) as instance:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with DagsterInstance.get() as instance:
         assert not instance.nux_enabled
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled

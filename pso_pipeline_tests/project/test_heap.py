@@ -18,7 +18,7 @@ def test_nothing_is_collected_while_imports_go_on_and_what_came_is_set_aside():
     gc.unfreeze()
     with importing():
         assert not gc.isenabled()
-        came = [[] for _ in range(1000)]
+        came: list[list[int]] = [[] for _ in range(1000)]
         assert gc.get_freeze_count() == 0
     assert gc.isenabled()
     assert gc.get_freeze_count() > len(came)
