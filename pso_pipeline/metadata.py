@@ -5,6 +5,7 @@ Add a presentation here. Which asset shows what is decided in `assets` and `jobs
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def api_definition(operation: str) -> Metadata:
     return {"api": MetadataValue.url(f"https://docs.mews.com/connector-api/operations/{page}")}
 
 
+@cache
 def documentation() -> Metadata:
-    """Show what every metric means, and every table and column."""
+    """Show what every metric means, and every table and column; two assets do."""
     return {"metrics": MetadataValue.md(metrics_page()), "data_dictionary": MetadataValue.md(dictionary_page())}
 
 
