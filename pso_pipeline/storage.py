@@ -28,10 +28,11 @@ class OpenStorage(DagsterSqliteStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data)
-        # the files that Dagster has just made; it names them nowhere else
-        self._run_storage = _OpenRuns(self._run_storage._conn_string)  # noqa: SLF001  # see above
-        self._event_log_storage = _OpenEventLog(self._event_log_storage._base_dir)  # noqa: SLF001  # see above
-        self._schedule_storage = _OpenSchedules(self._schedule_storage._conn_string)  # noqa: SLF001  # see above
+        # Dagster has just made its files and keeps their names in these attributes alone; to name them again here could
+        # lead to other files in another version of Dagster
+        self._run_storage = _OpenRuns(self._run_storage._conn_string)  # noqa: SLF001  # as above
+        self._event_log_storage = _OpenEventLog(self._event_log_storage._base_dir)  # noqa: SLF001  # as above
+        self._schedule_storage = _OpenSchedules(self._schedule_storage._conn_string)  # noqa: SLF001  # as above
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "OpenStorage":

@@ -73,13 +73,11 @@ def why_unreachable(error: Exception) -> str:
 
 def what_broke(error: Exception) -> str:
     """Say what went wrong on a connection, in words."""
-    match error:
-        case httpx.TimeoutException() if _is_late(error):
-            return "the answer did not come within the time"
-        case TimeoutError():
-            return "the answer did not come within the time"
-        case httpx.DecodingError():
-            return f"the body could not be unpacked: {error}"
+    # httpx-aiohttp makes ConnectTimeout of a connection that the server closed too; aiohttp's own exception tells
+    if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
+        return "the answer did not come within the time"
+    if isinstance(error, httpx.DecodingError):
+        return f"the body could not be unpacked: {error}"
     return f"the connection broke: {error}"
 
 
@@ -124,26 +122,19 @@ def _proxy_for(address: httpx.URL) -> httpx.Proxy | None:
     return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def _is_late(error: Exception) -> bool:
-    """Tell a timeout from a connection that the server closed: httpx-aiohttp makes ConnectTimeout of both."""
-    return isinstance(error.__cause__, TimeoutError)
-
-
-def _reason(cause: BaseException) -> str | None:  # noqa: PLR0911  # a table of causes
+def _reason(cause: BaseException) -> str | None:  # noqa: PLR0911  # one row for each cause that a person can act on
     """What a cause says of itself; None for those of aiohttp that only wrap another."""
     match cause:
+        case aiohttp.ClientConnectorError():
+            return None
         case socket.gaierror():
             return "its name does not resolve"
         case ConnectionRefusedError():
             return "nothing listens there"
-        case aiohttp.ClientConnectorCertificateError():
-            return None
         case ssl.SSLCertVerificationError():
             return f"its certificate is not trusted: {cause.verify_message}"
         case aiohttp.ConnectionTimeoutError():
             return "no connection within the time"
-        case aiohttp.ClientConnectorError():
-            return None
         case ssl.SSLError():
             return f"no secure connection: {cause.reason}"
         case OSError(strerror=str(reason)):
