@@ -1,16 +1,27 @@
 """The marts as Parquet files: written from the copy, or taken over from the version before where nothing changed.
 
 Holds the one way in which Parquet is written here. How a change is known stands in `digests.py`.
+
+`rpt_orders` has every column of the facts and of each order the names of its hotel and service. Its file is the file of
+the facts, written just before, and these labels beside it: the facts are a hundred times as much, and the labels move
+with each refresh, since the hotel's `as_of_utc` is one of them.
 """
 
+import logging
 import os
+import tempfile
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pso_pipeline.bi.folder import PARQUET, Snapshot, seal
+from pso_pipeline.bi.joining import NotJoinable, join_columns
 from pso_pipeline.bi.manifest import PublishedTable
 from pso_pipeline.contract.columns import Table
+from pso_pipeline.contract.marts import FCT_PRODUCT_SERVICE_ORDERS, RPT_ORDERS
 from pso_pipeline.warehouse.memory import with_enough_memory
 
 COPY_TABLE = """
@@ -23,6 +34,19 @@ Ids are random text, which zstd's level 1 packs as tightly as its usual 3 in two
 thread holds a row group outside DuckDB's memory limit: of 30,720 rows of 40 columns that is half of what 61,440 take.
 """
 
+LABEL_KEY = ("enterprise_id", "service_id")
+"""What the labels of an order follow from."""
+
+LABELS = tuple(column.name for column in RPT_ORDERS.columns[len(FCT_PRODUCT_SERVICE_ORDERS.columns) :])
+
+READ_LABELS = """
+    SELECT enterprise_id, service_id, first(COLUMNS(name -> list_contains($labels, name))), count(*) AS orders
+    FROM mart.rpt_orders
+    GROUP BY enterprise_id, service_id
+"""
+
+logger = logging.getLogger(__name__)
+
 
 def parquet_file(table: Table) -> str:
     """Name the Parquet file of a table, relative to the manifest."""
@@ -30,14 +54,62 @@ def parquet_file(table: Table) -> str:
 
 
 def write_table(connection: duckdb.DuckDBPyConnection, table: Table, version: Path, digest: str) -> PublishedTable:
-    """Write a table or view into the folder `version` and describe the file; `digest` is that of its content."""
+    """Write a table or view into the folder `version` and describe the file; `digest` is that of its content.
+
+    The facts are written, or taken over, before `rpt_orders`.
+    """
     file = parquet_file(table)
-    parameters = {"table": table.qualified_name, "file": str(version / file)}
-    row = with_enough_memory(connection, lambda: connection.execute(COPY_TABLE, parameters).fetchone())
+    rows = _write_beside_facts(connection, version) if table is RPT_ORDERS else None
+    if rows is None:
+        parameters = {"table": table.qualified_name, "file": str(version / file)}
+        row = with_enough_memory(connection, lambda: connection.execute(COPY_TABLE, parameters).fetchone())
+        rows = row[0] if row else 0
     sealed = seal(version, file)
-    return PublishedTable(
-        file=file, bytes=sealed.bytes, sha256=sealed.sha256, rows=row[0] if row else 0, content_digest=digest
+    return PublishedTable(file=file, bytes=sealed.bytes, sha256=sealed.sha256, rows=rows, content_digest=digest)
+
+
+def _write_beside_facts(connection: duckdb.DuckDBPyConnection, version: Path) -> int | None:
+    """Put the labels of each order beside the facts and return the rows; None where that cannot be done."""
+    facts, path = version / parquet_file(FCT_PRODUCT_SERVICE_ORDERS), version / parquet_file(RPT_ORDERS)
+    labels = with_enough_memory(
+        connection, lambda: connection.execute(READ_LABELS, {"labels": LABELS}).to_arrow_table()
     )
+    with tempfile.TemporaryDirectory(dir=version) as folder:
+        beside = Path(folder, "labels.parquet")
+        try:
+            _write_labels(facts, labels, beside)
+            return join_columns(facts, beside, path)
+        except (NotJoinable, OSError, pa.ArrowException) as error:
+            logger.warning("%s is written from the marts, its usual way failed: %s", path.name, error)
+            path.unlink(missing_ok=True)
+            return None
+
+
+def _write_labels(facts: Path, labels: pa.Table, path: Path) -> None:
+    """Write the labels of the orders in `facts`, in their order and in row groups of the same size."""
+    keys = zip(*(labels[name].to_pylist() for name in LABEL_KEY), strict=True)
+    place_of = {key: place for place, key in enumerate(keys)}
+    wanted = labels.select(LABELS)
+    with (
+        pq.ParquetFile(facts, read_dictionary=LABEL_KEY) as source,
+        pq.ParquetWriter(path, wanted.schema, compression="zstd", compression_level=1, store_schema=False) as writer,
+    ):
+        if (pc.sum(labels["orders"]).as_py() or 0) != source.metadata.num_rows:
+            raise NotJoinable("the names of hotels or services are not unique")
+        for number in range(source.num_row_groups):
+            orders = source.read_row_group(number, columns=list(LABEL_KEY))
+            kinds, kind_of_order = _distinct(*(orders[name].combine_chunks() for name in LABEL_KEY))
+            of_kinds = wanted.take(pa.array([place_of[kind] for kind in kinds], pa.int32()))
+            writer.write_table(of_kinds.take(kind_of_order), row_group_size=len(orders))
+
+
+def _distinct(hotels: pa.DictionaryArray, services: pa.DictionaryArray) -> tuple[list[tuple[str, str]], pa.Array]:
+    """Find the pairs of hotel and service, and for each order the place of its own among them."""
+    number = len(services.dictionary)
+    codes = pc.add(pc.multiply(hotels.indices, number), services.indices).dictionary_encode()
+    hotel_ids, service_ids = hotels.dictionary.to_pylist(), services.dictionary.to_pylist()
+    places = (divmod(code, number) for code in codes.dictionary.to_pylist())
+    return [(hotel_ids[hotel], service_ids[service]) for hotel, service in places], codes.indices
 
 
 def take_over(table: Table, version: Path, before: Snapshot | None, digest: str) -> PublishedTable | None:

@@ -8,18 +8,17 @@ the rest is made from the copy, so that the pipeline goes on meanwhile. The layo
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import duckdb
 from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pso_pipeline.bi import folder
+from pso_pipeline.bi.copying import copy_range
 from pso_pipeline.bi.digests import digest_database, digest_tables, find_sources
 from pso_pipeline.bi.errors import (
     MartsBusy,
@@ -159,18 +158,9 @@ def _copy_marts(marts_path: Path, target: Path, patience_seconds: float) -> None
         raise MartsUnusable(f"there are no marts at {marts_path}: run a refresh first")
     connection = _connect_patiently(marts_path, patience_seconds)
     # POSIX drops all of a process's locks on a file when any descriptor of it is closed: ours outlives DuckDB's
-    with marts_path.open("rb") as source, connection, target.open("xb") as copy:
+    with marts_path.open("rb", buffering=0) as source, connection, target.open("xb", buffering=0) as copy:
         connection.execute("CHECKPOINT")
-        _copy_bytes(source, copy)
-
-
-def _copy_bytes(source: BinaryIO, target: BinaryIO) -> None:
-    """Copy within the kernel, which shares the blocks where the file system can, and the rest through memory."""
-    with contextlib.suppress(OSError, AttributeError):  # what is a real fault comes again below
-        while os.copy_file_range(source.fileno(), target.fileno(), 1 << 30):
-            pass
-    source.seek(target.seek(0, os.SEEK_END))
-    shutil.copyfileobj(source, target, 1 << 20)
+        copy_range(source, 0, os.fstat(source.fileno()).st_size, copy)
 
 
 def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.DuckDBPyConnection:
