@@ -4,12 +4,18 @@ A chart holds no data: the page fills its data set `rows` again whenever a filte
 CSS variables, so that a chart follows dark mode and print. What a row holds is said with each chart; every row also has
 `name`, `shown` and `basis`, the texts of its tooltip. Add a kind here, a place for it in `template/page.html` and its
 rows in `template/page.js`.
+
+Run as a module it compiles them all and prints them as JSON, for `compiled.py`.
 """
 
+import sys
 from typing import Any, TypeAlias
 
 import altair as alt
+import msgspec
 import vl_convert
+
+from pso_pipeline.bi.report.compiled import CompiledCharts
 
 Chart: TypeAlias = Any
 """A chart of Altair, whose `mark_…` and `encode` carry no types."""
@@ -243,3 +249,14 @@ def _themed(chart: Chart) -> Chart:
         )
         .configure_legend(labelColor="var(--ink)", labelFontSize=12, padding=0, offset=8)
     )
+
+
+def main() -> None:
+    """Compile the charts, bundle Vega in the version that they are compiled for, and print both."""
+    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
+    compiled = CompiledCharts(vega=vega, font=FONT, specifications=specifications())
+    sys.stdout.buffer.write(msgspec.json.encode(compiled))
+
+
+if __name__ == "__main__":
+    main()

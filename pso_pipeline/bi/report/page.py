@@ -122,7 +122,6 @@ def _shows(path: Path, snapshot: Snapshot) -> bool:
 
 
 def _write(snapshot: Snapshot, bi_dir: Path, path: Path) -> Path:
-    # counted first: what compiles the charts keeps 150 MB to the end of the process
     data = read_report_data(snapshot.database)
     page = render(data, compiled_charts(bi_dir / VERSIONS / CHARTS), snapshot)
     try:
