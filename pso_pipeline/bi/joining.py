@@ -47,6 +47,8 @@ def join_columns(left: Path, right: Path, target: Path) -> int:
         footer, other = (_read_footer(source) for source in sources)
         if _rows_of_groups(footer) != _rows_of_groups(other):
             raise NotJoinable(f"{left} and {right} do not have the same rows in each row group")
+        if not (footer.column_orders and other.column_orders):
+            raise NotJoinable(f"{left} or {right} does not say how its values are ordered")
         write_all(joined, MAGIC)
         chunks = [
             (group.columns, more.columns) for group, more in zip(footer.row_groups, other.row_groups, strict=True)

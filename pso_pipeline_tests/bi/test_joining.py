@@ -137,3 +137,17 @@ def test_nothing_of_a_footer_is_lost_that_the_writers_of_today_write(left, tmp_p
         (length,) = struct.unpack("<I", content[-8:-4])
         with path.open("rb", buffering=0) as file:
             assert _encode(_read_footer(file)) == content[-8 - length : -8]
+
+
+def test_a_footer_without_the_order_of_values_is_refused(left, tmp_path):
+    right = write_right(left, tmp_path / "right.parquet")
+    content = right.read_bytes()
+    with right.open("rb", buffering=0) as file:
+        footer = _read_footer(file)
+    footer.column_orders = None
+    text = _encode(footer)
+    right.write_bytes(
+        content[: -8 - struct.unpack("<I", content[-8:-4])[0]] + text + struct.pack("<I", len(text)) + b"PAR1"
+    )
+    with pytest.raises(NotJoinable, match="does not say how its values are ordered"):
+        join_columns(left, right, tmp_path / "joined.parquet")
