@@ -203,11 +203,11 @@ def settings(monkeypatch):
     monkeypatch.setenv("MEWS_ACCESS_TOKENS", "access")
 
 
-def test_the_command_prints_where_it_wrote(settings, published, monkeypatch, tmp_path):
+def test_the_command_prints_where_it_wrote(settings, published, report, monkeypatch, tmp_path):
     monkeypatch.setenv("PSO_BI_DIR", str(published))
     result = CliRunner().invoke(main, ["report", "--output", str(tmp_path / "out.html")])
     assert (result.exit_code, result.output) == (0, f"{tmp_path / 'out.html'}\n")
-    assert (tmp_path / "out.html").read_bytes() == (published / "report.html").read_bytes()
+    assert (tmp_path / "out.html").read_bytes() == report.read_bytes()
     assert CliRunner().invoke(main, ["report"]).output == f"{published / 'report.html'}\n"
 
 
