@@ -26,9 +26,9 @@ MANY_ORDERS = """
 """
 
 
-def test_work_that_needs_more_memory_is_done_over_with_more(caplog):
+def test_work_that_needs_more_memory_is_done_over_with_twice_of_it(caplog):
     with duckdb.connect() as connection:
-        limit_memory(connection, 10)
+        limit_memory(connection, 60)
         tries = []
 
         def work():
@@ -38,7 +38,7 @@ def test_work_that_needs_more_memory_is_done_over_with_more(caplog):
         assert with_enough_memory(connection, work) == (5_000_000,)
         assert len(tries) == 2
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
-        assert "trying again with 360 MB" in caplog.text
+        assert "trying again with 120 MB" in caplog.text
 
 
 def test_other_failures_are_not_tried_again_and_memory_that_never_suffices_is_told():

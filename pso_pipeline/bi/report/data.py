@@ -8,18 +8,18 @@ import math
 import re
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
-from pso_pipeline.warehouse.memory import THREADS, limit_memory, with_enough_memory
+from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, with_enough_memory
 
 MAX_MONTHS = 60
 """The newest months that the page holds."""
@@ -44,9 +44,6 @@ PRECISION = 0.1
 
 SHORTEST_HOURS = 1 / 60
 """Shorter durations are counted together."""
-
-COUNTING_MEMORY_MB = 120
-"""What DuckDB may hold while it counts, in MB: 5 million orders take 115, and 180 came to 60 MB more at the peak."""
 
 _ADDITIVE = re.compile(r"(?:SUM|COUNT)\((?!\s*DISTINCT\b).+\)", re.DOTALL)
 _QUANTILE = re.compile(r"MEDIAN\((?P<median_of>\w+)\)|QUANTILE_CONT\((?P<column>\w+), (?P<quantile>0?\.\d+)\)")
@@ -150,6 +147,7 @@ def read_report_data(database: Path) -> ReportData:
     Raises:
         SnapshotUnreadable: It is no DuckDB file, or lacks a table or a column that this version of the package reads.
     """
+    metrics = load_metrics()
     try:
         with (
             # DuckDB's own choice would be a folder beside the database, among the published files
@@ -158,12 +156,14 @@ def read_report_data(database: Path) -> ReportData:
                 str(database), read_only=True, config={"temp_directory": spill, "threads": THREADS}
             ) as connection,
         ):
-            limit_memory(connection, COUNTING_MEMORY_MB)
-            return with_enough_memory(connection, lambda: _read(connection, load_metrics()))
+            limit_memory(connection, MEMORY_MB)
+            found = with_enough_memory(connection, lambda: _query_all(connection, metrics))
     except duckdb.Error as error:
         raise SnapshotUnreadable(
             f"{database} cannot be read, publish it again: {str(error).splitlines()[0]}"
         ) from error
+    # only now that DuckDB has given its memory back: lists of numbers take six times as much as Arrow's
+    return _put_together(found, metrics)
 
 
 def duration_edges() -> tuple[float, ...]:
@@ -201,18 +201,41 @@ def aggregates_of(rates: Sequence[Rate]) -> list[str]:
     return list(found)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, metrics: Metrics) -> ReportData:
-    curve_rate = metrics.rate("cancellation_curve")
-    rates = tuple(rate for rate in metrics.rates if rate is not curve_rate)
+def _query_all(connection: duckdb.DuckDBPyConnection, metrics: Metrics) -> dict[str, pa.Table]:
+    """Count everything that the page shows, by the name of what it is; the counts of a table by that of the table."""
     connection.execute(_query("months"), {"max_months": MAX_MONTHS})
     connection.execute(_query("services"), {"max_values": MAX_SERVICES})
     connection.execute(_query("values").format(column="origin"), {"max_values": MAX_ORIGINS})
     connection.execute(_query("values").format(column="account_type"), {"max_values": MAX_SEGMENTS})
     connection.execute(_query("hotels"), {"max_hotels": MAX_HOTELS, "max_cells": MAX_CELLS})
-    hotels, others = _read_hotels(connection)
-    orders, orders_shown = connection.execute(_query("totals")).fetchall()[0]
+    found = {
+        "months": connection.execute("SELECT month FROM months ORDER BY position").to_arrow_table(),
+        "hotels": connection.execute(
+            "SELECT label, time_zone, as_of_utc, is_in_scope, orders::BIGINT AS orders"
+            " FROM hotels WHERE is_listed ORDER BY position"
+        ).to_arrow_table(),
+        "other hotels": connection.execute(
+            "SELECT count(*) AS hotels, min(as_of_utc) AS oldest_as_of_utc, max(as_of_utc) AS newest_as_of_utc"
+            " FROM hotels WHERE NOT is_listed"
+        ).to_arrow_table(),
+        "services": _labels(connection, "services"),
+        "origins": _labels(connection, "origin_values"),
+        "segments": _labels(connection, "account_type_values"),
+        "totals": connection.execute(_query("totals")).to_arrow_table(),
+    }
+    for table, rates in _rates_of_tables(metrics).items():
+        found[table] = _counts(connection, table, rates)
+    found["curve"] = _curve(connection, metrics.rate("cancellation_curve"))
+    found["durations"] = _durations(connection, metrics.measures)
+    return found
+
+
+def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData:
+    rates_of_tables = _rates_of_tables(metrics)
+    others = OtherHotels(**found["other hotels"].to_pylist()[0])
+    orders, orders_shown = found["totals"].to_pylist()[0].values()
     return ReportData(
-        rates=rates,
+        rates=_rates_but_curve(metrics),
         quantiles=tuple(Quantile(measure, quantile_of(measure)[1]) for measure in metrics.measures),
         roles={
             "created": metrics.rate("cancellations_per_order_created").denominator,
@@ -220,68 +243,64 @@ def _read(connection: duckdb.DuckDBPyConnection, metrics: Metrics) -> ReportData
         },
         small_group=SMALL_GROUP,
         normal_quantile=statistics.NormalDist().inv_cdf(0.975),
-        months=[row[0] for row in connection.execute("SELECT month FROM months ORDER BY position").fetchall()],
-        hotels=hotels,
-        other_hotels=others,
-        services=_labels(connection, "services"),
-        origins=_labels(connection, "origin_values"),
-        segments=_labels(connection, "account_type_values"),
+        months=found["months"]["month"].to_pylist(),
+        hotels=[Hotel(**row) for row in found["hotels"].to_pylist()],
+        other_hotels=others if others.hotels else None,
+        services=found["services"]["label"].to_pylist(),
+        origins=found["origins"]["label"].to_pylist(),
+        segments=found["segments"]["label"].to_pylist(),
         counts={
-            table: _read_counts(connection, table, [rate for rate in rates if rate.table == table])
-            for table in dict.fromkeys(rate.table for rate in rates)
+            table: Counts(
+                **found[table].drop_columns(aggregates).to_pydict(), values=found[table].select(aggregates).to_pydict()
+            )
+            for table, rates in rates_of_tables.items()
+            for aggregates in [aggregates_of(rates)]
         },
-        curve=_read_curve(connection, curve_rate),
-        durations=_read_durations(connection, metrics.measures),
+        curve=Curve(CURVE_DAYS, **found["curve"].to_pydict()),
+        durations=Durations(duration_edges(), DURATION_STEPS, **found["durations"].to_pydict()),
         orders=orders,
         orders_shown=orders_shown,
     )
 
 
-def _read_hotels(connection: duckdb.DuckDBPyConnection) -> tuple[list[Hotel], OtherHotels | None]:
-    listed = connection.execute(
-        "SELECT label, time_zone, as_of_utc, is_in_scope, orders::BIGINT FROM hotels WHERE is_listed ORDER BY position"
-    ).fetchall()
-    number, oldest, newest = connection.execute(
-        "SELECT count(*), min(as_of_utc), max(as_of_utc) FROM hotels WHERE NOT is_listed"
-    ).fetchall()[0]
-    return [Hotel(*row) for row in listed], OtherHotels(number, oldest, newest) if number else None
+def _rates_but_curve(metrics: Metrics) -> tuple[Rate, ...]:
+    curve = metrics.rate("cancellation_curve")
+    return tuple(rate for rate in metrics.rates if rate is not curve)
 
 
-def _labels(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+def _rates_of_tables(metrics: Metrics) -> dict[str, list[Rate]]:
+    rates_of: dict[str, list[Rate]] = {}
+    for rate in _rates_but_curve(metrics):
+        rates_of.setdefault(rate.table, []).append(rate)
+    return rates_of
+
+
+def _labels(connection: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
     query = "SELECT DISTINCT position, label FROM query_table($table) WHERE label IS NOT NULL ORDER BY position"
-    return [row[1] for row in connection.execute(query, {"table": table}).fetchall()]
+    return connection.execute(query, {"table": table}).to_arrow_table()
 
 
-def _read_counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[Rate]) -> Counts:
+def _counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[Rate]) -> pa.Table:
     dates = {rate.date for rate in rates}
     if len(dates) != 1:
         raise ValueError(f"the report counts {table} by one date, not by {' and '.join(sorted(dates))}")
-    aggregates = aggregates_of(rates)
-    expressions = ",\n    ".join(f'coalesce({aggregate}, 0)::BIGINT AS "{aggregate}"' for aggregate in aggregates)
+    expressions = ",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates_of(rates))
     query = _query("counts").format(table=table, date=dates.pop(), aggregates=expressions)
-    columns = _columns(connection.execute(query))
-    values = {aggregate: columns.pop(aggregate) for aggregate in aggregates}
-    return Counts(**columns, values=values)
+    return connection.execute(query).to_arrow_table()
 
 
-def _read_curve(connection: duckdb.DuckDBPyConnection, rate: Rate) -> Curve:
+def _curve(connection: duckdb.DuckDBPyConnection, rate: Rate) -> pa.Table:
     query = _query("curve").format(date=rate.date, numerator=rate.numerator, denominator=rate.denominator)
-    return Curve(CURVE_DAYS, **_columns(connection.execute(query, {"days": list(CURVE_DAYS)})))
+    return connection.execute(query, {"days": list(CURVE_DAYS)}).to_arrow_table()
 
 
-def _read_durations(connection: duckdb.DuckDBPyConnection, measures: Sequence[Measure]) -> Durations:
+def _durations(connection: duckdb.DuckDBPyConnection, measures: Sequence[Measure]) -> pa.Table:
     sources = {(measure.table, measure.date, quantile_of(measure)[0]) for measure in measures}
     if len(sources) != 1:
         raise ValueError(f"the report shows quantiles of one duration, not of {len(sources)}")
     table, column_of_dates, column = sources.pop()
-    edges = duration_edges()
     query = _query("durations").format(table=table, date=column_of_dates, column=column)
-    return Durations(edges, DURATION_STEPS, **_columns(connection.execute(query, {"edges": list(edges)})))
-
-
-def _columns(rows: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = rows.to_arrow_table().to_pydict()
-    return columns
+    return connection.execute(query, {"edges": list(duration_edges())}).to_arrow_table()
 
 
 def _query(name: str) -> str:
