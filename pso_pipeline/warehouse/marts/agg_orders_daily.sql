@@ -1,6 +1,6 @@
 -- mart.agg_orders_daily: one row for each hotel, service, origin, account type and local day on which anything counts.
 -- Source: counted_orders, and of earlier derivations mart.fct_product_service_orders: each order on its day of creation,
--- each cancellation on its own day too.
+-- each cancellation on its own day too. Counted by the numbers of batch_services.
 -- Reason: additive counts, from which metrics.yml makes every rate; a missing origin or account type stays null.
 -- Made anew: everything of stale_enterprises, the days in recounted_days.
 DELETE FROM mart.agg_orders_daily WHERE enterprise_id IN (SELECT enterprise_id FROM stale_enterprises);
@@ -13,16 +13,18 @@ INSERT INTO mart.agg_orders_daily BY NAME
 WITH creations AS (
     SELECT *, created_date AS date, TRUE AS is_creation FROM counted_orders
     UNION ALL BY NAME
-    SELECT facts.*, recounted.as_of_utc, facts.created_date AS date, TRUE AS is_creation
+    SELECT facts.*, services.service, recounted.as_of_utc, facts.created_date AS date, TRUE AS is_creation
     FROM mart.fct_product_service_orders AS facts
+    INNER JOIN batch_services AS services ON services.service_id = facts.service_id
     INNER JOIN recounted_days AS recounted ON recounted.enterprise_id = facts.enterprise_id AND recounted.date = facts.created_date
 ),
 
 cancellations AS (
     SELECT *, canceled_date AS date, FALSE AS is_creation FROM counted_orders WHERE canceled_date IS NOT NULL
     UNION ALL BY NAME
-    SELECT facts.*, recounted.as_of_utc, facts.canceled_date AS date, FALSE AS is_creation
+    SELECT facts.*, services.service, recounted.as_of_utc, facts.canceled_date AS date, FALSE AS is_creation
     FROM mart.fct_product_service_orders AS facts
+    INNER JOIN batch_services AS services ON services.service_id = facts.service_id
     INNER JOIN recounted_days AS recounted ON recounted.enterprise_id = facts.enterprise_id AND recounted.date = facts.canceled_date
 ),
 
@@ -36,41 +38,46 @@ events AS (
         canceled_at <= created_at + INTERVAL 30 DAY AS is_canceled_within_30d,
         canceled_at <= created_at + INTERVAL 90 DAY AS is_canceled_within_90d
     FROM (SELECT * FROM creations UNION ALL BY NAME SELECT * FROM cancellations)
+),
+
+counts AS (
+    SELECT
+        service,
+        origin,
+        account_type,
+        date,
+        count(*) FILTER (WHERE is_creation) AS orders_created,
+        count(*) FILTER (WHERE is_creation AND state_group = 'pending') AS pending_orders,
+        count(*) FILTER (WHERE is_creation AND is_firm) AS firm_orders,
+        count(*) FILTER (WHERE is_creation AND state_group = 'confirmed') AS confirmed_orders,
+        count(*) FILTER (WHERE is_creation AND is_checked_in) AS checked_in_orders,
+        count(*) FILTER (WHERE is_creation AND is_canceled) AS canceled_orders,
+        count(*) FILTER (WHERE is_creation AND (is_checked_in OR is_canceled)) AS resolved_orders,
+        count(*) FILTER (WHERE is_creation AND state = 'Started') AS in_progress_orders,
+        count(*) FILTER (WHERE is_creation AND is_checked_in AND owner_checked_in) AS owner_checked_in_orders,
+        count(*) FILTER (WHERE is_creation AND is_checked_in AND any_companion_checked_in)
+            AS any_companion_checked_in_orders,
+        count(*) FILTER (WHERE is_creation AND is_checked_in AND all_companions_checked_in)
+            AS all_companions_checked_in_orders,
+        count(*) FILTER (WHERE is_creation AND is_checked_in AND connector_check_in) AS connector_checked_in_orders,
+        count(*) FILTER (WHERE is_creation AND canceled_after_check_in) AS canceled_after_check_in_orders,
+        count(*) FILTER (WHERE is_creation AND is_quick_cancel) AS quick_cancels,
+        count(*) FILTER (WHERE is_creation AND is_rebooked) AS rebooked_cancels,
+        count(*) FILTER (WHERE is_creation AND is_firm AND has_voucher) AS voucher_orders,
+        count(*) FILTER (WHERE is_creation AND is_firm AND is_linked) AS linked_orders,
+        count(*) FILTER (WHERE is_mature_7d) AS mature_firm_orders_7d,
+        count(*) FILTER (WHERE is_mature_7d AND is_canceled_within_7d) AS canceled_within_7d,
+        count(*) FILTER (WHERE is_mature_30d) AS mature_firm_orders_30d,
+        count(*) FILTER (WHERE is_mature_30d AND is_canceled_within_30d) AS canceled_within_30d,
+        count(*) FILTER (WHERE is_mature_90d) AS mature_firm_orders_90d,
+        count(*) FILTER (WHERE is_mature_90d AND is_canceled_within_90d) AS canceled_within_90d,
+        count(*) FILTER (WHERE NOT is_creation) AS cancellations,
+        count(*) FILTER (WHERE is_mature_30d AND is_canceled_within_30d AND NOT is_quick_cancel AND NOT is_rebooked)
+            AS net_canceled_within_30d
+    FROM events
+    GROUP BY service, origin, account_type, date
 )
 
-SELECT
-    enterprise_id,
-    service_id,
-    origin,
-    account_type,
-    date,
-    count(*) FILTER (WHERE is_creation) AS orders_created,
-    count(*) FILTER (WHERE is_creation AND state_group = 'pending') AS pending_orders,
-    count(*) FILTER (WHERE is_creation AND is_firm) AS firm_orders,
-    count(*) FILTER (WHERE is_creation AND state_group = 'confirmed') AS confirmed_orders,
-    count(*) FILTER (WHERE is_creation AND is_checked_in) AS checked_in_orders,
-    count(*) FILTER (WHERE is_creation AND is_canceled) AS canceled_orders,
-    count(*) FILTER (WHERE is_creation AND (is_checked_in OR is_canceled)) AS resolved_orders,
-    count(*) FILTER (WHERE is_creation AND state = 'Started') AS in_progress_orders,
-    count(*) FILTER (WHERE is_creation AND is_checked_in AND owner_checked_in) AS owner_checked_in_orders,
-    count(*) FILTER (WHERE is_creation AND is_checked_in AND any_companion_checked_in)
-        AS any_companion_checked_in_orders,
-    count(*) FILTER (WHERE is_creation AND is_checked_in AND all_companions_checked_in)
-        AS all_companions_checked_in_orders,
-    count(*) FILTER (WHERE is_creation AND is_checked_in AND connector_check_in) AS connector_checked_in_orders,
-    count(*) FILTER (WHERE is_creation AND canceled_after_check_in) AS canceled_after_check_in_orders,
-    count(*) FILTER (WHERE is_creation AND is_quick_cancel) AS quick_cancels,
-    count(*) FILTER (WHERE is_creation AND is_rebooked) AS rebooked_cancels,
-    count(*) FILTER (WHERE is_creation AND is_firm AND has_voucher) AS voucher_orders,
-    count(*) FILTER (WHERE is_creation AND is_firm AND is_linked) AS linked_orders,
-    count(*) FILTER (WHERE is_mature_7d) AS mature_firm_orders_7d,
-    count(*) FILTER (WHERE is_mature_7d AND is_canceled_within_7d) AS canceled_within_7d,
-    count(*) FILTER (WHERE is_mature_30d) AS mature_firm_orders_30d,
-    count(*) FILTER (WHERE is_mature_30d AND is_canceled_within_30d) AS canceled_within_30d,
-    count(*) FILTER (WHERE is_mature_90d) AS mature_firm_orders_90d,
-    count(*) FILTER (WHERE is_mature_90d AND is_canceled_within_90d) AS canceled_within_90d,
-    count(*) FILTER (WHERE NOT is_creation) AS cancellations,
-    count(*) FILTER (WHERE is_mature_30d AND is_canceled_within_30d AND NOT is_quick_cancel AND NOT is_rebooked)
-        AS net_canceled_within_30d
-FROM events
-GROUP BY enterprise_id, service_id, origin, account_type, date;
+SELECT services.enterprise_id, services.service_id, counts.* EXCLUDE (service)
+FROM counts
+INNER JOIN batch_services AS services ON services.service = counts.service;

@@ -1,5 +1,3 @@
--- What the facts of whole hotels are made from.
--- orders_at_hand, versions_at_hand: orders and versions among which those of the batch are.
+-- orders_at_hand: orders among which those of the batch are. Source: mews.product_service_orders.
+-- Reason: of whole hotels so many that reading the warehouse for each table costs less than keeping what was read.
 CREATE OR REPLACE TEMP VIEW orders_at_hand AS FROM mews.product_service_orders;
-
-CREATE OR REPLACE TEMP VIEW versions_at_hand AS FROM mews.product_service_order_versions;

@@ -4,11 +4,11 @@ CREATE OR REPLACE TEMP TABLE moved_facts AS
 WITH facts AS (
     SELECT facts.order_id, facts.enterprise_id, facts.service_id, facts.created_date, facts.canceled_date
     FROM mart.fct_product_service_orders AS facts
-    SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id
+    SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id AND remade.enterprise_id = facts.enterprise_id
     UNION ALL
     SELECT facts.order_id, facts.enterprise_id, facts.service_id, facts.created_date, facts.canceled_date
     FROM order_facts AS facts
-    SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id
+    SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id AND remade.enterprise_id = facts.enterprise_id
 )
 
 SELECT facts.*, batch.as_of_utc

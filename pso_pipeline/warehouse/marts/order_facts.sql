@@ -3,9 +3,9 @@
 -- Reason: the one place where UTC becomes the hotel's own date; the facts and what is counted are both made from here.
 CREATE OR REPLACE TEMP VIEW order_facts AS
 SELECT
-    orders.* EXCLUDE (time_zone),
-    local_date(orders.created_at, orders.time_zone, creation.utc_offset) AS created_date,
-    local_date(orders.canceled_at, orders.time_zone, cancellation.utc_offset) AS canceled_date,
+    orders.* EXCLUDE (zone, observed_at),
+    local_date(orders.created_at, creation.time_zone, creation.utc_offset) AS created_date,
+    local_date(orders.canceled_at, cancellation.time_zone, cancellation.utc_offset) AS canceled_date,
     (epoch_us(orders.canceled_at) - epoch_us(orders.created_at)) / 3_600_000_000 AS hours_to_cancel,
     first_check_ins.first_seen_checked_in_at,
     orders.voucher_id IS NOT NULL AS has_voucher,
@@ -16,8 +16,8 @@ SELECT
     rebooked_orders.order_id IS NOT NULL AS is_rebooked
 FROM landed_orders AS orders
 LEFT JOIN utc_offsets AS creation
-    ON creation.time_zone = orders.time_zone AND creation.utc_date = CAST(orders.created_at AS DATE)
+    ON creation.zone = orders.zone AND creation.utc_date = CAST(orders.created_at AS DATE)
 LEFT JOIN utc_offsets AS cancellation
-    ON cancellation.time_zone = orders.time_zone AND cancellation.utc_date = CAST(orders.canceled_at AS DATE)
+    ON cancellation.zone = orders.zone AND cancellation.utc_date = CAST(orders.canceled_at AS DATE)
 LEFT JOIN first_check_ins ON first_check_ins.order_id = orders.order_id
 LEFT JOIN rebooked_orders ON rebooked_orders.order_id = orders.order_id;

@@ -1,23 +1,43 @@
--- state_changes: one row for each observed change of an order's state in the batch, its first sight included.
--- Source: versions_at_hand, in the order of updated_utc, then observed_utc.
--- Orders that the source no longer has are left out, as they are of the facts.
--- Reason: what is put in order has no more columns than that takes; of all that a batch does, it needs the most memory.
+-- state_changes: one row for each observed change of state of the batch's orders that have had more than one version,
+-- their first sight included. Source: landed_orders, mews.superseded_versions, in the order of updated_utc, then
+-- observed_utc.
+-- Reason: most orders have had one version and need no order among versions.
 CREATE OR REPLACE TEMP TABLE state_changes AS
-WITH changes AS (
+WITH superseded AS (
     SELECT
         versions.id AS order_id,
         versions.service_id,
-        lag(versions.state) OVER history AS from_state,
-        versions.state AS to_state,
+        versions.state,
         versions.updated_utc AS changed_at,
-        versions.observed_utc AS observed_at,
-        row_number() OVER history AS version_number
-    FROM versions_at_hand AS versions
+        versions.observed_utc AS observed_at
+    FROM mews.superseded_versions AS versions
     SEMI JOIN stale_services AS services
         ON services.service_id = versions.service_id AND services.enterprise_id = versions.enterprise_id
-    ANTI JOIN (SELECT id FROM mews.product_service_orders WHERE is_missing_from_source) AS missing
-        ON missing.id = versions.id
-    WINDOW history AS (PARTITION BY versions.id ORDER BY versions.updated_utc, versions.observed_utc, versions.state)
+),
+
+newest AS (
+    SELECT orders.order_id, orders.service_id, orders.state, orders.updated_at AS changed_at, orders.observed_at
+    FROM landed_orders AS orders
+    SEMI JOIN superseded ON superseded.order_id = orders.order_id
+),
+
+versions AS (
+    SELECT * FROM newest
+    UNION ALL
+    SELECT superseded.* FROM superseded SEMI JOIN newest ON newest.order_id = superseded.order_id
+),
+
+changes AS (
+    SELECT
+        order_id,
+        service_id,
+        lag(state) OVER history AS from_state,
+        state AS to_state,
+        changed_at,
+        observed_at,
+        row_number() OVER history AS version_number
+    FROM versions
+    WINDOW history AS (PARTITION BY order_id ORDER BY changed_at, observed_at, state)
     QUALIFY version_number = 1 OR to_state IS DISTINCT FROM from_state
 )
 
@@ -25,7 +45,7 @@ SELECT
     changes.order_id,
     services.enterprise_id,
     changes.service_id,
-    services.time_zone,
+    services.zone,
     changes.from_state,
     changes.to_state,
     changes.changed_at,

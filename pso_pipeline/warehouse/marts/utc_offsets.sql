@@ -1,27 +1,31 @@
 -- utc_offsets: one row for each time zone and UTC day on which anything happened in the batch.
--- Source: landed_orders, state_changes. Reason: converting each time by its own zone takes 2.2 µs; on all
+-- Source: landed_orders, state_changes, stale_services. Reason: converting each time by its own zone takes 2.2 µs; on all
 -- but two days a year the whole day has one offset, and adding it takes next to nothing. The day's two ends tell, since
 -- no zone of the IANA database has ever changed its clocks twice within 24 hours.
 --   utc_offset  what to add to a UTC time of that day; null on a day on which the clocks change
 CREATE OR REPLACE TEMP TABLE utc_offsets AS
 WITH days AS (
-    SELECT time_zone, CAST(created_at AS DATE) AS utc_date FROM landed_orders
+    SELECT zone, CAST(created_at AS DATE) AS utc_date FROM landed_orders
     UNION
-    SELECT time_zone, CAST(canceled_at AS DATE) FROM landed_orders WHERE canceled_at IS NOT NULL
+    SELECT zone, CAST(updated_at AS DATE) FROM landed_orders
     UNION
-    SELECT time_zone, CAST(changed_at AS DATE) FROM state_changes
+    SELECT zone, CAST(canceled_at AS DATE) FROM landed_orders WHERE canceled_at IS NOT NULL
+    UNION
+    SELECT zone, CAST(changed_at AS DATE) FROM state_changes
 ),
 
 offsets AS (
     SELECT
-        time_zone,
-        utc_date,
-        CAST(utc_date AS TIMESTAMP) AS first_moment,
-        CAST(utc_date AS TIMESTAMP) + INTERVAL 1 DAY - INTERVAL 1 MICROSECOND AS last_moment,
-        timezone(time_zone, timezone('UTC', first_moment)) - first_moment AS first_offset,
-        timezone(time_zone, timezone('UTC', last_moment)) - last_moment AS last_offset
+        days.zone,
+        zones.time_zone,
+        days.utc_date,
+        CAST(days.utc_date AS TIMESTAMP) AS first_moment,
+        CAST(days.utc_date AS TIMESTAMP) + INTERVAL 1 DAY - INTERVAL 1 MICROSECOND AS last_moment,
+        timezone(zones.time_zone, timezone('UTC', first_moment)) - first_moment AS first_offset,
+        timezone(zones.time_zone, timezone('UTC', last_moment)) - last_moment AS last_offset
     FROM days
+    INNER JOIN (SELECT DISTINCT zone, time_zone FROM stale_services) AS zones ON zones.zone = days.zone
 )
 
-SELECT time_zone, utc_date, CASE WHEN first_offset = last_offset THEN first_offset END AS utc_offset
+SELECT zone, time_zone, utc_date, CASE WHEN first_offset = last_offset THEN first_offset END AS utc_offset
 FROM offsets;
