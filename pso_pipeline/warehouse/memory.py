@@ -11,7 +11,7 @@ from typing import TypeVar
 import duckdb
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-MEMORY_MB = 140
+MEMORY_MB = 150
 """What DuckDB may hold of tables and of blocks that it has read, in MB; the rest goes to disk.
 
 Its own choice is four fifths of the machine's memory: a quiet refresh among 5 million orders came to 1.7 GB. With 180
@@ -19,15 +19,17 @@ the marts of 5 million orders are made no faster.
 """
 
 READING_MEMORY_MB = 120
-"""The same for looking through all orders once, where what was read is not read again. With 100, the Parquet files of 5
-million orders are written only until a refresh has changed some."""
+"""The same for landing, and for looking through all orders once, where what was read is not read again.
+
+With 100, the Parquet files of 5 million orders are written only until a refresh has changed some.
+"""
 
 THREADS = 2
 """Each thread of DuckDB's holds memory of its own: with the 16 that it takes on a machine of 16 cores, 250 MB were too
 little to derive 5 million orders."""
 
 ATTEMPTS = 6
-"""How often work is tried in all, each time with twice the memory: of `MEMORY_MB`, the last time with 4.5 GB."""
+"""How often work is tried in all, each time with twice the memory: of `MEMORY_MB`, the last time with 4.8 GB."""
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 -- about $orders_per_batch orders to a batch that are counted again. Source: requested_enterprises,
 -- mews.product_service_orders, mews.revised_orders.
 -- Of one that is not stale nobody knows before how many these are: some hundred for each order that changed (all of its days
--- and its month), and of time alone a quarter of all. Each counts twice: where most are counted again for the curves alone,
+-- and its month), and of time alone a quarter of all. Each counts three times: where most are counted again for the curves alone,
 -- these take more memory than facts.
 -- Neighbours in the order of ids share a batch: the warehouse is then read by ranges of enterprise_id.
 WITH sizes AS (
@@ -24,7 +24,7 @@ requested AS (
         coalesce(sizes.orders, 0) AS stored,
         CASE
             WHEN requested.is_stale THEN stored
-            ELSE least(stored, greatest(stored // 2, 200 * coalesce(changes.orders, 0)))
+            ELSE least(stored, greatest(3 * stored // 4, 300 * coalesce(changes.orders, 0)))
         END AS orders
     FROM requested_enterprises AS requested
     LEFT JOIN sizes ON sizes.enterprise_id = requested.enterprise_id
