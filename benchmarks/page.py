@@ -5,7 +5,7 @@ Figures stand in the results alone; what explains them is `notes.md`, which peop
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import altair as alt
@@ -22,6 +22,8 @@ NAMES = {
     "dlt": "dlt rest_api",
 }
 TOOLS = ("singer", "pyairbyte", "dlt")
+STEPS = ("land", "derive", "publish")
+REFRESHES = ("quiet refresh", "refresh, 1000 changed", "refresh, 1 % changed")
 NOT_MEASURED = "not measured"
 MILLION = 1_000_000
 
@@ -79,11 +81,13 @@ def _targets(sections: Mapping[str, Costs]) -> Iterator[Target]:
     count = f"{peers['ours']['orders']:,.0f} orders" if ours else "orders"
     name = f"first load of {count}: at least 10 times less CPU than the best of the tools"
     yield (name, f"{best / ours:.1f} times", best / ours >= 10) if best and ours else (name, NOT_MEASURED, None)
-    yield _at_most("memory at 5 million orders: at most 500 MB", _memory(orders, 5 * MILLION), 500, "MB")
+    at_most = "at 5 million orders: at most 500 MB"
+    yield _at_most(f"memory of each step {at_most}", _memory(orders, 5 * MILLION, STEPS), 500, "MB")
+    yield _at_most(f"memory of whole refreshes {at_most}", _memory(orders, 5 * MILLION, REFRESHES), 500, "MB")
     yield _ratio(
-        "memory at 5 million within 15 % of that at 1 million",
-        _memory(orders, 5 * MILLION),
-        _memory(orders, MILLION),
+        "memory of each step at 5 million within 15 % of that at 1 million",
+        _memory(orders, 5 * MILLION, STEPS),
+        _memory(orders, MILLION, STEPS),
         1.15,
     )
     hotels = sections.get("enterprises", {})
@@ -142,9 +146,9 @@ def _cpu_of_each(orders: Costs, size: int) -> float | None:
     return refreshed["cpu"] / refreshed["orders"] if refreshed and refreshed["orders"] else None
 
 
-def _memory(orders: Costs, size: int) -> float | None:
-    peaks = [orders[f"{size} {step}"]["memory"] for step in ("land", "derive", "publish") if f"{size} {step}" in orders]
-    return max(peaks) if len(peaks) == 3 else None
+def _memory(orders: Costs, size: int, steps: Sequence[str]) -> float | None:
+    peaks = [orders[f"{size} {step}"]["memory"] for step in steps if f"{size} {step}" in orders]
+    return max(peaks) if len(peaks) == len(steps) else None
 
 
 def _sizes(orders: Costs) -> list[int]:
