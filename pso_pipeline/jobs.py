@@ -193,8 +193,7 @@ full_resync = bring_up_to_date.to_job(
 
 def _checked(context: OpExecutionContext, evaluations: Sequence[AssetCheckEvaluation], shown: ShownStates) -> None:
     for each in noteworthy(context.instance, evaluations, shown):
-        # `log_event` takes evaluations of checks, as Dagster's documentation shows; its annotation does not name them
-        context.log_event(each)  # type: ignore[arg-type]
+        context.log_event(each)  # type: ignore[arg-type]  # documented to take evaluations; its annotation leaves them out
     if reasons := blocked_by(evaluations):
         raise Failure(description=f"nothing is published: {reasons}", allow_retries=False)
 

@@ -93,8 +93,7 @@ def _sandbox(world: dict[str, int | str]) -> Iterator[dict[str, str]]:
     options = [part for name, value in world.items() for part in (f"--{name}", str(value))]
     orders = int(world["enterprises"]) * ORDERS_PER_ENTERPRISE
     arguments = [sys.executable, "-m", "pso_pipeline.sandbox", "--port", "0", "--orders", str(orders), *options]
-    # no shell, this interpreter and a module of the package; the values are numbers and dates of the demo itself
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # no shell, no text of users
         try:
             lines = (line.strip().partition("=") for line in process.stdout or ())
             found: dict[str, str] = {}
@@ -158,8 +157,7 @@ def _serve_ui(home: Path, port: int) -> None:
         # also where a shell started us in the background, with Ctrl-C ignored
         signal.signal(ending, signal.default_int_handler)
     with log.open("w", encoding="utf-8") as output:
-        # no shell, this interpreter and Dagster; the one value that a user gives is a number
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603  # no shell; the one value that a user gives is a number
             arguments, stdout=output, stderr=output, process_group=0
         )
     try:

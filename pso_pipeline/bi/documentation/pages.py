@@ -97,8 +97,7 @@ def _cell(text: str) -> str:
 
 def _render(name: str, **values: object) -> str:
     template = files("pso_pipeline.bi.documentation").joinpath("templates", name).read_text(encoding="utf-8")
-    # escaping is for HTML: these are Markdown files, and every value in them is a definition of the package
-    environment = jinja2.Environment(  # noqa: S701
+    environment = jinja2.Environment(  # noqa: S701  # Markdown, where HTML's escapes would show; all values are our own
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {
