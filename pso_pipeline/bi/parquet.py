@@ -11,7 +11,8 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 
 import duckdb
@@ -55,27 +56,53 @@ def parquet_file(table: Table) -> str:
     return f"{PARQUET}/{table.name}.parquet"
 
 
-def write_table(connection: duckdb.DuckDBPyConnection, table: Table, version: Path, digest: str) -> PublishedTable:
-    """Write a table or view into the folder `version` and describe the file; `digest` is that of its content.
+def write_tables(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Collection[Table],
+    version: Path,
+    digests: Mapping[str, str],
+    beside: Executor,
+) -> dict[str, PublishedTable]:
+    """Write tables and views into the folder `version` and describe the files, by the names in `digests`.
 
-    The facts are written, or taken over, before `rpt_orders`.
+    `digests` are those of the content. The facts are among the tables, or lie in `version` already. What DuckDB has no
+    part in is done by `beside` meanwhile, on the core that DuckDB leaves idle half of the time: hashing, and putting
+    `rpt_orders` together.
     """
-    file = parquet_file(table)
-    rows = _write_beside_facts(connection, version) if table is RPT_ORDERS else None
-    if rows is None:
-        parameters = {"table": table.qualified_name, "file": str(version / file)}
-        row = with_enough_memory(connection, lambda: connection.execute(COPY_TABLE, parameters).fetchone())
-        rows = row[0] if row else 0
-    sealed = seal(version, file)
-    return PublishedTable(file=file, bytes=sealed.bytes, sha256=sealed.sha256, rows=rows, content_digest=digest)
+    described, joining = {}, None
+    first = [table for table in (FCT_PRODUCT_SERVICE_ORDERS, RPT_ORDERS) if table in tables]
+    for table in (*first, *(table for table in tables if table not in first)):
+        if table is RPT_ORDERS:
+            joining = beside.submit(_write_beside_facts, _read_labels(connection), version)
+        else:
+            rows = _copy(connection, table, version)
+            described[table.name] = beside.submit(_describe, table, version, rows, digests[table.name])
+    if joining:
+        joined = joining.result()
+        rows = _copy(connection, RPT_ORDERS, version) if joined is None else joined
+        described[RPT_ORDERS.name] = beside.submit(_describe, RPT_ORDERS, version, rows, digests[RPT_ORDERS.name])
+    return {name: each.result() for name, each in described.items()}
 
 
-def _write_beside_facts(connection: duckdb.DuckDBPyConnection, version: Path) -> int | None:
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, version: Path) -> int:
+    """Let DuckDB write the file of a table, and return its rows."""
+    parameters = {"table": table.qualified_name, "file": str(version / parquet_file(table))}
+    row = with_enough_memory(connection, lambda: connection.execute(COPY_TABLE, parameters).fetchone())
+    return row[0] if row else 0
+
+
+def _describe(table: Table, version: Path, rows: int, digest: str) -> PublishedTable:
+    sealed = seal(version, parquet_file(table))
+    return PublishedTable(file=sealed.file, bytes=sealed.bytes, sha256=sealed.sha256, rows=rows, content_digest=digest)
+
+
+def _read_labels(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    return with_enough_memory(connection, lambda: connection.execute(READ_LABELS, {"labels": LABELS}).to_arrow_table())
+
+
+def _write_beside_facts(labels: pa.Table, version: Path) -> int | None:
     """Put the labels of each order beside the facts and return the rows; None where that cannot be done."""
     facts, path = version / parquet_file(FCT_PRODUCT_SERVICE_ORDERS), version / parquet_file(RPT_ORDERS)
-    labels = with_enough_memory(
-        connection, lambda: connection.execute(READ_LABELS, {"labels": LABELS}).to_arrow_table()
-    )
     with tempfile.TemporaryDirectory(dir=version) as folder:
         beside = Path(folder, "labels.parquet")
         try:

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,7 @@ from pso_pipeline.bi.errors import (
 )
 from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
-from pso_pipeline.bi.parquet import take_over, write_table
+from pso_pipeline.bi.parquet import take_over, write_tables
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.warehouse.memory import READING_MEMORY_MB, THREADS, limit_memory
 
@@ -103,24 +104,21 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path) -> Published:
     if before and before.manifest.content_digest == content and before.is_whole:
         folder.make_current(bi_dir, before.directory.name)
         return Published(before, is_new=False, rewritten=())
-    tables, rewritten = {}, []
-    with _open_copy(database) as copy:
-        for table in MART_TABLES:
-            digest = digests[table.name]
-            published = take_over(table, version, before, digest)
-            if published is None:
-                published = write_table(copy, table, version, digest)
-                rewritten.append(table.name)
-            tables[table.name] = published
+    taken_over = {table.name: take_over(table, version, before, digests[table.name]) for table in MART_TABLES}
+    rewritten = [table for table in MART_TABLES if not taken_over[table.name]]
+    with _open_copy(database) as copy, ThreadPoolExecutor(max_workers=1) as beside:
+        sealing = beside.submit(folder.seal, version, folder.DATABASE)
+        written = write_tables(copy, rewritten, version, digests, beside)
         as_of_utc = _oldest_as_of(copy)
+        sealed = sealing.result()
     published_utc = folder.instant_after(folder.current_name(bi_dir))
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         as_of_utc=as_of_utc,
         published_utc=published_utc,
-        database=folder.seal(version, folder.DATABASE),
+        database=sealed,
         content_digest=content,
-        tables=tables,
+        tables={name: table or written[name] for name, table in taken_over.items()},
     )
     (version / folder.MANIFEST).write_bytes(encode_manifest(manifest))
     folder.seal(version, folder.MANIFEST)
@@ -129,7 +127,7 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path) -> Published:
     name = folder.stamp(published_utc)
     directory = version.rename(bi_dir / folder.VERSIONS / name)
     folder.make_current(bi_dir, name)
-    return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=tuple(rewritten))
+    return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=tuple(written))
 
 
 def _digest_copy(database: Path, marts_path: Path) -> tuple[dict[str, str], str]:

@@ -8,6 +8,7 @@ import base64
 import gzip
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -122,8 +123,12 @@ def _shows(path: Path, snapshot: Snapshot) -> bool:
 
 
 def _write(snapshot: Snapshot, bi_dir: Path, path: Path) -> Path:
-    data = read_report_data(snapshot.database)
-    page = render(data, compiled_charts(bi_dir / VERSIONS / CHARTS), snapshot)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # where they have to be compiled, a process of their own does it
+        compiling = beside.submit(compiled_charts, bi_dir / VERSIONS / CHARTS)
+        data = read_report_data(snapshot.database)
+        charts = compiling.result()
+    page = render(data, charts, snapshot)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, page.encode())
