@@ -6,6 +6,7 @@ the rest is made from the copy, so that the pipeline goes on meanwhile. The layo
 """
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -100,16 +101,15 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path) -> Published:
     version = building / "version"
     (version / folder.PARQUET).mkdir(parents=True)
     database = (building / folder.DATABASE).rename(version / folder.DATABASE)
-    digests, content = _digest_copy(database, marts_path)
+    digests, content, as_of_utc = _digest_copy(database, marts_path)
     if before and before.manifest.content_digest == content and before.is_whole:
         folder.make_current(bi_dir, before.directory.name)
         return Published(before, is_new=False, rewritten=())
     taken_over = {table.name: take_over(table, version, before, digests[table.name]) for table in MART_TABLES}
     rewritten = [table for table in MART_TABLES if not taken_over[table.name]]
-    with _open_copy(database) as copy, ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(max_workers=1) as beside:
         sealing = beside.submit(folder.seal, version, folder.DATABASE)
-        written = write_tables(copy, rewritten, version, digests, beside)
-        as_of_utc = _oldest_as_of(copy)
+        written = write_tables(functools.partial(_open_copy, database), rewritten, version, digests, beside)
         sealed = sealing.result()
     published_utc = folder.instant_after(folder.current_name(bi_dir))
     manifest = Manifest(
@@ -130,15 +130,18 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path) -> Published:
     return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=tuple(written))
 
 
-def _digest_copy(database: Path, marts_path: Path) -> tuple[dict[str, str], str]:
-    """Make sure that BI tools can read the copy; return the digest of each table, by name, and that of the whole."""
+def _digest_copy(database: Path, marts_path: Path) -> tuple[dict[str, str], str, datetime | None]:
+    """Make sure that BI tools can read the copy.
+
+    Returns the digest of each table, by name, that of the whole, and the oldest `as_of_utc` of a hotel in scope.
+    """
     try:
         with _open_copy(database) as copy:
             _check_storage(copy, marts_path)
             sources = find_sources(copy)
         with _open_copy(database) as copy:
             digests = digest_tables(copy, sources)
-            return digests, digest_database(copy, digests)
+            return digests, digest_database(copy, digests), _oldest_as_of(copy)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise MartsUnusable(f"{marts_path} does not hold all marts, run a refresh: {_line(error)}") from None
 

@@ -17,6 +17,7 @@ import duckdb
 from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from pso_pipeline.heap import give_back
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory
 from pso_pipeline.warehouse.schema import prepare
@@ -105,6 +106,7 @@ class Warehouse:
             finally:
                 # dagster-duckdb's context manager leaves the connection open where the block raises
                 connection.close()
+                give_back()
 
     def hold(self) -> contextlib.AbstractContextManager[None]:
         """Keep everybody else from opening the warehouse and the marts, for the length of the block.

@@ -1,10 +1,14 @@
-"""When Python looks for garbage is set for the length of a block and no longer."""
+"""When Python looks for garbage is set for the length of a block and no longer; what was freed goes back."""
 
+import ctypes
 import gc
+import os
+import platform
+from pathlib import Path
 
 import pytest
 
-from pso_pipeline.heap import OBJECTS_BETWEEN_COLLECTIONS, collecting_seldom, importing
+from pso_pipeline.heap import OBJECTS_BETWEEN_COLLECTIONS, collecting_seldom, give_back, importing
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +53,23 @@ def test_a_run_collects_seldom_and_sets_aside_but_once():
     with collecting_seldom():
         pass
     assert gc.get_freeze_count() == 0, "a process that serves many runs would keep the garbage of all of them"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the allocator of GNU/Linux keeps what was freed")
+def test_what_was_freed_below_what_is_in_use_goes_back_to_the_system():
+    allocator = ctypes.CDLL(None)
+    allocator.malloc.restype, allocator.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    size = 50_000
+    pieces = [allocator.malloc(size) for _ in range(1000)]
+    for piece in pieces:
+        ctypes.memset(piece, 1, size)
+    for piece in pieces[:-1]:
+        allocator.free(piece)
+    before = _resident_bytes()
+    give_back()
+    assert before - _resident_bytes() > 30_000_000
+    allocator.free(pieces[-1])
+
+
+def _resident_bytes():
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

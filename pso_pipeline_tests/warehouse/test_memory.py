@@ -26,9 +26,9 @@ MANY_ORDERS = """
 """
 
 
-def test_work_that_needs_more_memory_is_done_over_with_twice_of_it(caplog):
+def test_work_that_needs_more_memory_is_done_over_with_half_as_much_more(caplog):
     with duckdb.connect() as connection:
-        limit_memory(connection, 60)
+        limit_memory(connection, 80)
         tries = []
 
         def work():

@@ -4,11 +4,12 @@ Which counts there are follows from `metrics.yml`. How large the page may grow i
 `charts.py` and `page.py`.
 """
 
+import contextlib
 import math
 import re
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,8 @@ import pyarrow as pa
 
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
-from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, with_enough_memory
+from pso_pipeline.heap import give_back
+from pso_pipeline.warehouse.memory import READING_MEMORY_MB, THREADS, limit_memory, with_enough_memory
 
 MAX_MONTHS = 60
 """The newest months that the page holds."""
@@ -44,6 +46,9 @@ PRECISION = 0.1
 
 SHORTEST_HOURS = 1 / 60
 """Shorter durations are counted together."""
+
+POSITIONS = ("months", "hotels", "services")
+"""Temporary tables that say where on the page a month, a hotel or a service stands."""
 
 _ADDITIVE = re.compile(r"(?:SUM|COUNT)\((?!\s*DISTINCT\b).+\)", re.DOTALL)
 _QUANTILE = re.compile(r"MEDIAN\((?P<median_of>\w+)\)|QUANTILE_CONT\((?P<column>\w+), (?P<quantile>0?\.\d+)\)")
@@ -148,16 +153,20 @@ def read_report_data(database: Path) -> ReportData:
         SnapshotUnreadable: It is no DuckDB file, or lacks a table or a column that this version of the package reads.
     """
     metrics = load_metrics()
+    give_back()
     try:
-        with (
-            # DuckDB's own choice would be a folder beside the database, among the published files
-            tempfile.TemporaryDirectory(prefix="pso-report-") as spill,
-            duckdb.connect(
-                str(database), read_only=True, config={"temp_directory": spill, "threads": THREADS}
-            ) as connection,
-        ):
-            limit_memory(connection, MEMORY_MB)
-            found = with_enough_memory(connection, lambda: _query_all(connection, metrics))
+        # DuckDB's own choice would be a folder beside the database, among the published files
+        with tempfile.TemporaryDirectory(prefix="pso-report-") as spill:
+            with _open(database, spill) as connection:
+                found = with_enough_memory(connection, lambda: _query_counts(connection, metrics))
+                positions = {name: connection.table(name).to_arrow_table() for name in POSITIONS}
+            # closed in between: what DuckDB knows of deleted rows stays in memory until then (see bi/parquet.py)
+            with _open(database, spill) as connection:
+                for name, rows in positions.items():
+                    # a table, whose size DuckDB knows: else it joins in an order that takes four times as long
+                    connection.register("rows", rows)
+                    connection.execute(f"CREATE TEMP TABLE {name} AS FROM rows")
+                found["durations"] = with_enough_memory(connection, lambda: _durations(connection, metrics.measures))
     except duckdb.Error as error:
         raise SnapshotUnreadable(
             f"{database} cannot be read, publish it again: {str(error).splitlines()[0]}"
@@ -201,8 +210,19 @@ def aggregates_of(rates: Sequence[Rate]) -> list[str]:
     return list(found)
 
 
-def _query_all(connection: duckdb.DuckDBPyConnection, metrics: Metrics) -> dict[str, pa.Table]:
-    """Count everything that the page shows, by the name of what it is; the counts of a table by that of the table."""
+@contextlib.contextmanager
+def _open(database: Path, spill: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": spill, "threads": THREADS}
+    with duckdb.connect(str(database), read_only=True, config=config) as connection:
+        limit_memory(connection, READING_MEMORY_MB)
+        yield connection
+
+
+def _query_counts(connection: duckdb.DuckDBPyConnection, metrics: Metrics) -> dict[str, pa.Table]:
+    """Count what the page shows but durations, by the name of what it is; the counts of a table by that of the table.
+
+    The temporary tables `POSITIONS` stay.
+    """
     connection.execute(_query("months"), {"max_months": MAX_MONTHS})
     connection.execute(_query("services"), {"max_values": MAX_SERVICES})
     connection.execute(_query("values").format(column="origin"), {"max_values": MAX_ORIGINS})
@@ -226,7 +246,6 @@ def _query_all(connection: duckdb.DuckDBPyConnection, metrics: Metrics) -> dict[
     for table, rates in _rates_of_tables(metrics).items():
         found[table] = _counts(connection, table, rates)
     found["curve"] = _curve(connection, metrics.rate("cancellation_curve"))
-    found["durations"] = _durations(connection, metrics.measures)
     return found
 
 
@@ -286,7 +305,11 @@ def _counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[R
         raise ValueError(f"the report counts {table} by one date, not by {' and '.join(sorted(dates))}")
     expressions = ",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates_of(rates))
     query = _query("counts").format(table=table, date=dates.pop(), aggregates=expressions)
-    return connection.execute(query).to_arrow_table()
+    # each thread would have a hash table of all groups, 45 MB for 80,000 of them, and they are put together afterwards
+    connection.execute("SET threads = 1")
+    counts = connection.execute(query).to_arrow_table()
+    connection.execute(f"SET threads = {THREADS}")
+    return counts
 
 
 def _curve(connection: duckdb.DuckDBPyConnection, rate: Rate) -> pa.Table:

@@ -6,6 +6,7 @@ The tables themselves are the `.sql` files beside this module. Nothing here fetc
 import functools
 import hashlib
 import itertools
+import operator
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import duckdb
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, FIRM_STATES, PENDING_STATES, STATES
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, SCHEMA_VERSION
-from pso_pipeline.warehouse.memory import with_enough_memory
+from pso_pipeline.warehouse.memory import READING_MEMORY_MB, lower_limit, with_enough_memory
 from pso_pipeline.warehouse.schema import table_ddl
 from pso_pipeline.warehouse.sql import literal, statement, transaction
 
@@ -167,11 +168,14 @@ def derive(
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
     _request(connection, enterprise_ids)
     recomputed, aged = [], []
-    for is_stale, batch in _batches(connection, orders_per_batch):
-        with_enough_memory(connection, functools.partial(_derive_batch, connection, is_stale, list(batch)))
-        made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
-        recomputed += made_anew
-        aged += sorted({*_column(connection, "SELECT enterprise_id FROM aged_orders")}.difference(made_anew))
+    for is_stale, batches in itertools.groupby(_batches(connection, orders_per_batch), key=operator.itemgetter(0)):
+        if is_stale:
+            lower_limit(connection, READING_MEMORY_MB)
+        for _, batch in batches:
+            with_enough_memory(connection, functools.partial(_derive_batch, connection, is_stale, list(batch)))
+            made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
+            recomputed += made_anew
+            aged += sorted({*_column(connection, "SELECT enterprise_id FROM aged_orders")}.difference(made_anew))
     if recomputed:
         _run(connection, ["forget_revised"])
     derived = DerivedMarts(
