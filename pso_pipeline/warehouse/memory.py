@@ -11,7 +11,7 @@ from typing import TypeVar
 import duckdb
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-MEMORY_MB = 150
+MEMORY_MB = 145
 """What DuckDB may hold of tables and of blocks that it has read, in MB; the rest goes to disk.
 
 Its own choice is four fifths of the machine's memory: a quiet refresh among 5 million orders came to 1.7 GB.
@@ -29,7 +29,7 @@ THREADS = 2
 little to derive 5 million orders."""
 
 ATTEMPTS = 10
-"""How often work is tried in all, each time with half as much memory more: of `MEMORY_MB`, the last time with 5.7 GB.
+"""How often work is tried in all, each time with half as much memory more: of `MEMORY_MB`, the last time with 5.5 GB.
 
 With twice as much, a refresh of 46,000 changes among 5 million orders took 80 MB more than it needed.
 """
