@@ -154,10 +154,19 @@ class ShownStates:
             self._of_check[check] = {info.partition_key: info for info in infos}
         return self._of_check[check]
 
-    def have(self, check: AssetCheckKey, partition: str | None, *, passed: bool) -> bool:
-        """Tell whether just this is shown of a partition, of its latest materialization."""
-        info = self.of(check).get(partition)
-        return info is not None and info.is_current and _has_passed(info) == passed
+    def news(self, check: AssetCheckKey, passed: Mapping[str, bool]) -> list[str]:
+        """Choose the partitions that a refresh reports, of those it looked at and whether each passed.
+
+        These are what fails anew or on newer orders, what has recovered, and up to `REPORTED_PASSES` of those whose
+        pass is not yet shown.
+        """
+        changed: list[str] = []
+        passes: list[str] = []
+        for partition, has_passed in passed.items():
+            info = self.of(check).get(partition)
+            if info is None or not info.is_current or _has_passed(info) != has_passed:
+                (passes if has_passed and (info is None or _has_passed(info)) else changed).append(partition)
+        return [*changed, *passes[:REPORTED_PASSES]]
 
 
 def evaluate_enterprises(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
@@ -187,7 +196,7 @@ def evaluate_orders(
 
 
 def evaluate_all_landed(pipeline: PipelineResource, shown: ShownStates) -> list[AssetCheckEvaluation]:
-    """Evaluate the checks on hotels, services and orders; a freshness that is shown already is left out."""
+    """Evaluate the checks on hotels, services and orders; of the freshness of hotels only what is news."""
     with one_line_failures():
         stale_after = timedelta(hours=pipeline.settings().pso_stale_after_hours)
         with pipeline.warehouse().open() as connection:
@@ -215,19 +224,16 @@ def evaluate_metrics(
 ) -> list[AssetCheckEvaluation]:
     """Evaluate the checks on the marts: that they add up, and whether each hotel's volume is usual.
 
-    `enterprise_ids` as in `evaluate_orders`; what is `shown` already of a hotel's volume is left out.
+    `enterprise_ids` as in `evaluate_orders`; of the hotels' volumes only what is news beside what is `shown`.
     """
     check = AssetCheckKey(check_in_cancellation_metrics.key, VOLUMES)
     with one_line_failures(), pipeline.warehouse().open() as connection:
         verdicts = evaluate_derived(connection, enterprise_ids)
-        volumes = _of(enterprise_ids, read_volumes(connection))
+        volumes = {each.partition_key: each for each in _of(enterprise_ids, read_volumes(connection))}
+    told = shown.news(check, {key: each.is_usual for key, each in volumes.items()}) if shown else volumes
     return [
         *(_verdict(check_in_cancellation_metrics.key, verdict) for verdict in verdicts),
-        *(
-            _volume(each)
-            for each in volumes
-            if shown is None or not shown.have(check, each.partition_key, passed=each.is_usual)
-        ),
+        *(_volume(volumes[key]) for key in told),
     ]
 
 
@@ -256,24 +262,17 @@ def noteworthy(
 ) -> Iterator[AssetCheckEvaluation]:
     """Choose what a refresh reports of its evaluations, and tie those of partitions to what they are about.
 
-    Without partitions: all. With: what fails anew or on newer orders, what has recovered, and up to `REPORTED_PASSES`
-    of the partitions whose pass is not yet shown.
+    Without partitions: all. With: what is news beside what is `shown`.
     """
     yield from (each for each in evaluations if each.partition is None)
     shown = shown or ShownStates(instance)
-    by_check: dict[AssetCheckKey, list[AssetCheckEvaluation]] = {}
+    by_check: dict[AssetCheckKey, dict[str, AssetCheckEvaluation]] = {}
     for each in evaluations:
         if each.partition is not None:
-            by_check.setdefault(each.asset_check_key, []).append(each)
+            by_check.setdefault(each.asset_check_key, {})[each.partition] = each
     for check, of_check in by_check.items():
-        news: list[AssetCheckEvaluation] = []
-        passes: list[AssetCheckEvaluation] = []
-        for each in of_check:
-            if shown.have(check, each.partition, passed=each.passed):
-                continue
-            info = shown.of(check).get(each.partition)
-            (passes if each.passed and (info is None or _has_passed(info)) else news).append(each)
-        yield from _targeted(instance, [*news, *passes[:REPORTED_PASSES]])
+        told = shown.news(check, {key: each.passed for key, each in of_check.items()})
+        yield from _targeted(instance, [of_check[key] for key in told])
 
 
 @multi_asset_check(specs=ENTERPRISES_SPECS, can_subset=True)
@@ -406,15 +405,13 @@ def _evaluate_orders(
     rejections = read_rejections(connection, GetProductServiceOrders.operation)
     status = _of(enterprise_ids, read_status(connection))
     now, check = datetime.now(UTC), AssetCheckKey(key, FRESH)
-    states = [(each, state_of(each, now, stale_after)) for each in status if each.is_in_scope and each.services]
+    looked_at = {each.partition_key: each for each in status if each.is_in_scope and each.services}
+    states = {key: state_of(each, now, stale_after) for key, each in looked_at.items()}
+    told = shown.news(check, {key: state == "fresh" for key, state in states.items()}) if shown else states
     return [
         *(_verdict(key, verdict) for verdict in verdicts),
         *([_readable(key, rejections)] if verdicts or rejections else []),
-        *(
-            _freshness(each, state, now, stale_after)
-            for each, state in states
-            if shown is None or not shown.have(check, each.partition_key, passed=state == "fresh")
-        ),
+        *(_freshness(looked_at[key], states[key], now, stale_after) for key in told),
     ]
 
 
