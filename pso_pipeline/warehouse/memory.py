@@ -18,8 +18,7 @@ Its own choice is four fifths of the machine's memory: a quiet refresh among 5 m
 """
 
 READING_MEMORY_MB = 120
-"""The same where no more is needed: for landing, for the marts of whole hotels, and for looking through all orders
-once, where what was read is not read again.
+"""The same for landing, and for looking through all orders once, where what was read is not read again.
 
 With 100, the Parquet files of 5 million orders are written only until a refresh has changed some.
 """
