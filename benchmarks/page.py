@@ -23,7 +23,7 @@ NAMES = {
 }
 TOOLS = ("singer", "pyairbyte", "dlt")
 STEPS = ("land", "derive", "publish")
-REFRESHES = ("quiet refresh", "refresh, 1000 changed", "refresh, 1 % changed")
+REFRESHES = ("first refresh", "quiet refresh", "refresh, 1000 changed", "refresh, 1 % changed")
 NOT_MEASURED = "not measured"
 MILLION = 1_000_000
 

@@ -72,10 +72,11 @@ def start_up(size: Size) -> Iterator[Named]:
 
 
 def growth_by_orders(size: Size) -> Iterator[Named]:
-    """First load, quiet refresh, refreshes of changes, marts and publishing, as the orders grow."""
+    """A whole first refresh and its parts, quiet refresh and refreshes of changes, as the orders grow."""
     for orders in size.orders:
         with _World(orders, max(1, orders // ORDERS_PER_ENTERPRISE)) as world:
             repetitions = size.repetitions if orders <= 1_000_000 else 1
+            yield f"{orders} first refresh", world.step("refresh", afresh=True)
             yield f"{orders} land", median([world.step("land", afresh=True) for _ in range(repetitions)])
             yield f"{orders} floor", median([world.floor() for _ in range(repetitions)])
             yield f"{orders} derive", world.step("derive")
