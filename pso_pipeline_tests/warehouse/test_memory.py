@@ -8,7 +8,7 @@ import pytest
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.landing.orders import land_orders
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
-from pso_pipeline.warehouse.memory import ATTEMPTS, THREADS, limit_memory, with_enough_memory
+from pso_pipeline.warehouse.memory import ATTEMPTS, THREADS, limit_memory, lower_limit, with_enough_memory
 from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 A_LIST_OF_40_MB = "SELECT len(list(number)) FROM range(5_000_000) AS numbers(number)"
@@ -39,6 +39,14 @@ def test_work_that_needs_more_memory_is_done_over_with_half_as_much_more(caplog)
         assert len(tries) == 2
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert "trying again with 120 MB" in caplog.text
+
+
+def test_a_limit_is_lowered_and_never_raised():
+    with duckdb.connect() as connection:
+        limit_memory(connection, 140)
+        for wanted, expected in ((100, "95.3 MiB"), (120, "95.3 MiB"), (20, "19.0 MiB")):
+            lower_limit(connection, wanted)
+            assert connection.execute("SELECT current_setting('memory_limit')").fetchone() == (expected,)
 
 
 def test_other_failures_are_not_tried_again_and_memory_that_never_suffices_is_told():
