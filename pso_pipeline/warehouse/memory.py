@@ -46,8 +46,10 @@ def limit_memory(connection: duckdb.DuckDBPyConnection, memory_mb: int) -> None:
 
 
 def lower_limit(connection: duckdb.DuckDBPyConnection, memory_mb: int) -> None:
-    """Let DuckDB hold no more than so many MB, or what it is limited to already where that is less."""
-    limit_memory(connection, min(memory_mb, _limit_mb(connection)))
+    """Let DuckDB hold no more than so many MB, where `limit_memory` let it hold more."""
+    limit = _limit_mb(connection)
+    if limit is not None and memory_mb < limit:
+        limit_memory(connection, memory_mb)
 
 
 def with_enough_memory(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
@@ -57,7 +59,7 @@ def with_enough_memory(connection: duckdb.DuckDBPyConnection, work: Callable[[],
     """
 
     def give_more(_: RetryCallState) -> None:
-        more = 3 * _limit_mb(connection) // 2
+        more = 3 * (_limit_mb(connection) or MEMORY_MB) // 2
         logger.warning("DuckDB ran out of the memory that it may hold: trying again with %d MB", more)
         limit_memory(connection, more)
 
@@ -70,6 +72,7 @@ def with_enough_memory(connection: duckdb.DuckDBPyConnection, work: Callable[[],
     return again(work)
 
 
-def _limit_mb(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute("SELECT coalesce(getvariable('memory_mb'), ?)", [MEMORY_MB]).fetchone()
-    return int(row[0]) if row else MEMORY_MB
+def _limit_mb(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """Tell what `limit_memory` set; None where nobody did."""
+    row = connection.execute("SELECT getvariable('memory_mb')").fetchone()
+    return row[0] if row else None

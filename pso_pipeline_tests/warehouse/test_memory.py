@@ -41,8 +41,11 @@ def test_work_that_needs_more_memory_is_done_over_with_half_as_much_more(caplog)
         assert "trying again with 120 MB" in caplog.text
 
 
-def test_a_limit_is_lowered_and_never_raised():
+def test_a_limit_is_lowered_and_never_raised_nor_set_where_there_is_none():
     with duckdb.connect() as connection:
+        unlimited = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+        lower_limit(connection, 100)
+        assert connection.execute("SELECT current_setting('memory_limit')").fetchone() == unlimited
         limit_memory(connection, 140)
         for wanted, expected in ((100, "95.3 MiB"), (120, "95.3 MiB"), (20, "19.0 MiB")):
             lower_limit(connection, wanted)
