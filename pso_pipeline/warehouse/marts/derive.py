@@ -26,8 +26,9 @@ ORDERS_PER_BATCH = 500_000
 at the ends of batches anew (`ROWS_PER_ROW_GROUP`)."""
 
 MEMORY_MB_FOR_HOTELS = 130
-"""What DuckDB may hold while it makes the marts of whole hotels, in MB: less than for single orders, which are looked
-for among all. With 120, the daily counts of one batch in ten were done over."""
+"""What DuckDB may hold while it makes the marts of many whole hotels, in MB: less than for single orders, which are
+looked for among all. With 120, the daily counts of one batch in ten were done over. Where one batch is all there is,
+closing the file takes half the CPU with more."""
 
 PREPARED_ONCE = ("macros", "order_states", "enterprise_inputs")
 """What every batch needs: how dates and ages are computed, the sets of states, what figures are made from."""
@@ -172,10 +173,11 @@ def derive(
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
     _request(connection, enterprise_ids)
     recomputed, aged = [], []
-    for is_stale, batches in itertools.groupby(_batches(connection, orders_per_batch), key=operator.itemgetter(0)):
-        if is_stale:
+    for is_stale, of_kind in itertools.groupby(_batches(connection, orders_per_batch), key=operator.itemgetter(0)):
+        batches = [batch for _, batch in of_kind]
+        if is_stale and len(batches) > 1:
             lower_limit(connection, MEMORY_MB_FOR_HOTELS)
-        for _, batch in batches:
+        for batch in batches:
             with_enough_memory(connection, functools.partial(_derive_batch, connection, is_stale, list(batch)))
             made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
             recomputed += made_anew
