@@ -107,7 +107,7 @@ def _read_footer(file: FileIO) -> Any:
     footer = _definition().FileMetaData()
     try:
         TCompactProtocol(TMemoryBuffer(file.read(length))).read_struct(footer)
-    except Exception as error:  # noqa: BLE001 - a damaged footer fails in whatever way its bytes lead to
+    except Exception as error:  # noqa: BLE001  # a damaged footer fails in whatever way its bytes lead to
         raise NotJoinable(f"{file.name} has a damaged footer: {error!r}") from None
     return footer
 

@@ -93,7 +93,7 @@ def _sandbox(world: dict[str, int | str]) -> Iterator[dict[str, str]]:
     options = [part for name, value in world.items() for part in (f"--{name}", str(value))]
     orders = int(world["enterprises"]) * ORDERS_PER_ENTERPRISE
     arguments = [sys.executable, "-m", "pso_pipeline.sandbox", "--port", "0", "--orders", str(orders), *options]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # no shell, no text of users
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # no shell; options are of our own command
         try:
             lines = (line.strip().partition("=") for line in process.stdout or ())
             found: dict[str, str] = {}
