@@ -26,8 +26,10 @@ MAX_ORDERS_PER_BATCH = 5_000
 """Most orders that a read hands over at once. Eight reads at once hold about half as many each, in the pages' own small
 pieces of memory."""
 
-MAX_ORDERS_WAITING = ORDERS_PER_TRANSACTION
-"""Orders that may wait; reads pause beyond that, so memory does not grow with what the API can deliver."""
+MAX_ORDERS_AT_HAND = 5 * ORDERS_PER_TRANSACTION // 4
+"""Orders that may wait or be under way into the warehouse; reads pause beyond that, so memory does not grow with what
+the API can deliver. With the batches that eight reads gather meanwhile, this is as much as a fast server delivers while
+a transaction lands."""
 
 PARTS_OF_A_READ = 6
 """Parts of one full read that may wait for others to be landed with. A read of 100 pages from a fast server takes less
@@ -50,14 +52,14 @@ class LandingQueue:
     _waiting: asyncio.Queue[OrdersLanding | None] = field(default_factory=asyncio.Queue)
     _left_over: list[OrdersLanding] = field(default_factory=list)
     _is_open: bool = True
-    _orders_waiting: int = 0
+    _orders_at_hand: int = 0
     _room: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def put(self, landing: OrdersLanding) -> None:
-        """Hand some pages over; waits while too many orders are waiting."""
+        """Hand some pages over; waits while too many orders are at hand."""
         async with self._room:
-            await self._room.wait_for(lambda: self._orders_waiting < MAX_ORDERS_WAITING)
-            self._orders_waiting += len(landing.orders)
+            await self._room.wait_for(lambda: self._orders_at_hand < MAX_ORDERS_AT_HAND)
+            self._orders_at_hand += len(landing.orders)
         self._waiting.put_nowait(landing)
 
     async def close(self) -> None:
@@ -71,10 +73,12 @@ class LandingQueue:
             WarehouseError: The warehouse cannot be used; what was not landed will be read again.
         """
         while self._is_open or self._left_over:
-            batches = await self._gather()
+            await self._land_next()
+
+    async def _land_next(self) -> None:
+        if batches := await self._gather():
+            self._note(await asyncio.to_thread(self._land, batches))
             await self._make_room(_orders_in(batches))
-            if batches:
-                self._note(await asyncio.to_thread(self._land, batches))
 
     async def _gather(self) -> list[OrdersLanding]:
         """Wait for as many orders as are landed together, for a while, or for the end."""
@@ -100,7 +104,7 @@ class LandingQueue:
 
     async def _make_room(self, orders: int) -> None:
         async with self._room:
-            self._orders_waiting -= orders
+            self._orders_at_hand -= orders
             self._room.notify_all()
 
     def _land(self, batches: Sequence[OrdersLanding]) -> Landed:

@@ -28,7 +28,7 @@ def landings(monkeypatch):
 
     monkeypatch.setattr(landing, "land_orders", land)
     monkeypatch.setattr(landing, "ORDERS_PER_TRANSACTION", 10)
-    monkeypatch.setattr(landing, "MAX_ORDERS_WAITING", 100)
+    monkeypatch.setattr(landing, "MAX_ORDERS_AT_HAND", 100)
     return seen
 
 
@@ -61,3 +61,32 @@ def test_what_waits_lands_in_whole_row_groups_and_progress_with_the_last_of_its_
 def test_a_row_group_that_comes_out_even_leaves_nothing(warehouse, landings):
     land_all(warehouse, batch("s1", 4), batch("s2", 6), batch("s3", 0))
     assert landings == [(10, 2), (0, 3)]
+
+
+def test_reads_wait_while_as_many_orders_as_may_be_at_hand_are_under_way(warehouse, monkeypatch):
+    """Otherwise memory would hold what lands and as much again."""
+    monkeypatch.setattr(landing, "ORDERS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(landing, "MAX_ORDERS_AT_HAND", 15)
+    waiting = []
+
+    async def hand_over():
+        queue = LandingQueue(warehouse)
+
+        def land(connection, brought, known):
+            waiting.append(third.done())
+            return land_orders(connection, brought, known)
+
+        monkeypatch.setattr(landing, "land_orders", land)
+        for service, orders in (("s1", 10), ("s2", 5)):
+            await queue.put(batch(service, orders))
+        third = asyncio.create_task(queue.put(batch("s3", 1)))
+        landings = asyncio.create_task(queue.run())
+        async with asyncio.timeout(60):
+            await third
+        await queue.close()
+        await landings
+        return queue
+
+    queue = asyncio.run(hand_over())
+    assert waiting == [False, True]
+    assert queue.created == {"s1": 10, "s2": 5, "s3": 1}
