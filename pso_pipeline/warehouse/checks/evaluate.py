@@ -55,21 +55,27 @@ def evaluate_landed(
     The hotels `enterprise_ids` are looked at in any case. Where there are none, and nothing changed and nothing was
     wrong, there is no new verdict.
     """
-    return _evaluate(connection, LANDED_RULES, "inputs_landed", enterprise_ids)
+    _execute(connection, "marts/enterprise_inputs")
+    return _evaluate(connection, LANDED_RULES, "inputs_landed", ("checks/checked_orders",), enterprise_ids)
 
 
 def evaluate_derived(
     connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None = None
 ) -> list[Verdict]:
     """Evaluate the rules about the marts; `enterprise_ids` as in `evaluate_landed`."""
-    return _evaluate(connection, DERIVED_RULES, "inputs_derived", enterprise_ids)
+    counted = ("marts/enterprise_inputs", "checks/checked_orders")
+    return _evaluate(connection, DERIVED_RULES, "inputs_derived", counted, enterprise_ids)
 
 
 def _evaluate(
-    connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], inputs: str, enterprise_ids: Collection[str] | None
+    connection: duckdb.DuckDBPyConnection,
+    rules: Sequence[Rule],
+    inputs: str,
+    counted: Sequence[str],
+    enterprise_ids: Collection[str] | None,
 ) -> list[Verdict]:
+    """Evaluate rules where the statement `inputs` tells that something changed; `counted` make what they count."""
     create_marts(connection)
-    connection.execute(statement("marts/enterprise_inputs.sql"))
     connection.execute(statement(f"checks/{inputs}.sql"), {"definition": _definition(rules)})
     broken = {each.enterprise_id for rule in rules for each in _found_in(connection, rule) if _is_broken(rule, each)}
     connection.execute(
@@ -79,9 +85,10 @@ def _evaluate(
     ids = [enterprise for enterprise, _ in connection.execute("FROM checked_enterprises").fetchall()]
     if not ids and enterprise_ids is None:
         return []
-    _execute(connection, "checked_orders")
+    for name in counted:
+        _execute(connection, name)
     for rule in rules:
-        _execute(connection, rule.name, dict(rule.parameters))
+        _execute(connection, f"checks/{rule.name}", dict(rule.parameters))
         connection.begin()
         connection.execute(statement("checks/forget_counts.sql"), {"check_name": rule.name})
         connection.execute(statement("checks/keep_counts.sql"), {"check_name": rule.name})
@@ -91,7 +98,7 @@ def _evaluate(
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, name: str, parameters: object = None) -> None:
-    query = statement(f"checks/{name}.sql")
+    query = statement(f"{name}.sql")
     with_enough_memory(connection, lambda: connection.execute(query, parameters))
 
 
