@@ -22,7 +22,8 @@ from pso_pipeline.checks import ASSET_CHECKS
 from pso_pipeline.jobs import full_resync, refresh
 from pso_pipeline.resources import PipelineResource
 
-PIPELINE = PipelineResource(duckdb=DuckDBResource(database=":memory:"))
+# connections to a database in memory that has a name share it
+PIPELINE = PipelineResource(duckdb=DuckDBResource(database=":memory:pso_pipeline"))
 
 defs = Definitions(
     assets=[enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot],

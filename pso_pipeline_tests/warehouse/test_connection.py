@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from pso_pipeline.warehouse.landing.orders import land_orders
 from pso_pipeline_tests.warehouse.test_landing import landing, order
@@ -68,6 +69,80 @@ def test_a_busy_warehouse_is_waited_for(warehouse):
         holder.stdin.write("go\n")
         holder.stdin.flush()
         assert count(warehouse) == 0
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A warehouse whose connections share one database in memory, which is kept as in a run."""
+
+    def connect():
+        return duckdb.connect(f":memory:{tmp_path}")
+
+    with connect():
+        yield Warehouse(str(tmp_path / "warehouse.duckdb"), connect=connect, patience_seconds=0.2)
+
+
+@pytest.fixture
+def spilled(kept):
+    """The warehouse after something was done in it that took more memory than it was given."""
+    with kept.open(memory_mb=80) as connection:
+        connection.execute("CREATE TEMP TABLE many AS SELECT md5(number::VARCHAR) FROM range(3_000_000) AS n(number)")
+        assert connection.execute("SELECT count(*) FROM duckdb_temporary_files()").fetchone() > (0,)
+    return kept
+
+
+def test_a_database_in_memory_that_is_kept_does_not_keep_the_files(kept):
+    for landed in range(2):
+        assert count(kept) == landed
+        with another_process(HOLD_FILE, kept.location), pytest.raises(WarehouseBusy):
+            count(kept)
+        with kept.open() as connection:
+            land_orders(connection, landing(order(f"o{landed}")))
+    assert count(kept) == 2
+
+
+@pytest.mark.parametrize("wrong", ["SELECT nothing", "BEGIN; SELECT nothing"], ids=["a statement", "a transaction"])
+def test_the_files_are_let_go_where_something_fails(kept, wrong):
+    with pytest.raises(duckdb.BinderException), kept.open() as connection:
+        connection.execute(wrong)
+    with another_process(HOLD_FILE, kept.location):
+        pass
+    assert count(kept) == 0
+
+
+def test_a_warehouse_opens_again_after_it_has_used_the_disk_in_place_of_memory(spilled):
+    with spilled.open() as connection:
+        assert connection.execute("SELECT count(*) FROM duckdb_tables() WHERE temporary").fetchone() == (0,)
+        assert connection.execute("SELECT current_setting('memory_limit')").fetchone() != ("76.2 MiB",)
+
+
+def test_a_database_in_memory_that_is_kept_holds_neither_memory_nor_threads_of_the_files(spilled):
+    with spilled.connect() as connection:
+        assert connection.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone() == (0,)
+        settings = connection.execute("SELECT current_setting('memory_limit'), current_setting('threads')").fetchone()
+        assert settings == ("1.9 MiB", 1)
+
+
+def test_a_full_disk_when_the_files_are_closed_loses_nothing(kept):
+    count(kept)
+    with contextlib.ExitStack() as full:
+        with kept.open() as connection:
+            land_orders(connection, landing(*(order(f"o{number}") for number in range(500))))
+            full.enter_context(largest_file(Path(kept.location).stat().st_size))
+        assert Path(f"{kept.location}.wal").exists()
+    assert count(kept) == 500
+    assert not Path(f"{kept.location}.wal").exists()
+
+
+def test_a_warehouse_that_was_made_in_an_older_format_is_used_on(warehouse):
+    storage = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'warehouse'"
+    with duckdb.connect(warehouse.location) as connection:
+        assert connection.execute(storage).fetchone() == ("v1.0.0+",)
+    for landed in range(2):
+        with warehouse.open() as connection:
+            assert connection.execute(storage).fetchone() == ("v1.3.0+",)
+            land_orders(connection, landing(order(f"o{landed}")))
+    assert count(warehouse) == 2
 
 
 @contextlib.contextmanager
