@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pso_pipeline.warehouse.connection import Warehouse
@@ -44,10 +45,19 @@ def postgres(tmp_path_factory):
 
 @pytest.fixture(params=["file", "postgres"])
 def warehouse(request, tmp_path):
-    """The warehouse of the pipeline under test."""
+    """The warehouse of the pipeline under test; the database in memory is kept, as it is in a run."""
     if request.param == "file":
-        return Warehouse(f"ducklake:{tmp_path / 'lake.ducklake'}")
-    return Warehouse(f"ducklake:postgres:{request.getfixturevalue('postgres')}")
+        location = f"ducklake:{tmp_path / 'lake.ducklake'}"
+    else:
+        location = f"ducklake:postgres:{request.getfixturevalue('postgres')}"
+
+    def connect():
+        return duckdb.connect(f":memory:{tmp_path}")
+
+    with connect() as kept:
+        yield Warehouse(location, connect=connect)
+        attached = kept.execute("SELECT database_name FROM duckdb_databases() WHERE NOT internal").fetchall()
+        assert attached == [("memory",)]
 
 
 def test_orders_land_change_and_are_measured(warehouse, pipeline, world):
