@@ -122,24 +122,25 @@ def _proxy_for(address: httpx.URL) -> httpx.Proxy | None:
     return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def _reason(cause: BaseException) -> str | None:  # noqa: PLR0911  # one row for each cause that a person can act on
+def _reason(cause: BaseException) -> str | None:
     """What a cause says of itself; None for those of aiohttp that only wrap another."""
+    reason: str | None = None
     match cause:
         case aiohttp.ClientConnectorError():
-            return None
+            pass
         case socket.gaierror():
-            return "its name does not resolve"
+            reason = "its name does not resolve"
         case ConnectionRefusedError():
-            return "nothing listens there"
+            reason = "nothing listens there"
         case ssl.SSLCertVerificationError():
-            return f"its certificate is not trusted: {cause.verify_message}"
+            reason = f"its certificate is not trusted: {cause.verify_message}"
         case aiohttp.ConnectionTimeoutError():
-            return "no connection within the time"
+            reason = "no connection within the time"
         case ssl.SSLError():
-            return f"no secure connection: {cause.reason}"
-        case OSError(strerror=str(reason)):
-            return reason
-    return None
+            reason = f"no secure connection: {cause.reason}"
+        case OSError(strerror=str(told)):
+            reason = told
+    return reason
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -65,5 +65,5 @@ def _digest(content: bytes) -> bytes:
 def _compile() -> CompiledCharts:
     """Compile the charts in a process of their own: what compiles them takes 200 MB, and keeps 150 to its end."""
     compiling = [sys.executable, "-m", "pso_pipeline.bi.report.charts"]
-    printed = subprocess.run(compiling, stdout=subprocess.PIPE, check=True).stdout  # noqa: S603 # a fixed command without a shell
+    printed = subprocess.run(compiling, stdout=subprocess.PIPE, check=True).stdout  # noqa: S603  # a fixed command without a shell
     return msgspec.json.decode(printed, type=CompiledCharts)
