@@ -52,7 +52,7 @@ from pso_pipeline.partitions import (
 )
 from pso_pipeline.resources import PipelineResource, one_line_failures
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
-from pso_pipeline.warehouse.memory import READING_MEMORY_MB
+from pso_pipeline.warehouse.memory import DERIVING_MEMORY_MB
 from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_previews, read_status
 
 OWNERS = ["team:data-engineering"]
@@ -240,7 +240,7 @@ def sync(
         )
         report = pipeline.with_api(lambda api: sync_orders(api, warehouse, options), clock=clock)
         changed = [each.enterprise_id for each in report.enterprises if each.created or each.changed]
-        with warehouse.open(READING_MEMORY_MB) as connection:
+        with warehouse.open() as connection:
             status = {each.enterprise_id: each for each in read_status(connection)}
             previews = read_previews(connection, "product_service_orders", changed)
     now = datetime.now(UTC)
@@ -255,11 +255,13 @@ def sync(
 
 def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] | None) -> dict[str, Metadata]:
     """Derive the marts, of all stale enterprises or of these; return what to show for each partition that changed."""
-    with one_line_failures(), pipeline.warehouse().open() as connection:
-        create_marts(connection)
-        derived = derive(connection, enterprise_ids)
-        previews = read_previews(connection, "agg_orders_daily", derived.enterprises_recomputed)
-        key_of = {each.enterprise_id: each.partition_key for each in read_enterprises(connection)}
+    with one_line_failures():
+        warehouse = pipeline.warehouse()
+        with warehouse.open(DERIVING_MEMORY_MB) as connection:
+            create_marts(connection)
+            derived = derive(connection, enterprise_ids, reopen_marts=warehouse.reopen_marts)
+            previews = read_previews(connection, "agg_orders_daily", derived.enterprises_recomputed)
+            key_of = {each.enterprise_id: each.partition_key for each in read_enterprises(connection)}
     return {
         key_of[enterprise]: metrics_metadata(headline, previews.get(enterprise))
         for enterprise, headline in derived.headlines.items()

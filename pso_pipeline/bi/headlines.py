@@ -11,7 +11,7 @@ import duckdb
 
 from pso_pipeline.bi.folder import snapshot_path
 from pso_pipeline.bi.rates import load_metrics, rate_sql
-from pso_pipeline.warehouse.memory import READING_MEMORY_MB, THREADS, limit_memory, with_enough_memory
+from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, with_enough_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
         ORDER BY hotel.enterprise_name, hotel.partition_key
     """  # noqa: S608  # an expression cannot be bound; these stand in metrics.yml, which ships with the package
     with duckdb.connect(snapshot_path(bi_dir), read_only=True, config={"threads": THREADS}) as connection:
-        limit_memory(connection, READING_MEMORY_MB)
+        limit_memory(connection, MEMORY_MB)
         rows = with_enough_memory(connection, lambda: connection.execute(query).fetchall())
     return [
         HotelHeadline(name or key, key, as_of and as_of.replace(tzinfo=UTC), orders, canceled, *rates)

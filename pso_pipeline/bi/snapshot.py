@@ -34,7 +34,7 @@ from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
 from pso_pipeline.bi.parquet import take_over, write_tables
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
-from pso_pipeline.warehouse.memory import READING_MEMORY_MB, THREADS, limit_memory
+from pso_pipeline.warehouse.memory import ONE_TABLE_MEMORY_MB, THREADS, limit_memory
 
 PATIENCE_SECONDS = 900.0
 """How long to wait for a marts file that a stranger holds, or for another publication into the same folder."""
@@ -190,7 +190,7 @@ def _open_copy(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "preserve_insertion_order": False,
     }
     with duckdb.connect(str(database), read_only=True, config=config) as copy:
-        limit_memory(copy, READING_MEMORY_MB)
+        limit_memory(copy, ONE_TABLE_MEMORY_MB)
         yield copy
 
 

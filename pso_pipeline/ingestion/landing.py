@@ -16,7 +16,6 @@ from pso_pipeline.warehouse.connection import ROWS_PER_ROW_GROUP, Warehouse
 from pso_pipeline.warehouse.landing.known import KnownOrders
 from pso_pipeline.warehouse.landing.orders import Landed, OrdersLanding, land_orders
 from pso_pipeline.warehouse.landing.progress import FullReadProgress
-from pso_pipeline.warehouse.memory import READING_MEMORY_MB
 
 ORDERS_PER_TRANSACTION = ROWS_PER_ROW_GROUP
 """Most orders that are landed together, and exactly so many where more come: a whole row group goes straight to the
@@ -114,7 +113,7 @@ class LandingQueue:
             met=pd.concat([batch.met for batch in batches]),
             progress=[progress for batch in batches for progress in batch.progress],
         )
-        with self.warehouse.open(READING_MEMORY_MB) as connection:
+        with self.warehouse.open() as connection:
             return land_orders(connection, landing, self._known)
 
     def _note(self, landed: Landed) -> None:

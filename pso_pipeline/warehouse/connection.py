@@ -19,7 +19,7 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 
 from pso_pipeline.heap import give_back
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
-from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory
+from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, with_enough_memory
 from pso_pipeline.warehouse.schema import prepare
 from pso_pipeline.warehouse.sql import literal
 
@@ -37,6 +37,9 @@ WAREHOUSE_STORAGE = "v1.3.0"
 """Format of the warehouse's file: the first that keeps texts by DICT_FSST. Inserting a million orders takes 5.8 s of
 CPU in place of 7.0, and the file 92 MB in place of 101. DuckDB before 1.3 does not open it; others read the
 snapshot."""
+
+MARTS_STORAGE = "v1.0.0"
+"""Format of the marts' file: files of newer ones would not open in the DuckDB 1.0 drivers that BI tools ship."""
 
 Connect = Callable[[], contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]]
 
@@ -115,6 +118,14 @@ class Warehouse:
                 connection.close()
                 give_back()
 
+    def reopen_marts(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Close the marts' file and open it again, between two transactions on the connection that `open` gave.
+
+        What DuckDB knows of rows that changed stays in memory until then.
+        """
+        _detach_file(connection, "marts")
+        self._attach_marts(connection)
+
     def hold(self) -> contextlib.AbstractContextManager[None]:
         """Keep everybody else from opening the warehouse and the marts, for the length of the block.
 
@@ -135,18 +146,21 @@ class Warehouse:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"SET threads = {THREADS}")
         limit_memory(connection, memory_mb)
+        # the log is written into the file when that is closed: where memory or disk does not suffice for it within a
+        # commit, DuckDB makes the database unusable
+        connection.execute("SET checkpoint_threshold = '1TB'")
         # DuckDB's own choice for a connection in memory is the folder in which the process was started
         _spill_into(connection, str(self.marts_path.with_name(f"{self.marts_path.name}.spill")))
-        row_groups = f"ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP}"
         if self.location.startswith(DUCKLAKE_PREFIX):
             _load_ducklake(connection)
             self._attach_ducklake(connection)
         else:
-            options = f"(STORAGE_VERSION {literal(WAREHOUSE_STORAGE)}, {row_groups})"
-            self._attach_file(connection, Path(self.location), "warehouse", options)
-        # files with a newer storage format would not open in the DuckDB 1.0 drivers that BI tools ship
-        self._attach_file(connection, self.marts_path, "marts", f"(STORAGE_VERSION 'v1.0.0', {row_groups})")
+            self._attach_file(connection, Path(self.location), "warehouse", WAREHOUSE_STORAGE)
         connection.execute("CREATE SCHEMA IF NOT EXISTS warehouse.mews")
+        self._attach_marts(connection)
+
+    def _attach_marts(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._attach_file(connection, self.marts_path, "marts", MARTS_STORAGE)
         connection.execute("CREATE SCHEMA IF NOT EXISTS marts.mart")
         connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
 
@@ -157,7 +171,8 @@ class Warehouse:
             data_path = f"{self.marts_path.with_name('ducklake.files')}/"
             self._attach_patiently(connection, self.location, "warehouse", f"(DATA_PATH {literal(data_path)})")
 
-    def _attach_file(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str, options: str = "") -> None:
+    def _attach_file(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str, storage: str) -> None:
+        options = f"(STORAGE_VERSION {literal(storage)}, ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})"
         if not path.exists():
             self._make_file(connection, path, options)
         self._attach_patiently(connection, str(path), name, options)
@@ -180,7 +195,10 @@ class Warehouse:
                 stop=stop_after_delay(self.patience_seconds),
             ):
                 with attempt, _naming(path):
-                    connection.execute(f"ATTACH {literal(path)} AS {name} {options}")
+                    # what is left of a log is read here
+                    with_enough_memory(
+                        connection, lambda: connection.execute(f"ATTACH {literal(path)} AS {name} {options}")
+                    )
         except RetryError as error:
             raise WarehouseBusy(
                 f"{_without_passwords(path)} has been held by another program for more than "
@@ -222,21 +240,23 @@ def _spill_into(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
 
 
 def _detach(connection: duckdb.DuckDBPyConnection) -> None:
-    """Close both files and free what DuckDB keeps of them: another connection to its database may keep that.
-
-    One whose log cannot be written to it is closed with the log beside it, from which the next opening goes on.
-    """
+    """Close both files and free what DuckDB keeps of them: another connection to its database may keep that."""
     with contextlib.suppress(duckdb.Error):  # nothing to roll back
         connection.rollback()
     for name in ("marts", "warehouse"):
-        with contextlib.suppress(duckdb.Error):
-            connection.execute("USE memory")
-            connection.execute(f"DETACH DATABASE IF EXISTS {name}")
+        _detach_file(connection, name)
     with contextlib.suppress(duckdb.Error):
         # it looks for blocks that nobody holds any more only where it is short of memory: 40 MB after a landing; and a
         # thread that stays keeps as much until the marts are made
         limit_memory(connection, 2)
         connection.execute("SET threads = 1")
+
+
+def _detach_file(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Close a file; where its log cannot be written to it, that stays beside it, and the next opening goes on there."""
+    with contextlib.suppress(duckdb.Error):
+        connection.execute("USE memory")
+        connection.execute(f"DETACH DATABASE IF EXISTS {name}")
 
 
 def _holder(path: Path) -> str:

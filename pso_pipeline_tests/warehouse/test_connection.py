@@ -16,6 +16,7 @@ import pytest
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from pso_pipeline.warehouse.landing.orders import land_orders
+from pso_pipeline.warehouse.memory import limit_memory
 from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 HOLD_FILE = """
@@ -132,6 +133,32 @@ def test_a_full_disk_when_the_files_are_closed_loses_nothing(kept):
         assert Path(f"{kept.location}.wal").exists()
     assert count(kept) == 500
     assert not Path(f"{kept.location}.wal").exists()
+
+
+def test_a_commit_does_not_write_the_log_into_the_file(kept):
+    """Where that ran out of memory, DuckDB would take the commit and the database with it."""
+    log = Path(f"{kept.marts_path}.wal")
+    with kept.open() as connection:
+        connection.execute("CREATE TABLE mart.many AS SELECT range AS number FROM range(1_500_000)")
+        connection.execute("UPDATE mart.many SET number = number + 1")
+        assert log.stat().st_size > 2**24, "of as much DuckDB would rid itself"
+    assert not log.exists()
+
+
+def test_marts_that_could_not_be_closed_for_want_of_memory_are_opened_again_with_all_that_was_written(kept, caplog):
+    columns = ", ".join(f"number + {column} AS column_{column}" for column in range(60))
+    with kept.open() as connection:
+        connection.execute(f"CREATE TABLE mart.wide AS SELECT {columns} FROM range(0) AS numbers(number)")
+        kept.reopen_marts(connection)
+        for _ in range(3):
+            connection.execute(f"INSERT INTO mart.wide SELECT {columns} FROM range(60_000) AS numbers(number)")
+        limit_memory(connection, 3)
+        kept.reopen_marts(connection)
+        assert Path(f"{kept.marts_path}.wal").exists(), "the test needs more rows, or less memory"
+        assert "ran out of the memory" in caplog.text
+        assert connection.execute("SELECT count(*), max(column_59) FROM mart.wide").fetchone() == (180_000, 60_058)
+        assert connection.execute("SELECT count(*) FROM mews.services").fetchone() == (0,)
+    assert not Path(f"{kept.marts_path}.wal").exists()
 
 
 def test_a_warehouse_that_was_made_in_an_older_format_is_used_on(warehouse):

@@ -7,8 +7,15 @@ import pytest
 
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.landing.orders import land_orders
-from pso_pipeline.warehouse.marts.derive import create_marts, derive
-from pso_pipeline.warehouse.memory import ATTEMPTS, THREADS, limit_memory, lower_limit, with_enough_memory
+from pso_pipeline.warehouse.marts.derive import BATCHES_PER_OPENING, create_marts, derive
+from pso_pipeline.warehouse.memory import (
+    ATTEMPTS,
+    THREADS,
+    give_back_freed,
+    limit_memory,
+    lower_limit,
+    with_enough_memory,
+)
 from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 A_LIST_OF_40_MB = "SELECT len(list(number)) FROM range(5_000_000) AS numbers(number)"
@@ -23,6 +30,25 @@ MANY_ORDERS = """
         uuid() AS id, 'hotel' AS enterprise_id, 'spa' AS service_id, 'Confirmed' AS state, uuid() AS account_id,
         false AS is_missing_from_source, TIMESTAMP '2026-11-01' AS fetched_utc, created_utc, created_utc AS updated_utc
     FROM (SELECT TIMESTAMP '2026-10-31' - to_minutes(number) AS created_utc FROM range(30_000) AS numbers(number));
+"""
+
+AN_ORDER_OF_EACH_HOTEL = """
+    CREATE TEMP TABLE hotels AS SELECT 'hotel ' || number AS id FROM range($hotels) AS numbers(number);
+    INSERT INTO mews.enterprises BY NAME SELECT id, id AS name, 'UTC' AS time_zone_identifier FROM hotels;
+    INSERT INTO mews.services BY NAME SELECT 'spa of ' || id AS id, id AS enterprise_id, 'Spa' AS name FROM hotels;
+    INSERT INTO mews.sync_state BY NAME
+    SELECT 'spa of ' || id AS service_id, id AS enterprise_id, TIMESTAMP '2026-11-01' AS watermark_utc, 1 AS revision
+    FROM hotels;
+    INSERT INTO mews.product_service_orders BY NAME
+    SELECT
+        'order of ' || id AS id, id AS enterprise_id, 'spa of ' || id AS service_id, 'Confirmed' AS state,
+        TIMESTAMP '2026-10-01' AS created_utc, created_utc AS updated_utc, TIMESTAMP '2026-11-01' AS fetched_utc
+    FROM hotels;
+"""
+EACH_ORDER_CHANGES = """
+    UPDATE mews.product_service_orders SET state = 'Started';
+    UPDATE mews.sync_state SET revision = 2;
+    INSERT INTO mews.revised_orders SELECT service_id, id, 2 AS revision FROM mews.product_service_orders;
 """
 
 
@@ -93,6 +119,43 @@ def test_a_landing_too_large_for_the_memory_lands_once(tmp_path, caplog):
     assert [(each.created, each.changed) for each in landed.services] == [(0, 20_000)]
     assert (found, kept) == ((20_000, 20_000), (40_000,))
     assert "ran out of the memory" in caplog.text, "the test needs more orders, or less memory"
+
+
+def test_between_batches_of_changes_the_marts_are_closed_and_opened_again(tmp_path):
+    warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"))
+    hotels = 2 * BATCHES_PER_OPENING + 1
+    states_when_reopened = []
+
+    def reopen(connection):
+        states_when_reopened.append(states(connection))
+        warehouse.reopen_marts(connection)
+        assert states(connection) == states_when_reopened[-1]
+
+    with warehouse.open() as connection:
+        create_marts(connection)
+        connection.execute(AN_ORDER_OF_EACH_HOTEL.replace("$hotels", str(hotels)))
+        derive(connection, orders_per_batch=1, reopen_marts=reopen)
+        assert states_when_reopened == [], "whole hotels leave nothing behind"
+        connection.execute(EACH_ORDER_CHANGES)
+        derived = derive(connection, orders_per_batch=1, reopen_marts=reopen)
+        assert len(derived.enterprises_recomputed) == hotels
+        assert states(connection) == {"Started": hotels}
+    assert states_when_reopened == [
+        {"Started": BATCHES_PER_OPENING, "Confirmed": BATCHES_PER_OPENING + 1},
+        {"Started": 2 * BATCHES_PER_OPENING, "Confirmed": 1},
+    ]
+
+
+def states(connection):
+    return dict(
+        connection.execute("SELECT state, count(*) FROM mart.fct_product_service_orders GROUP BY state").fetchall()
+    )
+
+
+def test_threads_that_gave_their_memory_back_are_as_many_as_before(tmp_path):
+    with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
+        give_back_freed(connection)
+        assert connection.execute("SELECT current_setting('threads')").fetchone() == (THREADS,)
 
 
 def test_the_number_of_threads_does_not_follow_the_machine(tmp_path):

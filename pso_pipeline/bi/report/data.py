@@ -21,7 +21,13 @@ import pyarrow as pa
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
 from pso_pipeline.heap import give_back
-from pso_pipeline.warehouse.memory import READING_MEMORY_MB, THREADS, limit_memory, with_enough_memory
+from pso_pipeline.warehouse.memory import (
+    MEMORY_MB,
+    ONE_TABLE_MEMORY_MB,
+    THREADS,
+    limit_memory,
+    with_enough_memory,
+)
 
 MAX_MONTHS = 60
 """The newest months that the page holds."""
@@ -157,11 +163,11 @@ def read_report_data(database: Path) -> ReportData:
     try:
         # DuckDB's own choice would be a folder beside the database, among the published files
         with tempfile.TemporaryDirectory(prefix="pso-report-") as spill:
-            with _open(database, spill) as connection:
+            with _open(database, spill, MEMORY_MB) as connection:
                 found = with_enough_memory(connection, lambda: _query_counts(connection, metrics))
                 positions = {name: connection.table(name).to_arrow_table() for name in POSITIONS}
             # closed in between: what DuckDB knows of deleted rows stays in memory until then (see bi/parquet.py)
-            with _open(database, spill) as connection:
+            with _open(database, spill, ONE_TABLE_MEMORY_MB) as connection:
                 for name, rows in positions.items():
                     # a table, whose size DuckDB knows: else it joins in an order that takes four times as long
                     connection.register("rows", rows)
@@ -211,10 +217,10 @@ def aggregates_of(rates: Sequence[Rate]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _open(database: Path, spill: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def _open(database: Path, spill: str, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": spill, "threads": THREADS}
     with duckdb.connect(str(database), read_only=True, config=config) as connection:
-        limit_memory(connection, READING_MEMORY_MB)
+        limit_memory(connection, memory_mb)
         yield connection
 
 

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import itertools
 import operator
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -17,7 +17,7 @@ import duckdb
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, FIRM_STATES, PENDING_STATES, STATES
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, SCHEMA_VERSION
-from pso_pipeline.warehouse.memory import lower_limit, with_enough_memory
+from pso_pipeline.warehouse.memory import give_back_freed, lower_limit, with_enough_memory
 from pso_pipeline.warehouse.schema import table_ddl
 from pso_pipeline.warehouse.sql import literal, statement, transaction
 
@@ -29,6 +29,10 @@ MEMORY_MB_FOR_HOTELS = 130
 """What DuckDB may hold while it makes the marts of many whole hotels, in MB: less than for single orders, which are
 looked for among all. With 120, the daily counts of one batch in ten were done over. Where one batch is all there is,
 closing the file takes half the CPU with more."""
+
+BATCHES_PER_OPENING = 3
+"""Batches of changes after which the marts' file is closed and opened again. Each closing takes 1 to 2 s of CPU where 5
+million orders are stored; without it, 46,000 changes ran out of what DuckDB may hold."""
 
 PREPARED_ONCE = ("macros", "order_states", "enterprise_inputs")
 """What every batch needs: how dates and ages are computed, the sets of states, what figures are made from."""
@@ -70,6 +74,9 @@ WRITTEN = (
     "derived_services",
 )
 """Tables of the marts, written for a batch in one transaction."""
+
+WIDE = ("fct_order_state_changes", "fct_product_service_orders", "agg_orders_daily")
+"""Those of them that take the most memory."""
 
 TEMPORARY_VIEWS = ("order_facts", "other_orders", "landed_orders", "orders_at_hand")
 TEMPORARY_TABLES = (
@@ -154,6 +161,7 @@ def derive(
     connection: duckdb.DuckDBPyConnection,
     enterprise_ids: Collection[str] | None = None,
     orders_per_batch: int = ORDERS_PER_BATCH,
+    reopen_marts: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
 ) -> DerivedMarts:
     """Bring the marts up to what has landed; deriving again changes nothing.
 
@@ -164,7 +172,8 @@ def derive(
     looked at, and all its figures are as at that instant.
 
     Enterprises are written in batches, each in one transaction with everything that tells about its enterprises: at any
-    instant the tables agree with each other, and a derivation that was killed goes on where it stopped.
+    instant the tables agree with each other, and a derivation that was killed goes on where it stopped. Between batches
+    of changes `reopen_marts` closes and opens the marts' file, for the memory that DuckDB holds until then.
 
     Raises:
         UnknownEnterprise: An id is not known.
@@ -177,7 +186,9 @@ def derive(
         batches = [batch for _, batch in of_kind]
         if is_stale and len(batches) > 1:
             lower_limit(connection, MEMORY_MB_FOR_HOTELS)
-        for batch in batches:
+        for number, batch in enumerate(batches):
+            if reopen_marts and not is_stale and number and number % BATCHES_PER_OPENING == 0:
+                reopen_marts(connection)
             with_enough_memory(connection, functools.partial(_derive_batch, connection, is_stale, list(batch)))
             made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
             recomputed += made_anew
@@ -242,6 +253,8 @@ def _column(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
 
 def _run(connection: duckdb.DuckDBPyConnection, names: Iterable[str], parameters: object = None) -> None:
     for name in names:
+        if name in WIDE:
+            give_back_freed(connection)
         connection.execute(statement(f"marts/{name}.sql"), parameters)
 
 
