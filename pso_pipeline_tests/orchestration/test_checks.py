@@ -127,8 +127,8 @@ def test_landed_orders_that_break_a_rule_hold_the_publication_up(instance, lande
 def test_metrics_that_do_not_add_up_hold_the_publication_up(instance, landed, monkeypatch):
     before = published_utc()
 
-    def derive_wrongly(connection, enterprise_ids):
-        derived = derive(connection, enterprise_ids)
+    def derive_wrongly(connection, *arguments, **options):
+        derived = derive(connection, *arguments, **options)
         connection.execute("UPDATE mart.agg_orders_daily SET orders_created = orders_created + 1")
         return derived
 

@@ -16,7 +16,6 @@ import pytest
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from pso_pipeline.warehouse.landing.orders import land_orders
-from pso_pipeline.warehouse.memory import limit_memory
 from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 HOLD_FILE = """
@@ -145,20 +144,31 @@ def test_a_commit_does_not_write_the_log_into_the_file(kept):
     assert not log.exists()
 
 
-def test_marts_that_could_not_be_closed_for_want_of_memory_are_opened_again_with_all_that_was_written(kept, caplog):
-    columns = ", ".join(f"number + {column} AS column_{column}" for column in range(60))
+def test_marts_that_cannot_be_closed_are_opened_again_with_all_that_was_written(kept):
     with kept.open() as connection:
+        connection.execute("CREATE TABLE mart.many AS SELECT range AS number FROM range(0)")
+        kept.reopen_marts(connection)
+        connection.execute("INSERT INTO mart.many FROM range(50_000)")
+        with largest_file(kept.marts_path.stat().st_size):
+            kept.reopen_marts(connection)
+        assert Path(f"{kept.marts_path}.wal").exists()
+        assert connection.execute("SELECT count(*) FROM many").fetchone() == (50_000,)
+        assert connection.execute("SELECT count(*) FROM services").fetchone() == (0,)
+    assert not Path(f"{kept.marts_path}.wal").exists()
+
+
+def test_a_log_that_takes_more_memory_than_was_given_is_read_all_the_same(kept, caplog):
+    columns = ", ".join(f"number + {column} AS column_{column}" for column in range(60))
+    with contextlib.ExitStack() as full, kept.open() as connection:
         connection.execute(f"CREATE TABLE mart.wide AS SELECT {columns} FROM range(0) AS numbers(number)")
         kept.reopen_marts(connection)
         for _ in range(3):
             connection.execute(f"INSERT INTO mart.wide SELECT {columns} FROM range(60_000) AS numbers(number)")
-        limit_memory(connection, 3)
-        kept.reopen_marts(connection)
-        assert Path(f"{kept.marts_path}.wal").exists(), "the test needs more rows, or less memory"
-        assert "ran out of the memory" in caplog.text
-        assert connection.execute("SELECT count(*), max(column_59) FROM mart.wide").fetchone() == (180_000, 60_058)
-        assert connection.execute("SELECT count(*) FROM mews.services").fetchone() == (0,)
-    assert not Path(f"{kept.marts_path}.wal").exists()
+        full.enter_context(largest_file(kept.marts_path.stat().st_size))
+    assert Path(f"{kept.marts_path}.wal").exists()
+    with kept.open(memory_mb=3) as connection:
+        assert connection.execute("SELECT count(*), max(column_59) FROM wide").fetchone() == (180_000, 60_058)
+    assert "ran out of the memory" in caplog.text, "the test needs more rows, or less memory"
 
 
 def test_a_warehouse_that_was_made_in_an_older_format_is_used_on(warehouse):

@@ -1,5 +1,6 @@
 """What happens where DuckDB may hold too little: the work is done over with more, and nothing else changes."""
 
+import contextlib
 import logging
 
 import duckdb
@@ -91,6 +92,26 @@ def test_other_failures_are_not_tried_again_and_memory_that_never_suffices_is_to
         with pytest.raises(duckdb.OutOfMemoryException):
             with_enough_memory(connection, lambda: fails_with(duckdb.OutOfMemoryException))
         assert tries == [duckdb.ConversionException, *[duckdb.OutOfMemoryException] * ATTEMPTS]
+
+
+@pytest.mark.parametrize(
+    ("said", "tries"),
+    [("Failed to commit: failed to pin block of size 256.0 KiB (2.8 MiB/2.8 MiB used)", 2), ("Conflict on update!", 1)],
+)
+def test_a_commit_that_ran_out_of_memory_is_tried_again_and_another_is_not(said, tries):
+    with duckdb.connect() as connection:
+        limit_memory(connection, 100)
+        errors = [duckdb.TransactionException(said)]
+        tried = []
+
+        def work():
+            tried.append(1)
+            if errors:
+                raise errors.pop()
+
+        with contextlib.suppress(duckdb.TransactionException):
+            with_enough_memory(connection, work)
+        assert len(tried) == tries
 
 
 def test_a_hotel_too_large_for_the_memory_is_derived_all_the_same(tmp_path, caplog):
