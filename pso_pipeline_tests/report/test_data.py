@@ -1,5 +1,6 @@
 """The counts in the page equal the snapshot's, cell by cell, and its rates are those of metrics.yml."""
 
+import bisect
 import itertools
 import math
 from collections import Counter
@@ -129,6 +130,26 @@ def test_every_cancellation_is_in_its_bin(found, snapshot):
             expected[hotel, month, next((place for place, edge in enumerate(edges) if hours <= edge), last)] += 1
     assert expected.total() > 400
     assert cells == expected
+
+
+def test_durations_on_either_side_of_an_edge_are_in_their_bins(published, tmp_path):
+    edges = duration_edges()
+    path = tmp_path / "edges.duckdb"
+    path.write_bytes(snapshot_path(published).read_bytes())
+    hours = [-1.0, 0.0, 1e-9, 1e9, *edges, *(math.nextafter(edge, way) for edge in edges for way in (0, math.inf))]
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE mart.fct_product_service_orders SET canceled_date = created_date")
+        connection.execute(
+            "UPDATE mart.fct_product_service_orders AS facts SET hours_to_cancel = numbered.hours"
+            " FROM (SELECT order_id, $hours[row_number() OVER (ORDER BY order_id)] AS hours"
+            " FROM mart.fct_product_service_orders) AS numbered WHERE numbered.order_id = facts.order_id",
+            {"hours": hours},
+        )
+    durations = read_report_data(path).durations
+    found: Counter[int] = Counter()
+    for bin_, orders in zip(durations.bin, durations.orders, strict=True):
+        found[bin_] += orders
+    assert found == Counter(min(bisect.bisect_left(edges, value), len(edges) - 1) for value in hours)
 
 
 def test_hotels_and_totals(found, snapshot):

@@ -4,15 +4,16 @@ Which counts there are follows from `metrics.yml`. How large the page may grow i
 `charts.py` and `page.py`.
 """
 
-import contextlib
+import functools
 import math
 import re
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import duckdb
 import msgspec
@@ -22,10 +23,10 @@ from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
 from pso_pipeline.heap import give_back
 from pso_pipeline.warehouse.memory import (
-    MEMORY_MB,
     ONE_TABLE_MEMORY_MB,
     THREADS,
     limit_memory,
+    one_thread,
     with_enough_memory,
 )
 
@@ -53,8 +54,11 @@ PRECISION = 0.1
 SHORTEST_HOURS = 1 / 60
 """Shorter durations are counted together."""
 
-POSITIONS = ("months", "hotels", "services")
-"""Temporary tables that say where on the page a month, a hotel or a service stands."""
+POSITIONS = ("months", "hotels", "services", "origin_values", "account_type_values")
+"""Temporary tables that say where on the page a month, a hotel, a service, an origin or a segment stands."""
+
+T = TypeVar("T")
+Query: TypeAlias = Callable[[duckdb.DuckDBPyConnection], T]
 
 _ADDITIVE = re.compile(r"(?:SUM|COUNT)\((?!\s*DISTINCT\b).+\)", re.DOTALL)
 _QUANTILE = re.compile(r"MEDIAN\((?P<median_of>\w+)\)|QUANTILE_CONT\((?P<column>\w+), (?P<quantile>0?\.\d+)\)")
@@ -163,16 +167,8 @@ def read_report_data(database: Path) -> ReportData:
     try:
         # DuckDB's own choice would be a folder beside the database, among the published files
         with tempfile.TemporaryDirectory(prefix="pso-report-") as spill:
-            with _open(database, spill, MEMORY_MB) as connection:
-                found = with_enough_memory(connection, lambda: _query_counts(connection, metrics))
-                positions = {name: connection.table(name).to_arrow_table() for name in POSITIONS}
-            # closed in between: what DuckDB knows of deleted rows stays in memory until then (see bi/parquet.py)
-            with _open(database, spill, ONE_TABLE_MEMORY_MB) as connection:
-                for name, rows in positions.items():
-                    # a table, whose size DuckDB knows: else it joins in an order that takes four times as long
-                    connection.register("rows", rows)
-                    connection.execute(f"CREATE TEMP TABLE {name} AS FROM rows")
-                found["durations"] = with_enough_memory(connection, lambda: _durations(connection, metrics.measures))
+            positions, found = _read(database, spill, {}, _query_listed)
+            found |= {name: _read(database, spill, positions, query) for name, query in _counting(metrics).items()}
     except duckdb.Error as error:
         raise SnapshotUnreadable(
             f"{database} cannot be read, publish it again: {str(error).splitlines()[0]}"
@@ -216,25 +212,34 @@ def aggregates_of(rates: Sequence[Rate]) -> list[str]:
     return list(found)
 
 
-@contextlib.contextmanager
-def _open(database: Path, spill: str, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
+def _read(
+    database: Path,
+    spill: str,
+    positions: Mapping[str, pa.Table],
+    query: Query[T],
+) -> T:
+    """Read by a connection of its own, to which `positions` are known.
+
+    What DuckDB knows of deleted rows stays in memory until the file is closed (see `bi/parquet.py`).
+    """
     config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": spill, "threads": THREADS}
     with duckdb.connect(str(database), read_only=True, config=config) as connection:
-        limit_memory(connection, memory_mb)
-        yield connection
+        limit_memory(connection, ONE_TABLE_MEMORY_MB)
+        for name, rows in positions.items():
+            # a table, whose size DuckDB knows: else it joins in an order that takes four times as long
+            connection.register("rows", rows)
+            connection.execute(f"CREATE TEMP TABLE {name} AS FROM rows")
+        return with_enough_memory(connection, lambda: query(connection))
 
 
-def _query_counts(connection: duckdb.DuckDBPyConnection, metrics: Metrics) -> dict[str, pa.Table]:
-    """Count what the page shows but durations, by the name of what it is; the counts of a table by that of the table.
-
-    The temporary tables `POSITIONS` stay.
-    """
+def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+    """Read the tables `POSITIONS`, and what the page lists, by the name of what it is."""
     connection.execute(_query("months"), {"max_months": MAX_MONTHS})
     connection.execute(_query("services"), {"max_values": MAX_SERVICES})
     connection.execute(_query("values").format(column="origin"), {"max_values": MAX_ORIGINS})
     connection.execute(_query("values").format(column="account_type"), {"max_values": MAX_SEGMENTS})
     connection.execute(_query("hotels"), {"max_hotels": MAX_HOTELS, "max_cells": MAX_CELLS})
-    found = {
+    listed = {
         "months": connection.execute("SELECT month FROM months ORDER BY position").to_arrow_table(),
         "hotels": connection.execute(
             "SELECT label, time_zone, as_of_utc, is_in_scope, orders::BIGINT AS orders"
@@ -249,10 +254,19 @@ def _query_counts(connection: duckdb.DuckDBPyConnection, metrics: Metrics) -> di
         "segments": _labels(connection, "account_type_values"),
         "totals": connection.execute(_query("totals")).to_arrow_table(),
     }
-    for table, rates in _rates_of_tables(metrics).items():
-        found[table] = _counts(connection, table, rates)
-    found["curve"] = _curve(connection, metrics.rate("cancellation_curve"))
-    return found
+    return {name: connection.table(name).to_arrow_table() for name in POSITIONS}, listed
+
+
+def _counting(metrics: Metrics) -> dict[str, Query[pa.Table]]:
+    """Give what counts for the page, by the name of what it is; the counts of a table by that of the table."""
+    return {
+        **{
+            table: functools.partial(_counts, table=table, rates=rates)
+            for table, rates in _rates_of_tables(metrics).items()
+        },
+        "curve": functools.partial(_curve, rate=metrics.rate("cancellation_curve")),
+        "durations": functools.partial(_durations, measures=metrics.measures),
+    }
 
 
 def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData:
@@ -312,10 +326,8 @@ def _counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[R
     expressions = ",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates_of(rates))
     query = _query("counts").format(table=table, date=dates.pop(), aggregates=expressions)
     # each thread would have a hash table of all groups, 45 MB for 80,000 of them, and they are put together afterwards
-    connection.execute("SET threads = 1")
-    counts = connection.execute(query).to_arrow_table()
-    connection.execute(f"SET threads = {THREADS}")
-    return counts
+    with one_thread(connection):
+        return connection.execute(query).to_arrow_table()
 
 
 def _curve(connection: duckdb.DuckDBPyConnection, rate: Rate) -> pa.Table:
