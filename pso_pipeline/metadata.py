@@ -65,11 +65,13 @@ def marts_sql() -> Metadata:
 
 def preview(rows: Preview) -> TableMetadataValue:
     """Show some rows."""
-    if not rows.rows:
-        return MetadataValue.table([], TableSchema([TableColumn(name) for name in rows.columns]))
-    columns = [TableColumn(name) for name in rows.columns]
     records = [TableRecord(dict(zip(rows.columns, map(_shown, row), strict=True))) for row in rows.rows]
-    return MetadataValue.table(records, TableSchema(columns))
+    return MetadataValue.table(records, _untyped_schema(rows.columns))
+
+
+@cache
+def _untyped_schema(columns: tuple[str, ...]) -> TableSchema:
+    return TableSchema([TableColumn(name) for name in columns])
 
 
 def scope_metadata(report: ScopeReport, rows: Preview) -> Metadata:

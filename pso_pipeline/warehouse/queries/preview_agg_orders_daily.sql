@@ -1,4 +1,4 @@
--- The ten latest days of each of the enterprises $enterprise_ids over all services and origins, for a preview.
+-- The seven latest days of each of the enterprises $enterprise_ids over all services and origins, for a preview.
 -- Source: mart.agg_orders_daily. Reason: the days of all 500 hotels with their counts take more memory than DuckDB may hold.
 WITH days AS (
     SELECT DISTINCT enterprise_id, date
@@ -7,7 +7,7 @@ WITH days AS (
 ),
 
 latest AS (
-    SELECT enterprise_id, list_min(max(date, 10)) AS since
+    SELECT enterprise_id, list_min(max(date, 7)) AS since
     FROM days
     GROUP BY enterprise_id
 )
