@@ -110,6 +110,31 @@ def test_of_a_hotel_only_the_facts_of_orders_that_landings_noted_are_made_anew(l
     assert derive(landed).headlines["north"].checked_in_orders == 2, "a revision that nobody noted is the whole hotel's"
 
 
+def test_what_was_observed_of_an_order_stays_as_it_is_stored(landed):
+    changes = "SELECT rowid, from_state, to_state FROM mart.fct_order_state_changes WHERE order_id = ? ORDER BY rowid"
+    derive(landed)
+    (first_sight,) = landed.execute(changes, ["north young"]).fetchall()
+    landed.execute(
+        "INSERT INTO mews.superseded_versions BY NAME SELECT *, fetched_utc AS observed_utc"
+        " FROM mews.product_service_orders WHERE id = 'north young'"
+    )
+    landed.execute(
+        "UPDATE mews.product_service_orders SET state = 'Started', updated_utc = updated_utc + INTERVAL 1 DAY"
+        " WHERE id = 'north young'"
+    )
+    note(landed, "north young")
+    assert derive(landed).enterprises_recomputed == ["north"]
+    stays, check_in = landed.execute(changes, ["north young"]).fetchall()
+    assert stays == first_sight
+    assert check_in[1:] == ("Confirmed", "Started")
+
+    landed.execute("DELETE FROM mews.superseded_versions")
+    note(landed, "north young")
+    derive(landed)
+    ((_, *only),) = landed.execute(changes, ["north young"]).fetchall()
+    assert only == [None, "Started"], "what is no longer known goes"
+
+
 def test_notes_of_what_the_marts_never_knew_make_the_whole_hotel(landed):
     note(landed, "north young")
     assert derive(landed).headlines["north"].orders_created == 2

@@ -39,6 +39,7 @@ orders = st.fixed_dictionaries(
 landings = st.one_of(
     st.tuples(st.just("order"), orders),
     st.tuples(st.just("change"), st.integers(0, 9), st.sampled_from(STATES), st.none() | ages),
+    st.tuples(st.just("meet older"), st.integers(0, 9), st.sampled_from(STATES), st.integers(-50, 50)),
     st.tuples(st.just("hand over"), st.integers(0, 9), st.sampled_from(["ada", "bob", None])),
     st.tuples(st.just("lose"), st.integers(0, 9), st.booleans()),
     st.tuples(st.just("watermark"), services, ages),
@@ -100,6 +101,18 @@ class Landing:
                 " updated_utc = updated_utc + INTERVAL 1 HOUR, fetched_utc = fetched_utc + INTERVAL 1 HOUR"
                 " WHERE id = ?",
                 [state, canceled_after, found[0]],
+            )
+            self._revise(found[1], found[0])
+
+    def meet_older(self, number: int, state: str, minutes: int) -> None:
+        """A version that comes late, between those that are known or before them."""
+        found = self._pick(number)
+        if found:
+            self.connection.execute(
+                "INSERT INTO mews.superseded_versions BY NAME"
+                " SELECT * REPLACE (? AS state, created_utc + to_minutes(?) AS updated_utc),"
+                " fetched_utc AS observed_utc FROM mews.product_service_orders WHERE id = ?",
+                [state, minutes, found[0]],
             )
             self._revise(found[1], found[0])
 

@@ -8,15 +8,18 @@ import pytest
 
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.landing.orders import land_orders
-from pso_pipeline.warehouse.marts.derive import BATCHES_PER_OPENING, create_marts, derive
+from pso_pipeline.warehouse.marts import derive as derive_module
+from pso_pipeline.warehouse.marts.derive import BATCHES_PER_OPENING, WRITTEN, create_marts, derive
 from pso_pipeline.warehouse.memory import (
     ATTEMPTS,
     THREADS,
     give_back_freed,
     limit_memory,
     lower_limit,
+    one_thread,
     with_enough_memory,
 )
+from pso_pipeline.warehouse.sql import statement
 from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 A_LIST_OF_40_MB = "SELECT len(list(number)) FROM range(5_000_000) AS numbers(number)"
@@ -66,6 +69,34 @@ def test_work_that_needs_more_memory_is_done_over_with_half_as_much_more(caplog)
         assert len(tries) == 2
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert "trying again with 120 MB" in caplog.text
+
+
+def test_one_thread_works_for_the_length_of_a_block_however_that_ends():
+    with duckdb.connect(config={"threads": THREADS}) as connection:
+        with one_thread(connection):
+            assert threads(connection) == 1
+        assert threads(connection) == THREADS
+        with pytest.raises(duckdb.ParserException), one_thread(connection):
+            connection.execute("no statement")
+        assert threads(connection) == THREADS
+
+
+def test_days_are_counted_by_one_thread_and_facts_by_all(tmp_path, monkeypatch):
+    def noting_threads(path):
+        name = path.removeprefix("marts/").removesuffix(".sql")
+        noting = f"; CREATE TEMP TABLE threads_of_{name} AS SELECT current_setting('threads') AS threads"
+        return statement(path) + (noting if name in WRITTEN else "")
+
+    monkeypatch.setattr(derive_module, "statement", noting_threads)
+    with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
+        connection.execute(MANY_ORDERS)
+        create_marts(connection)
+        derive(connection)
+        counted, facts = (
+            connection.execute(f"SELECT threads FROM threads_of_{name}").fetchone()
+            for name in ("agg_orders_daily", "fct_product_service_orders")
+        )
+    assert (counted, facts) == ((1,), (THREADS,))
 
 
 def test_a_limit_is_lowered_and_never_raised_nor_set_where_there_is_none():
@@ -167,18 +198,43 @@ def test_between_batches_of_changes_the_marts_are_closed_and_opened_again(tmp_pa
     ]
 
 
+def test_the_marts_are_opened_again_between_changes_and_whole_hotels(tmp_path):
+    warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"))
+    states_when_reopened = []
+
+    def reopen(connection):
+        assert threads(connection) == 1
+        states_when_reopened.append(states(connection))
+        warehouse.reopen_marts(connection)
+
+    with warehouse.open() as connection:
+        create_marts(connection)
+        connection.execute(AN_ORDER_OF_EACH_HOTEL.replace("$hotels", "3"))
+        derive(connection)
+        connection.execute(EACH_ORDER_CHANGES)
+        connection.execute("UPDATE mews.enterprises SET time_zone_identifier = 'Europe/Prague' WHERE id > 'hotel 0'")
+        derive(connection, orders_per_batch=1, reopen_marts=reopen)
+        assert threads(connection) == THREADS
+        assert states(connection) == {"Started": 3}
+    assert states_when_reopened == [{"Started": 1, "Confirmed": 2}]
+
+
 def states(connection):
     return dict(
         connection.execute("SELECT state, count(*) FROM mart.fct_product_service_orders GROUP BY state").fetchall()
     )
 
 
+def threads(connection):
+    return connection.execute("SELECT current_setting('threads')").fetchone()[0]
+
+
 def test_threads_that_gave_their_memory_back_are_as_many_as_before(tmp_path):
     with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
         give_back_freed(connection)
-        assert connection.execute("SELECT current_setting('threads')").fetchone() == (THREADS,)
+        assert threads(connection) == THREADS
 
 
 def test_the_number_of_threads_does_not_follow_the_machine(tmp_path):
     with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
-        assert connection.execute("SELECT current_setting('threads')").fetchone() == (THREADS,)
+        assert threads(connection) == THREADS

@@ -1,5 +1,5 @@
 -- counted_orders: one row for each order of the batch's stale enterprises, with the columns that anything is counted by.
--- Source: order_facts, batch_services.
+-- Source: new_facts, batch_services.
 -- Reason: counting the rows that the same transaction has just written into mart.fct_product_service_orders takes three
 -- to five times as long, on one core.
 CREATE OR REPLACE TEMP TABLE counted_orders AS
@@ -26,6 +26,6 @@ SELECT
     orders.is_quick_cancel,
     orders.is_rebooked,
     services.as_of_utc
-FROM order_facts AS orders
+FROM new_facts AS orders
 INNER JOIN batch_services AS services ON services.service_id = orders.service_id
 WHERE services.is_stale;

@@ -3,6 +3,7 @@
 The tables themselves are the `.sql` files beside this module. Nothing here fetches, publishes or knows Dagster.
 """
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -17,7 +18,7 @@ import duckdb
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, FIRM_STATES, PENDING_STATES, STATES
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, SCHEMA_VERSION
-from pso_pipeline.warehouse.memory import give_back_freed, lower_limit, with_enough_memory
+from pso_pipeline.warehouse.memory import give_back_freed, lower_limit, one_thread, with_enough_memory
 from pso_pipeline.warehouse.schema import table_ddl
 from pso_pipeline.warehouse.sql import literal, statement, transaction
 
@@ -25,14 +26,14 @@ ORDERS_PER_BATCH = 500_000
 """Orders whose facts are made at once: memory follows this, not the warehouse. With half as many, DuckDB packs the rows
 at the ends of batches anew (`ROWS_PER_ROW_GROUP`)."""
 
-MEMORY_MB_FOR_HOTELS = 130
-"""What DuckDB may hold while it makes the marts of many whole hotels, in MB: less than for single orders, which are
-looked for among all. With 120, the daily counts of one batch in ten were done over. Where one batch is all there is,
-closing the file takes half the CPU with more."""
+MEMORY_MB_FOR_HOTELS = 115
+"""What DuckDB may hold while it makes the marts of many whole hotels, in MB. With 100, the facts of the first batch
+were done over. Where one batch is all there is, closing the file takes half the CPU with more."""
 
 BATCHES_PER_OPENING = 3
-"""Batches of changes after which the marts' file is closed and opened again. Each closing takes 1 to 2 s of CPU where 5
-million orders are stored; 46,000 changes took 339 and 353 MB in a process of their own, and 423 without it."""
+"""Batches of changes after which the marts' file is closed and opened again, as it is after any before whole hotels.
+Each closing takes 1 to 2 s of CPU where 5 million orders are stored. One thread does it: what two of them packed, they
+would keep for a second."""
 
 PREPARED_ONCE = ("macros", "order_states", "enterprise_inputs")
 """What every batch needs: how dates and ages are computed, the sets of states, what figures are made from."""
@@ -40,23 +41,31 @@ PREPARED_ONCE = ("macros", "order_states", "enterprise_inputs")
 SELECTED = ("batch_services", "stale_enterprises", "stale_services", "remade_orders")
 """What of a batch is made anew: temporary tables that everything else of the batch follows from."""
 
-OF_HOTELS = ("hotels_at_hand", "landed_orders", "others_of_hotels")
-OF_ORDERS = ("orders_at_hand", "landed_orders", "others_of_orders")
-"""The landed orders of a batch and what they are compared with: of whole hotels, or of the orders that changed."""
-
-PREPARED = (
+FACTS = (
     "state_changes",
     "utc_offsets",
     "first_check_ins",
     "rebooked_orders",
     "order_facts",
+    "changed_states",
+    "first_sights",
+)
+"""What the facts of a batch are, whatever it consists of."""
+
+OF_HOTELS = ("hotels_at_hand", "landed_orders", "others_of_hotels", *FACTS, "facts_of_hotels")
+OF_ORDERS = ("orders_at_hand", "landed_orders", "others_of_orders", *FACTS, "facts_of_orders")
+"""The landed orders of a batch, what they are compared with and their facts: of whole hotels, or of the orders that
+changed. Temporary tables and views, each made from the warehouse, the marts and those before it."""
+
+COUNTED = (
+    "kept_changes",
     "counted_orders",
     "aged_orders",
     "moved_facts",
     "recounted_days",
     "recounted_cohorts",
 )
-"""Temporary tables and a view of a batch, each made from the warehouse, the marts and those before it.
+"""Temporary tables of a batch: what stays as it is stored, and what is counted.
 
 They are committed before the marts are written: scanning rows that the same transaction wrote takes DuckDB 1.5.5 three
 to five times as long, on one core.
@@ -78,7 +87,23 @@ WRITTEN = (
 WIDE = ("fct_order_state_changes", "fct_product_service_orders", "agg_orders_daily")
 """Those of them that take the most memory."""
 
-TEMPORARY_VIEWS = ("order_facts", "other_orders", "landed_orders", "orders_at_hand")
+BY_ONE_THREAD_OF_HOTELS = ("agg_orders_daily",)
+"""Tables that one thread writes of whole hotels. Two would hold most of the daily counts twice: deriving 5 million
+orders takes 303 to 314 MB in a process without Dagster so, and by two 351 to 372, with a tenth more CPU."""
+
+BY_ONE_THREAD_OF_ORDERS = WIDE
+"""Tables that one thread writes of the orders that changed, which are few: what each thread begins with is most of what
+they take. By two, one batch in eleven of 46,000 changes among 5 million orders ran out of 145 MB."""
+
+TEMPORARY_VIEWS = (
+    "new_facts",
+    "order_facts",
+    "changed_states",
+    "first_sights",
+    "other_orders",
+    "landed_orders",
+    "orders_at_hand",
+)
 TEMPORARY_TABLES = (
     "order_states",
     "enterprise_inputs",
@@ -87,7 +112,8 @@ TEMPORARY_TABLES = (
     "batch_enterprises",
     *SELECTED,
     "changed_orders",
-    *(name for name in PREPARED if name not in TEMPORARY_VIEWS),
+    "changed_facts",
+    *(name for name in (*FACTS, *COUNTED) if name not in TEMPORARY_VIEWS),
 )
 """What the statements hand to each other on the connection; dropped at the end."""
 
@@ -173,7 +199,7 @@ def derive(
 
     Enterprises are written in batches, each in one transaction with everything that tells about its enterprises: at any
     instant the tables agree with each other, and a derivation that was killed goes on where it stopped. Between batches
-    of changes `reopen_marts` closes and opens the marts' file, for the memory that DuckDB holds until then.
+    of changes, and after them, `reopen_marts` closes and opens the marts' file, for the memory that DuckDB holds.
 
     Raises:
         UnknownEnterprise: An id is not known.
@@ -182,14 +208,18 @@ def derive(
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
     _request(connection, enterprise_ids)
     recomputed, aged = [], []
+    batches_of_changes = 0
     for is_stale, of_kind in itertools.groupby(_batches(connection, orders_per_batch), key=operator.itemgetter(0)):
         batches = [batch for _, batch in of_kind]
         if is_stale and len(batches) > 1:
             lower_limit(connection, MEMORY_MB_FOR_HOTELS)
-        for number, batch in enumerate(batches):
-            if reopen_marts and not is_stale and number and number % BATCHES_PER_OPENING == 0:
-                reopen_marts(connection)
+        for batch in batches:
+            if reopen_marts and batches_of_changes >= (1 if is_stale else BATCHES_PER_OPENING):
+                with one_thread(connection):
+                    reopen_marts(connection)
+                batches_of_changes = 0
             with_enough_memory(connection, functools.partial(_derive_batch, connection, is_stale, list(batch)))
+            batches_of_changes += not is_stale
             made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
             recomputed += made_anew
             aged += sorted({*_column(connection, "SELECT enterprise_id FROM aged_orders")}.difference(made_anew))
@@ -211,9 +241,10 @@ def _derive_batch(connection: duckdb.DuckDBPyConnection, is_stale: bool, enterpr
     _run(connection, ["batch_enterprises"], {"enterprise_ids": enterprise_ids})
     _run(connection, SELECTED)
     _run(connection, OF_HOTELS if is_stale else OF_ORDERS)
-    _run(connection, PREPARED)
+    _run(connection, COUNTED)
+    by_one_thread = BY_ONE_THREAD_OF_HOTELS if is_stale else BY_ONE_THREAD_OF_ORDERS
     with transaction(connection):
-        _run(connection, WRITTEN)
+        _run(connection, WRITTEN, by_one_thread=by_one_thread)
 
 
 def written_statements() -> dict[str, str]:
@@ -251,11 +282,17 @@ def _column(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
     return [value for (value,) in connection.execute(query).fetchall()]
 
 
-def _run(connection: duckdb.DuckDBPyConnection, names: Iterable[str], parameters: object = None) -> None:
+def _run(
+    connection: duckdb.DuckDBPyConnection,
+    names: Iterable[str],
+    parameters: object = None,
+    by_one_thread: Collection[str] = (),
+) -> None:
     for name in names:
         if name in WIDE:
             give_back_freed(connection)
-        connection.execute(statement(f"marts/{name}.sql"), parameters)
+        with one_thread(connection) if name in by_one_thread else contextlib.nullcontext():
+            connection.execute(statement(f"marts/{name}.sql"), parameters)
 
 
 def _headlines(connection: duckdb.DuckDBPyConnection, enterprise_ids: Sequence[str]) -> dict[str, Headline]:

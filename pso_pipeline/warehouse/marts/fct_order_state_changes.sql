@@ -1,40 +1,32 @@
 -- mart.fct_order_state_changes: one row for each observed change of an order's state.
--- Source: state_changes, and of orders with one version landed_orders. Reason: the API tells only the state of now; how
--- orders moved is known from what was observed. Two statements and NOT IN, since DuckDB 1.5.5 inserts a union, or what an
--- anti join leaves, on one core.
--- Made anew: everything of stale_enterprises, and remade_orders.
+-- Source: changed_states, first_sights. Reason: the API tells only the state of now; how orders moved is known from what
+-- was observed. Two statements, since DuckDB 1.5.5 inserts a union on one core.
+-- Made anew: everything of stale_enterprises, and of remade_orders what is not in kept_changes.
 DELETE FROM mart.fct_order_state_changes WHERE enterprise_id IN (SELECT enterprise_id FROM stale_enterprises);
 
-DELETE FROM mart.fct_order_state_changes
+DELETE FROM mart.fct_order_state_changes AS stored
 WHERE
-    order_id IN (SELECT order_id FROM remade_orders)
-    AND enterprise_id IN (SELECT enterprise_id FROM batch_enterprises WHERE is_revised);
+    stored.order_id IN (SELECT order_id FROM remade_orders)
+    AND stored.enterprise_id IN (SELECT enterprise_id FROM batch_enterprises WHERE is_revised)
+    AND NOT EXISTS (
+        SELECT 1
+        FROM kept_changes AS kept
+        WHERE
+            kept.order_id = stored.order_id
+            AND kept.to_state IS NOT DISTINCT FROM stored.to_state
+            AND kept.changed_at IS NOT DISTINCT FROM stored.changed_at
+            AND kept.observed_at IS NOT DISTINCT FROM stored.observed_at
+    );
 
 INSERT INTO mart.fct_order_state_changes BY NAME
-SELECT
-    changes.order_id,
-    changes.enterprise_id,
-    changes.service_id,
-    changes.from_state,
-    changes.to_state,
-    changes.changed_at,
-    local_date(changes.changed_at, offsets.time_zone, offsets.utc_offset) AS changed_date,
-    changes.observed_at
-FROM state_changes AS changes
-LEFT JOIN utc_offsets AS offsets
-    ON offsets.zone = changes.zone AND offsets.utc_date = CAST(changes.changed_at AS DATE);
+SELECT made.*
+FROM changed_states AS made
+ANTI JOIN kept_changes AS kept
+    ON
+        kept.order_id = made.order_id
+        AND kept.to_state IS NOT DISTINCT FROM made.to_state
+        AND kept.changed_at IS NOT DISTINCT FROM made.changed_at
+        AND kept.observed_at IS NOT DISTINCT FROM made.observed_at;
 
 INSERT INTO mart.fct_order_state_changes BY NAME
-SELECT
-    orders.order_id,
-    orders.enterprise_id,
-    orders.service_id,
-    NULL AS from_state,
-    orders.state AS to_state,
-    orders.updated_at AS changed_at,
-    local_date(orders.updated_at, offsets.time_zone, offsets.utc_offset) AS changed_date,
-    orders.observed_at
-FROM landed_orders AS orders
-LEFT JOIN utc_offsets AS offsets
-    ON offsets.zone = orders.zone AND offsets.utc_date = CAST(orders.updated_at AS DATE)
-WHERE orders.order_id NOT IN (SELECT order_id FROM state_changes);
+SELECT * FROM first_sights WHERE order_id NOT IN (SELECT order_id FROM kept_changes);

@@ -1,5 +1,5 @@
 -- moved_facts: one row for each fact of remade_orders, as it was and as it will be, with what decides where it counts.
--- Source: mart.fct_product_service_orders, order_facts, batch_enterprises.
+-- Source: mart.fct_product_service_orders, new_facts, batch_enterprises.
 CREATE OR REPLACE TEMP TABLE moved_facts AS
 WITH facts AS (
     SELECT facts.order_id, facts.enterprise_id, facts.service_id, facts.created_date, facts.canceled_date
@@ -7,7 +7,7 @@ WITH facts AS (
     SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id AND remade.enterprise_id = facts.enterprise_id
     UNION ALL
     SELECT facts.order_id, facts.enterprise_id, facts.service_id, facts.created_date, facts.canceled_date
-    FROM order_facts AS facts
+    FROM new_facts AS facts
     SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id AND remade.enterprise_id = facts.enterprise_id
 )
 
