@@ -23,7 +23,7 @@ from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
 from pso_pipeline.heap import give_back
 from pso_pipeline.warehouse.memory import (
-    ONE_TABLE_MEMORY_MB,
+    MEMORY_MB,
     THREADS,
     limit_memory,
     one_thread,
@@ -224,7 +224,7 @@ def _read(
     """
     config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": spill, "threads": THREADS}
     with duckdb.connect(str(database), read_only=True, config=config) as connection:
-        limit_memory(connection, ONE_TABLE_MEMORY_MB)
+        limit_memory(connection, MEMORY_MB)
         for name, rows in positions.items():
             # a table, whose size DuckDB knows: else it joins in an order that takes four times as long
             connection.register("rows", rows)
