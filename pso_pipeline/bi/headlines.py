@@ -11,7 +11,7 @@ import duckdb
 
 from pso_pipeline.bi.folder import snapshot_path
 from pso_pipeline.bi.rates import load_metrics, rate_sql
-from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, with_enough_memory
+from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory, threads_for, with_enough_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
         GROUP BY hotel.enterprise_name, hotel.partition_key, hotel.as_of_utc
         ORDER BY hotel.enterprise_name, hotel.partition_key
     """  # noqa: S608  # an expression cannot be bound; these stand in metrics.yml, which ships with the package
-    with duckdb.connect(snapshot_path(bi_dir), read_only=True, config={"threads": THREADS}) as connection:
+    database = snapshot_path(bi_dir)
+    with duckdb.connect(database, read_only=True, config={"threads": threads_for([database])}) as connection:
         limit_memory(connection, MEMORY_MB)
         rows = with_enough_memory(connection, lambda: connection.execute(query).fetchall())
     return [

@@ -34,7 +34,7 @@ from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
 from pso_pipeline.bi.parquet import take_over, write_tables
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
-from pso_pipeline.warehouse.memory import ONE_TABLE_MEMORY_MB, THREADS, limit_memory
+from pso_pipeline.warehouse.memory import ONE_TABLE_MEMORY_MB, limit_memory, threads_for
 
 PATIENCE_SECONDS = 900.0
 """How long to wait for a marts file that a stranger holds, or for another publication into the same folder."""
@@ -184,7 +184,7 @@ def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.Duck
 @contextlib.contextmanager
 def _open_copy(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": THREADS,
+        "threads": threads_for([database]),
         "temp_directory": str(database.parent.with_name("spill")),
         # halves the time for Parquet on two cores and its memory: row groups need not wait for each other
         "preserve_insertion_order": False,

@@ -19,7 +19,7 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 
 from pso_pipeline.heap import give_back
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
-from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, with_enough_memory
+from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, threads_for, with_enough_memory
 from pso_pipeline.warehouse.schema import prepare
 from pso_pipeline.warehouse.sql import literal
 
@@ -144,7 +144,7 @@ class Warehouse:
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, memory_mb: int) -> None:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET threads = {THREADS}")
+        connection.execute("SET threads = ?", [self._threads()])
         limit_memory(connection, memory_mb)
         # the log is written into the file when that is closed: where memory or disk does not suffice for it within a
         # commit, DuckDB makes the database unusable
@@ -158,6 +158,11 @@ class Warehouse:
             self._attach_file(connection, Path(self.location), "warehouse", WAREHOUSE_STORAGE)
         connection.execute("CREATE SCHEMA IF NOT EXISTS warehouse.mews")
         self._attach_marts(connection)
+
+    def _threads(self) -> int:
+        if self.location.startswith(DUCKLAKE_PREFIX):
+            return THREADS
+        return threads_for((Path(self.location), self.marts_path))
 
     def _attach_marts(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._attach_file(connection, self.marts_path, "marts", MARTS_STORAGE)

@@ -6,6 +6,7 @@ import logging
 import duckdb
 import pytest
 
+from pso_pipeline.warehouse import memory
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.landing.orders import land_orders
 from pso_pipeline.warehouse.marts import derive as derive_module
@@ -81,6 +82,12 @@ def test_one_thread_works_for_the_length_of_a_block_however_that_ends():
         assert threads(connection) == THREADS
 
 
+@pytest.fixture
+def every_file_is_large(monkeypatch):
+    monkeypatch.setattr(memory, "MANY_BYTES", 0)
+
+
+@pytest.mark.usefixtures("every_file_is_large")
 def test_days_are_counted_by_one_thread_and_facts_by_all(tmp_path, monkeypatch):
     def noting_threads(path):
         name = path.removeprefix("marts/").removesuffix(".sql")
@@ -198,6 +205,7 @@ def test_between_batches_of_changes_the_marts_are_closed_and_opened_again(tmp_pa
     ]
 
 
+@pytest.mark.usefixtures("every_file_is_large")
 def test_the_marts_are_opened_again_between_changes_and_whole_hotels(tmp_path):
     warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"))
     states_when_reopened = []
@@ -229,12 +237,19 @@ def threads(connection):
     return connection.execute("SELECT current_setting('threads')").fetchone()[0]
 
 
+@pytest.mark.usefixtures("every_file_is_large")
 def test_threads_that_gave_their_memory_back_are_as_many_as_before(tmp_path):
     with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
         give_back_freed(connection)
         assert threads(connection) == THREADS
 
 
-def test_the_number_of_threads_does_not_follow_the_machine(tmp_path):
-    with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
-        assert threads(connection) == THREADS
+def test_the_number_of_threads_follows_the_files_and_not_the_machine(tmp_path, monkeypatch):
+    warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"))
+    with warehouse.open() as connection:
+        assert threads(connection) == 1
+    size = sum(path.stat().st_size for path in (tmp_path / "warehouse.duckdb", warehouse.marts_path))
+    for many, expected in ((size, THREADS), (size + 1, 1)):
+        monkeypatch.setattr(memory, "MANY_BYTES", many)
+        with warehouse.open() as connection:
+            assert threads(connection) == expected

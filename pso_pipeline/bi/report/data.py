@@ -22,13 +22,7 @@ import pyarrow as pa
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
 from pso_pipeline.heap import give_back
-from pso_pipeline.warehouse.memory import (
-    MEMORY_MB,
-    THREADS,
-    limit_memory,
-    one_thread,
-    with_enough_memory,
-)
+from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory, one_thread, threads_for, with_enough_memory
 
 MAX_MONTHS = 60
 """The newest months that the page holds."""
@@ -222,7 +216,10 @@ def _read(
 
     What DuckDB knows of deleted rows stays in memory until the file is closed (see `bi/parquet.py`).
     """
-    config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": spill, "threads": THREADS}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "temp_directory": spill,
+        "threads": threads_for([database]),
+    }
     with duckdb.connect(str(database), read_only=True, config=config) as connection:
         limit_memory(connection, MEMORY_MB)
         for name, rows in positions.items():
