@@ -1,14 +1,15 @@
-"""The columns of two Parquet files put side by side in a third, whose pages are copied as they are.
+"""Parquet files put together from others, columns side by side or row groups one after the other, by copying pages.
 
-Nothing is decoded, so a wide table costs no more than what is new of it. Libraries for Python write only what they
+Nothing is decoded, so a table costs no more than what is new of it. Libraries for Python write only what they
 encode themselves; so the footer, which tells where each column lies, is read and written here by Thrift, as the format
 defines it in `footer.thrift`. Which tables are put together stands in `parquet.py`.
 """
 
+import contextlib
 import functools
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from io import FileIO, StringIO
 from pathlib import Path
@@ -25,7 +26,7 @@ _END = struct.Struct("<I4s")
 
 
 class NotJoinable(Exception):
-    """Two files do not have the same rows in each row group, or one of them is no Parquet file."""
+    """Files do not have the same rows in each row group, or the same columns, or one of them is no Parquet file."""
 
 
 def join_columns(left: Path, right: Path, target: Path) -> int:
@@ -67,8 +68,40 @@ def join_columns(left: Path, right: Path, target: Path) -> int:
         footer.schema[0].num_children += root.num_children
         footer.schema += elements
         footer.column_orders += other.column_orders
-        text = _encode(footer)
-        write_all(joined, text + _END.pack(len(text), MAGIC))
+        _write_footer(footer, joined)
+    return int(footer.num_rows)
+
+
+def join_rows(parts: Sequence[tuple[Path, slice]], target: Path, notes: Mapping[str, str]) -> int:
+    """Write a Parquet file with the row groups of others, one after the other; return its number of rows.
+
+    A part is a file and those of its row groups that are taken. `notes` is what the new file says of itself, by key,
+    in place of what the others say. Column chunks keep their statistics and Bloom filters; page indexes are left out.
+
+    Raises:
+        NotJoinable: There is no part, the columns of one are not those of the others, or one is not Parquet.
+        OSError: A file cannot be read or written.
+    """
+    with contextlib.ExitStack() as opened:
+        sources = {path: opened.enter_context(path.open("rb", buffering=0)) for path, _ in parts}
+        footers = {path: _read_footer(source) for path, source in sources.items()}
+        joined = opened.enter_context(target.open("xb", buffering=0))
+        if not footers:
+            raise NotJoinable("there is nothing to join")
+        footer, *others = footers.values()
+        if any(_encode_columns(other) != _encode_columns(footer) for other in others):
+            raise NotJoinable(f"the parts of {target} do not have the same columns")
+        write_all(joined, MAGIC)
+        taken = [(sources[path], group) for path, chosen in parts for group in footers[path].row_groups[chosen]]
+        for place, (source, group) in enumerate(taken):
+            group.file_offset, group.ordinal = joined.tell(), place
+            _copy_pages(source, group.columns, joined)
+        for source, group in taken:
+            _copy_bloom_filters(source, group.columns, joined)
+        footer.row_groups = [group for _, group in taken]
+        footer.num_rows = sum(_rows_of_groups(footer))
+        footer.key_value_metadata = [_definition().KeyValue(key=key, value=value) for key, value in notes.items()]
+        _write_footer(footer, joined)
     return int(footer.num_rows)
 
 
@@ -112,9 +145,18 @@ def _read_footer(file: FileIO) -> Any:
     return footer
 
 
-def _encode(footer: Any) -> bytes:
+def _write_footer(footer: Any, target: FileIO) -> None:
+    text = _encode(footer)
+    write_all(target, text + _END.pack(len(text), MAGIC))
+
+
+def _encode_columns(footer: Any) -> list[bytes]:
+    return [_encode(element) for element in (*footer.schema, *(footer.column_orders or ()))]
+
+
+def _encode(struct_of_footer: Any) -> bytes:
     written = TMemoryBuffer()
-    TCompactProtocol(written).write_struct(footer)
+    TCompactProtocol(written).write_struct(struct_of_footer)
     return bytes(written.getvalue())
 
 

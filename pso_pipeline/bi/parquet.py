@@ -5,6 +5,9 @@ Holds the one way in which Parquet is written here. How a change is known stands
 `rpt_orders` has every column of the facts and of each order the names of its hotel and service. Its file is the file of
 the facts, written just before, and these labels beside it: the facts are a hundred times as much, and the labels move
 with each refresh, since the hotel's `as_of_utc` is one of them.
+
+`agg_cancellation_curve` has a hundred times the rows that it is unfolded from, and time alone moves those of the last
+thirteen months. Its file is put together month by month, and months that stand are taken over.
 """
 
 import contextlib
@@ -13,6 +16,7 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -20,12 +24,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pso_pipeline.bi.digests import digest_groups
 from pso_pipeline.bi.folder import PARQUET, Snapshot, seal
 from pso_pipeline.bi.joining import NotJoinable, join_columns
 from pso_pipeline.bi.manifest import PublishedTable
+from pso_pipeline.bi.months import write_months
 from pso_pipeline.contract.columns import Table
-from pso_pipeline.contract.marts import FCT_PRODUCT_SERVICE_ORDERS, RPT_ORDERS
-from pso_pipeline.warehouse.memory import with_enough_memory
+from pso_pipeline.contract.marts import (
+    AGG_CANCELLATION_CURVE,
+    CANCELLATION_CURVE_RUNS,
+    FCT_PRODUCT_SERVICE_ORDERS,
+    RPT_ORDERS,
+)
+from pso_pipeline.warehouse.memory import one_thread, with_enough_memory
 
 COPY_TABLE = """
     COPY (FROM query_table($table)) TO ($file)
@@ -36,6 +47,12 @@ COPY_TABLE = """
 Ids are random text, which zstd's level 1 packs as tightly as its usual 3 in two thirds of the time. Each
 thread holds a row group outside DuckDB's memory limit: of 30,720 rows of 40 columns that is half of what 61,440 take.
 """
+
+COPY_MONTH = """
+    COPY (FROM query_table($table) WHERE cohort_month = $month) TO ($file)
+    (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)
+"""
+"""How a month of the cancellation curve is written: six columns only, so that row groups may be large."""
 
 LABEL_KEY = ("enterprise_id", "service_id")
 """What the labels of an order follow from."""
@@ -65,13 +82,16 @@ def write_tables(
     tables: Collection[Table],
     version: Path,
     digests: Mapping[str, str],
+    *,
+    before: Snapshot | None,
     beside: Executor,
 ) -> dict[str, PublishedTable]:
     """Write tables and views into the folder `version` and describe the files, by the names in `digests`.
 
     `digests` are those of the content; the copy is opened for each table by itself. The facts are among the tables, or
-    lie in `version` already. What DuckDB has no part in is done by `beside` meanwhile, on the core that DuckDB leaves
-    idle half of the time: hashing, and putting `rpt_orders` together.
+    lie in `version` already. `before` is what was published before, of which months are taken over. What DuckDB has no
+    part in is done by `beside` meanwhile, on the core that DuckDB leaves idle half of the time: hashing, and putting
+    `rpt_orders` together.
     """
     described, joining = {}, None
     first = [table for table in (FCT_PRODUCT_SERVICE_ORDERS, RPT_ORDERS) if table in tables]
@@ -79,7 +99,9 @@ def write_tables(
         if table is RPT_ORDERS:
             joining = beside.submit(_write_beside_facts, _read_labels(open_copy), version)
         else:
-            rows = _copy(open_copy, table, version)
+            rows = _write_curve(open_copy, version, before) if table is AGG_CANCELLATION_CURVE else None
+            if rows is None:
+                rows = _copy(open_copy, table, version)
             described[table.name] = beside.submit(_describe, table, version, rows, digests[table.name])
     if joining:
         joined = joining.result()
@@ -94,6 +116,27 @@ def _copy(open_copy: OpenCopy, table: Table, version: Path) -> int:
     with open_copy() as connection:
         row = with_enough_memory(connection, lambda: connection.execute(COPY_TABLE, parameters).fetchone())
     return row[0] if row else 0
+
+
+def _write_curve(open_copy: OpenCopy, version: Path, before: Snapshot | None) -> int | None:
+    """Write the cancellation curve by its months and return its rows; None where that cannot be done."""
+    table = AGG_CANCELLATION_CURVE
+    path = version / parquet_file(table)
+
+    def write_month(month: date, file: Path) -> None:
+        parameters = {"table": table.qualified_name, "month": month, "file": str(file)}
+        with_enough_memory(connection, lambda: connection.execute(COPY_MONTH, parameters))
+
+    # few rows are unfolded, which two threads cannot share; the other one would wait busily
+    with open_copy() as connection, one_thread(connection):
+        digests = digest_groups(connection, table, CANCELLATION_CURVE_RUNS, "cohort_month", COPY_MONTH)
+        try:
+            return write_months(path, digests, write_month, _file_of(table, before))
+        except NotJoinable as error:
+            if digests:
+                logger.warning("%s is written anew, its usual way failed: %s", path.name, error)
+            path.unlink(missing_ok=True)
+            return None
 
 
 def _describe(table: Table, version: Path, rows: int, digest: str) -> PublishedTable:
@@ -164,14 +207,20 @@ def _distinct(hotels: pa.DictionaryArray, services: pa.DictionaryArray) -> tuple
 def take_over(table: Table, version: Path, before: Snapshot | None, digest: str) -> PublishedTable | None:
     """Put the file of the version before into `version` as well, as a hard link; None where that is not possible."""
     published = before.manifest.tables.get(table.name) if before else None
-    if before is None or published is None or published.content_digest != digest:
-        return None
-    file = parquet_file(table)
-    source = before.directory / published.file
-    if published.file != file or not source.is_file() or source.stat().st_size != published.bytes:
+    source = _file_of(table, before)
+    if published is None or source is None or published.content_digest != digest:
         return None
     try:
-        os.link(source, version / file)
+        os.link(source, version / parquet_file(table))
     except OSError:  # not every file system has hard links, and some only let the owner of a file make them
         return None
     return published
+
+
+def _file_of(table: Table, before: Snapshot | None) -> Path | None:
+    """Find the file of a table in the version before; None where it is not there under its name and in its size."""
+    published = before.manifest.tables.get(table.name) if before else None
+    if before is None or published is None or published.file != parquet_file(table):
+        return None
+    file = before.directory / published.file
+    return file if file.is_file() and file.stat().st_size == published.bytes else None

@@ -109,7 +109,9 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path) -> Published:
     rewritten = [table for table in MART_TABLES if not taken_over[table.name]]
     with ThreadPoolExecutor(max_workers=1) as beside:
         sealing = beside.submit(folder.seal, version, folder.DATABASE)
-        written = write_tables(functools.partial(_open_copy, database), rewritten, version, digests, beside)
+        written = write_tables(
+            functools.partial(_open_copy, database), rewritten, version, digests, before=before, beside=beside
+        )
         sealed = sealing.result()
     published_utc = folder.instant_after(folder.current_name(bi_dir))
     manifest = Manifest(

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pso_pipeline.bi.joining import NotJoinable, _encode, _read_footer, join_columns
+from pso_pipeline.bi.joining import NotJoinable, _encode, _read_footer, join_columns, join_rows
 
 ROWS = 70_000
 LEFT = f"""
@@ -112,6 +112,52 @@ def test_files_with_other_row_groups_are_refused(left, tmp_path):
     right = write_right(left, tmp_path / "right.parquet", rows_left_out=1)
     with pytest.raises(NotJoinable, match="do not have the same rows in each row group"):
         join_columns(left, right, tmp_path / "joined.parquet")
+
+
+def test_row_groups_stand_one_after_the_other_for_every_reader(left, tmp_path):
+    other, joined = tmp_path / "other.parquet", tmp_path / "joined.parquet"
+    duckdb.execute(COPY.replace("origin ' || i % 5", "place ' || i % 3"), {"file": str(other)})
+    groups = pq.read_metadata(left).num_row_groups
+    parts = [(left, slice(1, 2)), (other, slice(0, groups)), (left, slice(2, groups)), (left, slice(0, 1))]
+
+    assert join_rows(parts, joined, {"kind": "joined"}) == 2 * ROWS
+    expected = duckdb.sql(f"FROM '{left}' UNION ALL FROM '{other}' ORDER BY ALL")
+    found = duckdb.sql(f"FROM '{joined}' ORDER BY ALL")
+    assert (found.columns, found.types) == (expected.columns, expected.types)
+    assert found.fetchall() == expected.fetchall()
+    pq.read_table(joined).validate(full=True)
+    assert pq.read_metadata(joined).metadata == {b"kind": b"joined"}
+    first = pq.read_table(left, columns=["id"]).slice(0, 1), pq.ParquetFile(joined).read_row_group(2 * groups - 1)
+    assert first[0]["id"][0] == first[1]["id"][0]
+
+
+def test_row_groups_keep_their_pages_statistics_and_bloom_filters(left, tmp_path):
+    joined = tmp_path / "joined.parquet"
+    groups = pq.read_metadata(left).num_row_groups
+    join_rows([(left, slice(2, groups)), (left, slice(0, 2))], joined, {})
+
+    places = [*range(2, groups), 0, 1]
+    content, footer, source = joined.read_bytes(), pq.read_metadata(joined), pq.read_metadata(left)
+    for group, place in enumerate(places):
+        for column in range(footer.num_columns):
+            before, after = source.row_group(place).column(column), footer.row_group(group).column(column)
+            assert pages(left.read_bytes(), before) == pages(content, after)
+            assert before.statistics == after.statistics
+    probe = "SELECT bloom_filter_excludes FROM parquet_bloom_probe($file, 'origin', $value)"
+    for value, is_excluded in (("origin 1", False), ("elsewhere", True)):
+        found = duckdb.execute(probe, {"file": str(joined), "value": value}).fetchall()
+        assert found == [(is_excluded,)] * groups
+
+
+def test_row_groups_of_other_columns_are_refused_and_so_is_nothing(left, tmp_path):
+    other = tmp_path / "other.parquet"
+    duckdb.execute(
+        "COPY (SELECT i AS number FROM range(3) AS orders(i)) TO $file (FORMAT parquet)", {"file": str(other)}
+    )
+    with pytest.raises(NotJoinable, match="do not have the same columns"):
+        join_rows([(left, slice(None)), (other, slice(None))], tmp_path / "joined.parquet", {})
+    with pytest.raises(NotJoinable, match="nothing to join"):
+        join_rows([], tmp_path / "none.parquet", {})
 
 
 @pytest.mark.parametrize(
