@@ -127,8 +127,8 @@ def _write_curve(open_copy: OpenCopy, version: Path, before: Snapshot | None) ->
         parameters = {"table": table.qualified_name, "month": month, "file": str(file)}
         with_enough_memory(connection, lambda: connection.execute(COPY_MONTH, parameters))
 
-    # few rows are unfolded, which two threads cannot share; the other one would wait busily
-    with open_copy() as connection, one_thread(connection):
+    # what changed is appended, so that one thread finds it all, and another would wait busily
+    with open_copy() as connection, one_thread(connection) if before else contextlib.nullcontext():
         digests = digest_groups(connection, table, CANCELLATION_CURVE_RUNS, "cohort_month", COPY_MONTH)
         try:
             return write_months(path, digests, write_month, _file_of(table, before))
@@ -166,22 +166,35 @@ def _write_beside_facts(labels: pa.Table, version: Path) -> int | None:
 
 
 def _write_labels(facts: Path, labels: pa.Table, path: Path) -> None:
-    """Write the labels of the orders in `facts`, in their order and in row groups of the same size."""
+    """Write the labels of the orders in `facts`, in their order and in row groups of the same size.
+
+    Texts come as places in a list of them, as Parquet keeps them, so that nobody looks for each of them again.
+    """
     keys = zip(*(labels[name].to_pylist() for name in LABEL_KEY), strict=True)
     place_of = {key: place for place, key in enumerate(keys)}
     wanted = labels.select(LABELS)
+    schema = _with_places(wanted.slice(0, 0)).schema
     with (
         _memory_given_back(),
         pq.ParquetFile(facts, read_dictionary=LABEL_KEY, pre_buffer=False) as source,
-        pq.ParquetWriter(path, wanted.schema, compression="zstd", compression_level=1, store_schema=False) as writer,
+        pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, store_schema=False) as writer,
     ):
         if (pc.sum(labels["orders"]).as_py() or 0) != source.metadata.num_rows:
             raise NotJoinable("the names of hotels or services are not unique")
         for number in range(source.num_row_groups):
             orders = source.read_row_group(number, columns=list(LABEL_KEY), use_threads=False)
             kinds, kind_of_order = _distinct(*(orders[name].combine_chunks() for name in LABEL_KEY))
-            of_kinds = wanted.take(pa.array([place_of[kind] for kind in kinds], pa.int32()))
+            of_kinds = _with_places(wanted.take(pa.array([place_of[kind] for kind in kinds], pa.int32())))
             writer.write_table(of_kinds.take(kind_of_order), row_group_size=len(orders))
+
+
+def _with_places(labels: pa.Table) -> pa.Table:
+    """Replace each text by its place in a list of the different ones."""
+    columns = (
+        column.combine_chunks().dictionary_encode() if pa.types.is_string(column.type) else column
+        for column in labels.columns
+    )
+    return pa.table(dict(zip(labels.column_names, columns, strict=True)))
 
 
 @contextlib.contextmanager
