@@ -53,11 +53,13 @@ def write_months(
 
 
 def _months_of(path: Path) -> Iterator[tuple[tuple[date, str], slice]]:
-    """Tell the row groups of each month of a file, by the month and its digest."""
+    """Tell the row groups of each month of a file, by the month and its digest; nothing where it does not tell."""
     try:
         footer = pq.read_metadata(path)
         months = msgspec.json.decode((footer.metadata or {})[NOTE], type=list[_Month])
     except (OSError, pa.ArrowException, KeyError, msgspec.DecodeError):
+        return
+    if sum(each.row_groups for each in months) != footer.num_row_groups:
         return
     first = 0
     for each in months:

@@ -3,9 +3,10 @@
 from datetime import date
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
-from pso_pipeline.bi.joining import NotJoinable
+from pso_pipeline.bi.joining import NotJoinable, join_rows
 from pso_pipeline.bi.months import write_months
 from pso_pipeline.bi.parquet import COPY_MONTH
 from pso_pipeline.bi.snapshot import publish
@@ -71,6 +72,12 @@ def test_all_months_are_written_where_the_view_was_made_otherwise(marts, bi_dir,
     assert rows_of_file(bi_dir, CURVE) == rows_of_view(bi_dir, CURVE)
 
 
+def leave_out_the_first_month(path):
+    notes = {key.decode(): value.decode() for key, value in pq.read_metadata(path).metadata.items()}
+    whole = path.rename(path.with_name("whole.parquet"))
+    join_rows([(whole, slice(1, None))], path, notes)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -82,8 +89,9 @@ def test_all_months_are_written_where_the_view_was_made_otherwise(marts, bi_dir,
             "COPY (SELECT 1 AS a) TO $file (FORMAT parquet, KV_METADATA {'pso_pipeline.months': 'unknown'})",
             {"file": str(path)},
         ),
+        leave_out_the_first_month,
     ],
-    ids=["no Parquet", "damaged footer", "missing", "without a note", "with another note"],
+    ids=["no Parquet", "damaged footer", "missing", "without a note", "with another note", "a month short"],
 )
 def test_all_months_are_written_where_the_file_before_does_not_tell(marts, tmp_path, spoil):
     change(marts, MORE_MONTHS)
