@@ -41,9 +41,8 @@ def write_months(
     months, parts = [], []
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         for month, digest in sorted(digests.items()):
-            if (month, digest) in kept and before:
-                part = (before, kept[month, digest])
-            else:
+            part = kept.get((month, digest))
+            if part is None:
                 file = Path(folder, f"{month}.parquet")
                 write_month(month, file)
                 part = (file, slice(0, pq.read_metadata(file).num_row_groups))
@@ -52,8 +51,8 @@ def write_months(
         return join_rows(parts, path, {NOTE.decode(): msgspec.json.encode(months).decode()})
 
 
-def _months_of(path: Path) -> Iterator[tuple[tuple[date, str], slice]]:
-    """Tell the row groups of each month of a file, by the month and its digest; nothing where it does not tell."""
+def _months_of(path: Path) -> Iterator[tuple[tuple[date, str], tuple[Path, slice]]]:
+    """Find the part of a file that each month is, by the month and its digest; nothing where it does not tell."""
     try:
         footer = pq.read_metadata(path)
         months = msgspec.json.decode((footer.metadata or {})[NOTE], type=list[_Month])
@@ -63,4 +62,4 @@ def _months_of(path: Path) -> Iterator[tuple[tuple[date, str], slice]]:
         return
     first = 0
     for each in months:
-        yield (each.month, each.digest), slice(first, first := first + each.row_groups)
+        yield (each.month, each.digest), (path, slice(first, first := first + each.row_groups))

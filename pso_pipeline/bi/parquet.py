@@ -1,6 +1,6 @@
 """The marts as Parquet files: written from the copy, or taken over from the version before where nothing changed.
 
-Holds the one way in which Parquet is written here. How a change is known stands in `digests.py`.
+Holds how Parquet is written here. How a change is known stands in `digests.py`.
 
 `rpt_orders` has every column of the facts and of each order the names of its hotel and service. Its file is the file of
 the facts, written just before, and these labels beside it: the facts are a hundred times as much, and the labels move
