@@ -26,17 +26,17 @@ COMMANDS = {
 class _LazyGroup(click.Group):
     """Imports a subcommand when it is asked for: Dagster alone takes seconds, which `pso --help` need not."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # named by click.Group
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click.Group calls it with this
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # named by click.Group
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click.Group calls it with this
         if cmd_name not in COMMANDS:
             return None
         with importing():
             command: click.Command = importlib.import_module(f"pso_pipeline.cli.{cmd_name}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # named by click.Group
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click.Group calls it with this
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
