@@ -37,6 +37,13 @@ DIM_ENTERPRISES = Table(
             "Every change up to here is in the figures of this hotel, and maturity is measured from here (UTC); "
             "the earliest watermark of its services, null before the first of them was read to its end.",
         ),
+        Column(
+            "is_held_back",
+            "BOOLEAN",
+            "Whether a check keeps the newest figures of the hotel back; those shown are its last good ones, as of "
+            "as_of_utc, or none where that is null.",
+        ),
+        Column("held_back_reason", "VARCHAR", "What the check found; null where nothing is kept back."),
     ),
 )
 
@@ -259,7 +266,11 @@ RPT_ORDERS = Table(
     key=("order_id",),
     columns=(
         *FCT_PRODUCT_SERVICE_ORDERS.columns,
-        *(column for column in DIM_ENTERPRISES.columns if column.name != "enterprise_id"),
+        *(
+            column
+            for column in DIM_ENTERPRISES.columns
+            if column.name not in {"enterprise_id", "is_held_back", "held_back_reason"}
+        ),
         *(column for column in DIM_SERVICES.columns if column.name not in {"enterprise_id", "service_id"}),
     ),
 )

@@ -3,7 +3,7 @@
 CREATE OR REPLACE VIEW mart.rpt_orders AS
 SELECT
     orders.*,
-    enterprises.* EXCLUDE (enterprise_id),
+    enterprises.* EXCLUDE (enterprise_id, is_held_back, held_back_reason),
     services.* EXCLUDE (service_id, enterprise_id)
 FROM mart.fct_product_service_orders AS orders
 LEFT JOIN mart.dim_enterprises AS enterprises ON enterprises.enterprise_id = orders.enterprise_id
