@@ -26,7 +26,6 @@ from dagster import (
     DagsterInstance,
     MetadataValue,
     PreviewWarning,
-    TableRecord,
     multi_asset_check,
 )
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
@@ -44,10 +43,12 @@ from pso_pipeline.assets import (
 )
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.ingestion.comparing import Comparison, compare_with_source
+from pso_pipeline.metadata import shown_record
 from pso_pipeline.mews.patience import BRIEF
 from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
 from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.resources import PipelineResource, one_line_failures
+from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.checks.evaluate import Verdict, evaluate_derived, evaluate_landed
 from pso_pipeline.warehouse.checks.readings import (
     Rejection,
@@ -435,7 +436,7 @@ def _evaluation(
         check_name=name,
         passed=passed,
         severity=severity,
-        description=description,
+        description=for_markdown(description),
         metadata=metadata,
         blocking=blocking,
         partition=partition,
@@ -456,13 +457,13 @@ def _unique(asset: AssetKey, rows: int, repeated: int) -> AssetCheckEvaluation:
 def _readable(asset: AssetKey, rejections: Sequence[Rejection]) -> AssetCheckEvaluation:
     records = sum(each.records for each in rejections)
     reasons = [
-        TableRecord(
+        shown_record(
             {
                 "reason": each.reason,
                 "records": each.records,
                 "latest": each.latest_utc.isoformat(timespec="seconds"),
                 "for_example": each.for_example,
-            }
+            }.items()
         )
         for each in rejections[:SHOWN_HOTELS]
     ]
@@ -482,8 +483,13 @@ def _verdict(asset: AssetKey, verdict: Verdict) -> AssetCheckEvaluation:
     rule, broken_in = verdict.rule, verdict.broken_in
     shown = broken_in or verdict.found_in
     hotels = [
-        TableRecord(
-            {"hotel": each.partition_key, "violations": each.violations, "checked": each.checked, "found": each.detail}
+        shown_record(
+            {
+                "hotel": each.partition_key,
+                "violations": each.violations,
+                "checked": each.checked,
+                "found": each.detail,
+            }.items()
         )
         for each in shown[:SHOWN_HOTELS]
     ]

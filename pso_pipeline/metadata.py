@@ -3,7 +3,7 @@
 Add a presentation here. Which asset shows what is decided in `assets` and `jobs`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from pso_pipeline.bi.snapshot import Published
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.ingestion.scope import ScopeReport
 from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
+from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.marts.derive import Headline, written_statements
 from pso_pipeline.warehouse.reading import EnterpriseStatus, Preview
 
@@ -65,8 +66,13 @@ def marts_sql() -> Metadata:
 
 def preview(rows: Preview) -> TableMetadataValue:
     """Show some rows."""
-    records = [TableRecord(dict(zip(rows.columns, map(_shown, row), strict=True))) for row in rows.rows]
+    records = [shown_record(zip(rows.columns, row, strict=True)) for row in rows.rows]
     return MetadataValue.table(records, _untyped_schema(rows.columns))
+
+
+def shown_record(cells: Iterable[tuple[str, object]]) -> TableRecord:
+    """Show a row of a table, with no text in it that the web UI could take for Markdown."""
+    return TableRecord({name: _shown(value) for name, value in cells})
 
 
 @cache
@@ -89,7 +95,7 @@ def orders_metadata(
 ) -> Metadata:
     """Show what a sync did for one enterprise, and how it stands at `now` (aware)."""
     figures: Metadata = {
-        "hotel": outcome.name or outcome.enterprise_id,
+        "hotel": for_markdown(outcome.name or outcome.enterprise_id),
         "new_orders": outcome.created,
         "changed_orders": outcome.changed,
     }
@@ -160,14 +166,13 @@ def snapshot_metadata(
 
 def _hotel_record(hotel: HotelHeadline) -> TableRecord:
     rates = {"cancellation_rate_30d": hotel.cancellation_rate_30d, "check_in_rate": hotel.check_in_rate}
-    return TableRecord(
-        {
-            "hotel": hotel.name,
-            "orders": hotel.orders,
-            **{name: None if rate is None else f"{rate:.1%}" for name, rate in rates.items()},
-            "as_of": hotel.as_of_utc.strftime("%Y-%m-%d %H:%M:%S UTC") if hotel.as_of_utc else None,
-        }
-    )
+    cells = {
+        "hotel": hotel.name,
+        "orders": hotel.orders,
+        **{name: None if rate is None else f"{rate:.1%}" for name, rate in rates.items()},
+        "as_of": hotel.as_of_utc.strftime("%Y-%m-%d %H:%M:%S UTC") if hotel.as_of_utc else None,
+    }
+    return shown_record(cells.items())
 
 
 def _minutes(span: timedelta) -> float:
@@ -175,4 +180,4 @@ def _minutes(span: timedelta) -> float:
 
 
 def _shown(value: object) -> str | int | float | bool | None:
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    return value if value is None or isinstance(value, int | float | bool) else for_markdown(str(value))

@@ -20,6 +20,8 @@ from dagster import (
 from dagster._core.events import AssetMaterializationPlannedData
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from pso_pipeline.text import for_markdown
+
 # `backfill_policy` has been beta for years; a refresh of many partitions in one run needs it
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy` of function `asset`", category=BetaWarning)
 
@@ -81,4 +83,5 @@ def report_failed_partitions(context: OpExecutionContext, asset: AssetKey, reaso
 def report_reasons(context: OpExecutionContext, asset: AssetKey, reasons: Mapping[str, str]) -> None:
     """Note on the page of each of these partitions why it failed."""
     for key, reason in reasons.items():
-        context.log_event(AssetObservation(asset, description=reason, partition=key, metadata={"reason": reason}))
+        shown = for_markdown(reason)
+        context.log_event(AssetObservation(asset, description=shown, partition=key, metadata={"reason": shown}))

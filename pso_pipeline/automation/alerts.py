@@ -27,6 +27,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from pso_pipeline.jobs import conclude, full_resync, refresh
 from pso_pipeline.resources import PipelineResource
 from pso_pipeline.settings import SettingsError
+from pso_pipeline.text import for_chat, for_markdown
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseHealth, read_health
 
@@ -173,7 +174,10 @@ def _post(client: httpx.Client, webhook: str, message: Message) -> None:
 
 def _post_once(client: httpx.Client, webhook: str, message: Message) -> None:
     try:
-        answer = client.post(webhook, json={"text": message.text, **msgspec.to_builtins(message)})
+        said = {"text": message.text, **msgspec.to_builtins(message)}
+        answer = client.post(
+            webhook, json={name: for_chat(value) if isinstance(value, str) else value for name, value in said.items()}
+        )
     except httpx.HTTPError as error:
         raise NotDelivered(f"PSO_ALERT_WEBHOOK does not answer ({type(error).__name__})") from None
     if not answer.is_success:
@@ -199,7 +203,7 @@ def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -
     of_pipeline = decide_on_pipeline(find_problem(context.instance), told.failing)
     messages = (*of_pipeline.messages, *of_hotels.messages)
     for message in messages:
-        context.log.warning("%s", message.text)
+        context.log.warning("%s", for_markdown(message.text))
     undelivered = (*told.undelivered, *messages)
     if settings.pso_alert_webhook is None:
         undelivered = ()

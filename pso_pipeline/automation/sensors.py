@@ -30,6 +30,7 @@ from pso_pipeline.mews.patience import BRIEF, Patience
 from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.resources import PipelineResource
 from pso_pipeline.settings import SettingsError
+from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enterprises, read_services
@@ -90,7 +91,7 @@ def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineRes
     known = context.instance.get_dynamic_partitions(str(ENTERPRISE_PARTITIONS.name))
     decision = decide_on_discovery(found, known)
     if not decision.new_partitions:
-        return SkipReason("; ".join(report.failures.values()) or f"no new hotel among {len(found)}")
+        return SkipReason("; ".join(map(for_markdown, report.failures.values())) or f"no new hotel among {len(found)}")
     request = decision.to_read and request_refresh(
         context.instance, wanted_of(found, decision.to_read), context.sensor_name
     )
@@ -131,7 +132,9 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
     changed = frozenset(each.partition_key for each in enterprises if each.enterprise_id in probed.changed)
     if not changed:
         return SensorResult(
-            skip_reason="; ".join(probed.troubles) or f"no change behind {len(probed.looks)} token(s)", cursor=cursor
+            skip_reason="; ".join(map(for_markdown, probed.troubles))
+            or f"no change behind {len(probed.looks)} token(s)",
+            cursor=cursor,
         )
     request = request_refresh(context.instance, wanted_of(enterprises, changed), context.sensor_name)
     if request is None:

@@ -10,6 +10,7 @@ from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.scope import TokenReach, reach_of_tokens
 from pso_pipeline.mews.patience import BRIEF
 from pso_pipeline.settings import Settings
+from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 
@@ -41,8 +42,8 @@ async def _ask(settings: Settings) -> list[TokenReach]:
 
 def _describe(reach: TokenReach) -> str:
     if reach.error:
-        return f"failed: {reach.error}"
-    names = ", ".join(reach.names[:SHOWN_NAMES]) + (", …" if len(reach.names) > SHOWN_NAMES else "")
+        return f"failed: {for_terminal(reach.error)}"
+    names = ", ".join(map(for_terminal, reach.names[:SHOWN_NAMES])) + (", …" if len(reach.names) > SHOWN_NAMES else "")
     return f"ok: sees {len(reach.names)} enterprise(s): {names}" if reach.names else "ok, but it sees no enterprise"
 
 

@@ -23,6 +23,7 @@ from pso_pipeline.bi.folder import DATABASE, REPORT
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.cli.environment import FAILED, prepare_dagster_home, stop, terminal
 from pso_pipeline.cli.refresh import run_refresh
+from pso_pipeline.text import for_terminal
 
 HOME = Path("data/sandbox")
 DEFAULT_PORT = 3000
@@ -115,7 +116,7 @@ def _print_headlines(bi_dir: Path) -> None:
         table.add_column(name, justify="left" if name == "hotel" else "right")
     for hotel in hotel_headlines(bi_dir):
         table.add_row(
-            hotel.name,
+            for_terminal(hotel.name),
             f"{hotel.orders:,}",
             _percent(hotel.cancellation_rate_30d),
             _percent(hotel.check_in_rate),

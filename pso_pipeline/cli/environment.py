@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from pso_pipeline.settings import Settings, SettingsError
+from pso_pipeline.text import for_terminal
 
 FAILED = 1
 MISCONFIGURED = 2
@@ -28,14 +29,24 @@ def load_settings() -> Settings:
 
 
 def stop(message: str, status: int) -> NoReturn:
-    """End the command with one line on standard error."""
-    click.echo(f"pso: {message}", err=True)
+    """End the command with a line on standard error."""
+    say(message)
     sys.exit(status)
 
 
+def say(message: str) -> None:
+    """Print a message on standard error, each of its lines clean of what a terminal would obey."""
+    for line in message.splitlines():
+        click.echo(f"pso: {for_terminal(line)}", err=True)
+
+
 def terminal() -> Console:
-    """Standard output for tables: as wide as the terminal, wide enough for a line a row in a file or a pipe."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    """Standard output for tables: as wide as the terminal, wide enough for a line a row in a file or a pipe.
+
+    It takes no markup, which a name or an error from outside may hold; style what is ours with `rich.text.Text`.
+    """
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def prepare_dagster_home(home: Path) -> Path:

@@ -7,9 +7,10 @@ import click
 from dagster import DagsterInstance, ExecuteInProcessResult, Failure
 from dagster_shared.error import SerializableErrorInfo
 from rich.table import Table
+from rich.text import Text
 
 from pso_pipeline.assets import list_enterprises
-from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, prepare_dagster_home, stop, terminal
+from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, prepare_dagster_home, say, stop, terminal
 from pso_pipeline.definitions import PIPELINE, defs
 from pso_pipeline.ingestion.sync import SyncReport
 from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
@@ -48,7 +49,7 @@ def run_refresh(keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
         _print_report(report)
     if not result.success:
         for line in _reasons(result):
-            click.echo(f"pso: {line}", err=True)
+            say(line)
     return result.success
 
 
@@ -98,9 +99,9 @@ def _print_report(report: SyncReport) -> None:
         table.add_column(name, justify="right" if "orders" in name else "left")
     shown = report.enterprises if len(report.enterprises) <= SHOWN_ENTERPRISES else report.failed
     for each in shown:
-        outcome = "[red]failed[/red]" if each.error else "[green]up to date[/green]"
+        outcome = Text("failed", style="red") if each.error else Text("up to date", style="green")
         if each.reconciled is not None:
-            outcome += f", {each.reconciled.describe()}"
+            outcome = Text.assemble(outcome, f", {each.reconciled.describe()}")
         table.add_row(each.partition_key, f"{each.created:,}", f"{each.changed:,}", outcome)
     if shown:
         console.print(table)

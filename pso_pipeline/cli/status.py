@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from pso_pipeline.cli.environment import FAILED, load_settings, stop, terminal
+from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, state_of
@@ -74,13 +76,13 @@ def _print_table(found: list[EnterpriseStatus], states: dict[str, str], now: dat
         lag = _lag(each, now)
         table.add_row(
             each.partition_key,
-            f"[{_COLOURS[state]}]{state}[/]",
+            Text(state, style=_COLOURS[state]),
             *(
                 moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
                 for moment in (each.last_success_utc, each.watermark_utc)
             ),
             "" if lag is None else str(timedelta(seconds=round(lag.total_seconds()))),
             f"{each.orders:,}",
-            each.last_error or "",
+            for_terminal(each.last_error or ""),
         )
     terminal().print(table)
