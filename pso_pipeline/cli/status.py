@@ -17,7 +17,14 @@ from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, state_
 PATIENCE_SECONDS = 60.0
 """How long a person waits for a landing to end."""
 
-_COLOURS = {"fresh": "green", "stale": "yellow", "failing": "red", "never read": "yellow", "out of scope": "dim"}
+_COLOURS = {
+    "fresh": "green",
+    "stale": "yellow",
+    "failing": "red",
+    "never read": "yellow",
+    "no services listed": "yellow",
+    "out of scope": "dim",
+}
 
 
 @click.command("status")

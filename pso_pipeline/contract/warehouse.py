@@ -29,6 +29,11 @@ ENTERPRISES = Table(
         Column("linked_utc", "TIMESTAMP", "When it joined the portfolio of the access token.", "LinkedUtc"),
         Column("is_in_scope", "BOOLEAN", "False once no access token sees it any more."),
         Column("token_fingerprint", "VARCHAR", "Digest of the access token that saw it last; not the token."),
+        Column(
+            "unlisted_since_utc",
+            "TIMESTAMP",
+            "Since when the listings of its access token lack it, by the server's clock; null while it is listed.",
+        ),
         Column("extra", "JSON", "Every other field that the API sent."),
     ),
 )
@@ -51,6 +56,17 @@ SERVICES = Table(
         Column("is_active", "BOOLEAN", "Whether it can be ordered now; its older orders remain.", "IsActive"),
         Column("created_utc", "TIMESTAMP", "When it was created in Mews.", "CreatedUtc"),
         Column("updated_utc", "TIMESTAMP", "When it was last updated in Mews.", "UpdatedUtc"),
+        Column(
+            "unlisted_since_utc",
+            "TIMESTAMP",
+            "Since when whole listings lack it, by the server's clock; null while it is listed.",
+        ),
+        Column(
+            "retired_utc",
+            "TIMESTAMP",
+            "When it was retired, by the server's clock: no listing contains it and the API refuses to list its orders."
+            " It is not read and its orders remain. Null while it is in use.",
+        ),
         Column("extra", "JSON", "Every other field that the API sent."),
     ),
 )
@@ -157,6 +173,11 @@ SYNC_STATE = Table(
         ),
         Column("full_read_cursor", "VARCHAR", "Cursor that continues the unfinished full read."),
         Column("full_read_orders", "BIGINT", "Orders that the unfinished full read has landed."),
+        Column(
+            "resync_started_utc",
+            "TIMESTAMP",
+            "When the full resync began that has read this service to its end and not yet all others of its hotel.",
+        ),
         Column("last_success_utc", "TIMESTAMP", "When the service was last read to the end without a failure."),
         Column("last_error", "VARCHAR", "Why the last read failed; null after a success."),
         Column("revision", "BIGINT", "Goes up with each landing that changed an order of the service."),

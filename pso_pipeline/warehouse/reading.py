@@ -29,7 +29,11 @@ class EnterpriseRow:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRow:
-    """One service with how far it has been read; times are aware and UTC."""
+    """One service with how far it has been read; times are aware and UTC.
+
+    `is_unlisted` says that the last whole listing lacked it, `is_retired` that it is not read any more;
+    `resync_started_utc` is when the full resync began that has read it and not yet all others of its hotel.
+    """
 
     service_id: str
     enterprise_id: str
@@ -40,6 +44,9 @@ class ServiceRow:
     full_read_orders: int
     last_success_utc: datetime | None
     last_error: str | None
+    is_unlisted: bool = False
+    is_retired: bool = False
+    resync_started_utc: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,9 @@ class ListingRow:
 class EnterpriseStatus:
     """What a person wants to know of one enterprise: how fresh, how many, what is wrong; times are aware and UTC.
 
-    `watermark_utc` is that of the service that is furthest behind; null before every service was read once.
+    `services` counts those that orders can be made against and that are in use. `watermark_utc` is that of the one
+    that is furthest behind; null before every one was read once. `services_listed_utc` is null where the services of
+    the enterprise were never listed.
     """
 
     enterprise_id: str
@@ -73,6 +82,27 @@ class EnterpriseStatus:
     watermark_utc: datetime | None
     last_success_utc: datetime | None
     last_error: str | None
+    retired_services: int = 0
+    services_listed_utc: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredService:
+    """A service that the API no longer knows: it is not read, and its orders remain; the time is aware and UTC."""
+
+    service_id: str
+    partition_key: str
+    name: str | None
+    retired_utc: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RejectCount:
+    """How many records of one operation were rejected, and when the last new one was; the time is aware and UTC."""
+
+    operation: str
+    records: int
+    latest_utc: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +157,42 @@ def read_health(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseHealth]
     return [EnterpriseHealth(*row) for row in connection.execute(statement("queries/health.sql")).fetchall()]
 
 
+def read_retired_services(connection: duckdb.DuckDBPyConnection) -> list[RetiredService]:
+    """List the retired services of enterprises in scope, by partition key."""
+    rows = connection.execute(statement("queries/retired_services.sql")).fetchall()
+    return [RetiredService(*map(_aware, row)) for row in rows]
+
+
+def read_hotels_without_services(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseStatus]:
+    """List the enterprises in scope whose services were listed and that have none in use, by partition key."""
+    return [each for each in read_status(connection) if each.is_in_scope and _has_no_services(each)]
+
+
+def read_rejects(connection: duckdb.DuckDBPyConnection) -> list[RejectCount]:
+    """Count the rejected records that the warehouse keeps, by operation of the API."""
+    rows = connection.execute(statement("queries/rejects.sql")).fetchall()
+    return [RejectCount(*map(_aware, row)) for row in rows]
+
+
 def state_of(status: EnterpriseStatus, now: datetime, stale_after: timedelta) -> str:
-    """Name how an enterprise stands: `fresh`, `stale`, `failing`, `never read` or `out of scope`."""
+    """Name the state of an enterprise.
+
+    One of `fresh`, `stale`, `failing`, `never read`, `no services listed` (the API lists no service of it that orders
+    can be made against) and `out of scope`.
+    """
     if not status.is_in_scope:
         return "out of scope"
     if status.last_error:
         return "failing"
-    if status.services and status.watermark_utc is None:
+    if _has_no_services(status):
+        return "no services listed"
+    if status.watermark_utc is None:
         return "never read"
-    return "stale" if status.watermark_utc and now - status.watermark_utc > stale_after else "fresh"
+    return "stale" if now - status.watermark_utc > stale_after else "fresh"
+
+
+def _has_no_services(status: EnterpriseStatus) -> bool:
+    return status.services == 0 and status.services_listed_utc is not None
 
 
 def read_preview(connection: duckdb.DuckDBPyConnection, table: str) -> Preview:

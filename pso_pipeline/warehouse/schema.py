@@ -11,7 +11,7 @@ from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDER_VERSIONS, WARE
 from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseTooNew, WarehouseUnusable
 from pso_pipeline.warehouse.sql import literal, statement
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the tables that this package reads and writes."""
 
 
@@ -76,6 +76,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(statement("tables/full_read_ids.sql"))
     connection.execute(statement("tables/service_listings.sql"))
     connection.execute(statement("tables/revised_orders.sql"))
+    connection.execute(statement("tables/access_tokens.sql"))
+    connection.execute(statement("tables/missing_candidates.sql"))
     connection.execute(statement("tables/product_service_order_versions.sql"))
     _comment_on_all(connection)
 

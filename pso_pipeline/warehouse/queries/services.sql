@@ -8,7 +8,10 @@ SELECT
     sync_state.full_read_cursor,
     coalesce(sync_state.full_read_orders, 0),
     sync_state.last_success_utc,
-    sync_state.last_error
+    sync_state.last_error,
+    services.unlisted_since_utc IS NOT NULL,
+    services.retired_utc IS NOT NULL,
+    sync_state.resync_started_utc
 FROM mews.services
 LEFT JOIN mews.sync_state ON sync_state.service_id = services.id
 ORDER BY services.enterprise_id, services.id;

@@ -1,0 +1,8 @@
+-- Version 4 remembers what listings and full reads no longer find, so that nothing is given up after one answer alone.
+-- Empty at first: whatever is not found now is not found for the first time.
+ALTER TABLE mews.enterprises ADD COLUMN unlisted_since_utc TIMESTAMP;
+ALTER TABLE mews.services ADD COLUMN unlisted_since_utc TIMESTAMP;
+ALTER TABLE mews.services ADD COLUMN retired_utc TIMESTAMP;
+ALTER TABLE mews.sync_state ADD COLUMN resync_started_utc TIMESTAMP;
+CREATE TABLE mews.access_tokens (token_fingerprint VARCHAR, listed_utc TIMESTAMP);
+CREATE TABLE mews.missing_candidates (service_id VARCHAR, id VARCHAR);
