@@ -51,7 +51,7 @@ from pso_pipeline.partitions import (
     report_reasons,
 )
 from pso_pipeline.resources import PipelineResource, one_line_failures
-from pso_pipeline.text import for_markdown
+from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.memory import DERIVING_MEMORY_MB
 from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_previews, read_status
@@ -298,7 +298,7 @@ def enterprise_ids_of(pipeline: PipelineResource, keys: Collection[str]) -> list
 
 def describe_failures(report: SyncReport) -> str:
     """Name the enterprises that failed, with the reason, one line each."""
-    return "\n".join(f"{each.partition_key}: {for_markdown(str(each.error))}" for each in report.failed)
+    return "\n".join(f"{each.partition_key}: {for_terminal(str(each.error))}" for each in report.failed)
 
 
 def _result_or_failure(
@@ -306,5 +306,5 @@ def _result_or_failure(
 ) -> MaterializeResult[None]:
     if report.failures:
         context.log_event(AssetMaterialization(context.asset_key, metadata=metadata, tags=LISTED_TAGS))
-        raise Failure(description="\n".join(map(for_markdown, report.failures.values())), allow_retries=False)
+        raise Failure(description="\n".join(map(for_terminal, report.failures.values())), allow_retries=False)
     return MaterializeResult(metadata=metadata, data_version=DataVersion(LISTED))

@@ -60,7 +60,7 @@ from pso_pipeline.partitions import (
     report_failed_partitions,
 )
 from pso_pipeline.resources import PipelineResource
-from pso_pipeline.text import for_markdown
+from pso_pipeline.text import for_terminal
 
 
 class SyncConfig(Config):
@@ -115,7 +115,7 @@ def sync_orders(
     changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
     _materialized_partitions(context, product_service_orders, shown, changed, READ_OF_LISTED_TAGS)
     for failed in report.failed:
-        context.log.error("%s: %s", failed.partition_key, for_markdown(str(failed.error)))
+        context.log.error("%s: %s", failed.partition_key, for_terminal(str(failed.error)))
     reasons = {each.partition_key: str(each.error) for each in report.failed}
     report_failed_partitions(context, product_service_orders.key, reasons)
     for each in report.enterprises:
@@ -161,7 +161,7 @@ def conclude(context: OpExecutionContext, discovered: Discovered, report: SyncRe
     run_config: Mapping[str, Any] = context.run_config
     asked_for = run_config.get("ops", {}).get("sync_orders", {}).get("config", {}).get("enterprises")
     reasons = [
-        *([] if asked_for else dict.fromkeys(map(for_markdown, discovered.token_failures.values()))),
+        *([] if asked_for else dict.fromkeys(map(for_terminal, discovered.token_failures.values()))),
         *([describe_failures(report)] if report.failed else []),
     ]
     if reasons:

@@ -47,6 +47,7 @@ from pso_pipeline.mews.patience import Budget, Patience
 from pso_pipeline.mews.records import R, UnreadableBody
 from pso_pipeline.mews.requests import GetAll
 from pso_pipeline.mews.tokens import SecretBytes, Token, mask
+from pso_pipeline.text import for_markdown, for_terminal
 
 _LOG = logging.getLogger(__name__)
 
@@ -352,7 +353,8 @@ class MewsClient:
             retry_after = self._retry_after(response.headers.get("Retry-After"), server_time)
             return TooManyRequests(f"too many requests: {said}", operation, request_id, status, retry_after=retry_after)
         if response.has_redirect_location:
-            said = f"{self._address} redirects to {_one_line(response.headers['Location'], secrets)}"
+            target = mask(for_terminal(response.headers["Location"]), secrets)[:_LONGEST_MESSAGE]
+            said = f"{self._address} redirects to {target}"
         kind, what = _FAILURES.get(status) or (
             (ServerFault, "the server failed") if status >= 500 or status < 300 else (RequestRefused, "refused")
         )
@@ -402,6 +404,6 @@ def _moment(header: str | None) -> datetime | None:
 
 
 def _one_line(text: str | None, secrets: tuple[Token, ...]) -> str:
-    """What the server said, fit to be shown: without tokens, in one line, not too long."""
-    line = " ".join(mask(text or "", secrets).split())
+    """What the server said, fit to be shown anywhere: without tokens, links and markup, in one line, not too long."""
+    line = for_markdown(mask(for_terminal(text or ""), secrets))
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
