@@ -5,6 +5,7 @@ partitions that were asked for. What keeps everything fresh is the `refresh` job
 and reports to the same assets.
 """
 
+import functools
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +24,7 @@ from pydantic import Field
 
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.bi.report.page import keep_report
-from pso_pipeline.bi.snapshot import publish
+from pso_pipeline.bi.snapshot import Published, publish
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, RPT_ORDERS
 from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.ingestion.clock import ServerClock
@@ -52,6 +53,9 @@ from pso_pipeline.partitions import (
 )
 from pso_pipeline.resources import PipelineResource, one_line_failures
 from pso_pipeline.text import for_terminal
+from pso_pipeline.warehouse.checks.evaluate import find_held_back
+from pso_pipeline.warehouse.checks.readings import find_underived
+from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.memory import DERIVING_MEMORY_MB
 from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_previews, read_status
@@ -179,13 +183,17 @@ def check_in_cancellation_metrics(
     deps=[check_in_cancellation_metrics],
     freshness_policy=EACH_REFRESH,
 )
-def bi_snapshot(pipeline: PipelineResource) -> MaterializeResult[None]:
+def bi_snapshot(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
     """The numbers that dashboards read, published all at once.
 
     A DuckDB file, Parquet files and a manifest in `PSO_BI_DIR`. Readers see the old state or the new, never a part.
     Beside them lies `report.html`, which shows the same numbers in any browser.
     """
-    return MaterializeResult(metadata=publish_snapshot(pipeline))
+    published, shown = publish_snapshot(pipeline)
+    if published.held_back:
+        context.log_event(AssetMaterialization(context.asset_key, metadata=shown))
+        raise Failure(description="\n".join(published.held_back), allow_retries=False)
+    return MaterializeResult(metadata=shown)
 
 
 def list_enterprises(
@@ -270,14 +278,31 @@ def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] |
     }
 
 
-def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = None) -> Metadata:
-    """Publish the BI snapshot and write its report; return what to show of them, and of the refresh before."""
+def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = None) -> tuple[Published, Metadata]:
+    """Publish the BI snapshot and write its report; return what to show of them, and of the refresh before.
+
+    Hotels that a check holds back keep the figures that were published before.
+    """
     with one_line_failures():
         warehouse, bi_dir = pipeline.warehouse(), pipeline.settings().pso_bi_dir
-        published = publish(warehouse.marts_path, bi_dir, marts_lock=warehouse.hold())
+        published = publish(
+            warehouse.marts_path,
+            bi_dir,
+            marts_lock=warehouse.hold(),
+            find_held_back=functools.partial(_find_held_back, warehouse),
+        )
         report = keep_report(bi_dir)
         hotels = hotel_headlines(bi_dir)
-    return snapshot_metadata(published, report, hotels, refreshed)
+    return published, snapshot_metadata(published, report, hotels, refreshed)
+
+
+def _find_held_back(warehouse: Warehouse) -> dict[str, str]:
+    """Find the hotels that a check holds back; marts that lack hotels are completed before."""
+    with warehouse.open_held(DERIVING_MEMORY_MB) as connection:
+        create_marts(connection)
+        if find_underived(connection):
+            derive(connection, reopen_marts=warehouse.reopen_marts)
+        return find_held_back(connection)
 
 
 def enterprise_ids_of(pipeline: PipelineResource, keys: Collection[str]) -> list[str]:

@@ -7,7 +7,7 @@ what has recovered, and a few of the others.
 
 import random
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,20 +92,23 @@ _READABLE_DESCRIPTION = (
 
 
 def _rule_spec(rule: Rule, asset: AssetsDefinition) -> AssetCheckSpec:
-    return AssetCheckSpec(rule.name, asset=asset, description=rule.description, blocking=not rule.warns)
+    return AssetCheckSpec(rule.name, asset=asset, description=rule.description)
 
 
 ENTERPRISES_SPECS = (
     AssetCheckSpec(
         IDS,
         asset=enterprises,
-        blocking=True,
-        description="Every hotel is there once, under a partition key of its own.",
+        description="Every hotel is there once, under a partition key of its own. Others are not published again.",
     ),
     AssetCheckSpec(READABLE, asset=enterprises, description=_READABLE_DESCRIPTION),
 )
 SERVICES_SPECS = (
-    AssetCheckSpec(IDS, asset=services, blocking=True, description="Every service is there once."),
+    AssetCheckSpec(
+        IDS,
+        asset=services,
+        description="Every service is there once. The hotels of others are not published again.",
+    ),
     AssetCheckSpec(READABLE, asset=services, description=_READABLE_DESCRIPTION),
 )
 ORDERS_SPECS = (
@@ -249,15 +252,6 @@ def sample_hotels(pipeline: PipelineResource, instance: DagsterInstance) -> list
     return random.sample(known, min(SAMPLED_HOTELS, len(known)))
 
 
-def blocked_by(evaluations: Iterable[AssetCheckEvaluation]) -> str:
-    """Say which blocking checks failed, a line each; empty where none did."""
-    return "\n".join(
-        f"{each.asset_key.to_user_string()}: {each.check_name} failed: {each.description}"
-        for each in evaluations
-        if each.blocking and not each.passed and each.severity is ERROR
-    )
-
-
 def noteworthy(
     instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluation], shown: ShownStates | None = None
 ) -> Iterator[AssetCheckEvaluation]:
@@ -372,7 +366,6 @@ def _targeted(instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluat
             target_materialization_data=targets.get(each.partition),
             severity=each.severity,
             description=each.description,
-            blocking=each.blocking,
             partition=each.partition,
         )
 
@@ -428,7 +421,6 @@ def _evaluation(
     description: str,
     metadata: Mapping[str, Any],
     severity: AssetCheckSeverity = ERROR,
-    blocking: bool = False,
     partition: str | None = None,
 ) -> AssetCheckEvaluation:
     return AssetCheckEvaluation(
@@ -438,7 +430,6 @@ def _evaluation(
         severity=severity,
         description=for_markdown(description),
         metadata=metadata,
-        blocking=blocking,
         partition=partition,
     )
 
@@ -450,7 +441,6 @@ def _unique(asset: AssetKey, rows: int, repeated: int) -> AssetCheckEvaluation:
         passed=not repeated,
         description=f"{repeated:,} of {rows:,} share an id with another" if repeated else f"{rows:,} are there once",
         metadata={"rows": rows, "repeated": repeated},
-        blocking=True,
     )
 
 
@@ -507,7 +497,6 @@ def _verdict(asset: AssetKey, verdict: Verdict) -> AssetCheckEvaluation:
             **({"worst_hotels": MetadataValue.table(hotels)} if hotels else {}),
         },
         severity=ERROR if broken_in else WARN,
-        blocking=not rule.warns,
     )
 
 

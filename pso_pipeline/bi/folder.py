@@ -65,9 +65,16 @@ class Snapshot:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every file is there in the size that the manifest says."""
-        files = ((self.directory / published.file, published.bytes) for published in self.manifest.files)
-        return all(path.is_file() and path.stat().st_size == size for path, size in files)
+        """Whether every file is there with the content that the manifest says; reads them all."""
+        return all(self.has_intact(published) for published in self.manifest.files)
+
+    def has_intact(self, published: PublishedFile) -> bool:
+        """Tell whether a file of the manifest is there with its content; reads it."""
+        path = self.directory / published.file
+        try:
+            return path.stat().st_size == published.bytes and _sha256(path) == published.sha256
+        except OSError:  # it is gone, or the disk cannot read it
+            return False
 
 
 def current_snapshot(bi_dir: Path) -> Snapshot:
@@ -172,6 +179,11 @@ def seal(version: Path, file: str) -> PublishedFile:
         status = os.fstat(content.fileno())
         os.fchmod(content.fileno(), stat.S_IMODE(status.st_mode) & ~0o222)
     return PublishedFile(file=file, bytes=status.st_size, sha256=sha256)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -32,9 +32,12 @@ class PublishedTable(PublishedFile, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """One publication.
 
-    `as_of_utc` is the oldest `as_of_utc` of the hotels in scope: every change up to it is in the figures. It is None
-    before any hotel has been read to its end. `tables` is keyed by the table's name without its schema. Times are
-    aware and UTC. `content_digest` is that of the whole database, comments and definitions included.
+    `as_of_utc` is the oldest `as_of_utc` of the hotels in scope that have one: every change up to it is in their
+    figures. It is None before any hotel has been read to its end. `hotels_never_read` counts the hotels in scope that
+    have no figures because they have not been read to their end yet. `held_back` gives the reason why a check holds the
+    newest figures of a hotel back, by its partition key, or its id where it has none. `tables` is keyed by the table's
+    name without its schema. Times are aware and UTC. `content_digest` is that of the whole database, comments and
+    definitions included.
     """
 
     schema_version: int
@@ -43,6 +46,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     database: PublishedFile
     content_digest: str
     tables: dict[str, PublishedTable]
+    hotels_never_read: int = 0
+    held_back: dict[str, str] = {}
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:

@@ -220,8 +220,10 @@ def _distinct(hotels: pa.DictionaryArray, services: pa.DictionaryArray) -> tuple
 def take_over(table: Table, version: Path, before: Snapshot | None, digest: str) -> PublishedTable | None:
     """Put the file of the version before into `version` as well, as a hard link; None where that is not possible."""
     published = before.manifest.tables.get(table.name) if before else None
+    if published is None or published.content_digest != digest:
+        return None
     source = _file_of(table, before)
-    if published is None or source is None or published.content_digest != digest:
+    if source is None:
         return None
     try:
         os.link(source, version / parquet_file(table))
@@ -231,9 +233,11 @@ def take_over(table: Table, version: Path, before: Snapshot | None, digest: str)
 
 
 def _file_of(table: Table, before: Snapshot | None) -> Path | None:
-    """Find the file of a table in the version before; None where it is not there under its name and in its size."""
+    """Find the file of a table in the version before; None where it is not there with its name and content."""
     published = before.manifest.tables.get(table.name) if before else None
     if before is None or published is None or published.file != parquet_file(table):
         return None
-    file = before.directory / published.file
-    return file if file.is_file() and file.stat().st_size == published.bytes else None
+    if not before.has_intact(published):
+        logger.warning("%s is missing or damaged and is written again", before.directory / published.file)
+        return None
+    return before.directory / published.file

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from pso_pipeline.bi.errors import (
     SnapshotUnreadable,
 )
 from pso_pipeline.bi.folder import Snapshot
+from pso_pipeline.bi.holding_back import hold_back
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
 from pso_pipeline.bi.parquet import take_over, write_tables
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
@@ -42,7 +43,16 @@ PATIENCE_SECONDS = 900.0
 READABLE_STORAGE = (1, 0)
 """Newest DuckDB version whose storage format every driver in a BI tool reads."""
 
-OLDEST_AS_OF = "SELECT min(as_of_utc) FROM mart.dim_enterprises WHERE is_in_scope"
+SCOPE = """
+    SELECT
+        min(as_of_utc) FILTER (WHERE is_in_scope),
+        count(*) FILTER (WHERE is_in_scope AND as_of_utc IS NULL AND is_held_back IS DISTINCT FROM TRUE)
+    FROM mart.dim_enterprises
+"""
+HELD_BACK = """
+    SELECT coalesce(partition_key, enterprise_id), held_back_reason, as_of_utc
+    FROM mart.dim_enterprises WHERE is_held_back ORDER BY ALL
+"""
 STORAGE_VERSION = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
 
 
@@ -52,12 +62,13 @@ class Published:
 
     `is_new` is False where the marts are, to the last comment, those that were published already: that version stays
     current with its own `published_utc`. `rewritten` names the tables whose Parquet file was written; the others share
-    theirs with the version before.
+    theirs with the version before. `held_back` has a line for each hotel whose newest figures a check holds back.
     """
 
     snapshot: Snapshot
     is_new: bool
     rewritten: tuple[str, ...]
+    held_back: tuple[str, ...] = ()
 
 
 def publish(
@@ -65,6 +76,7 @@ def publish(
     bi_dir: Path,
     *,
     marts_lock: contextlib.AbstractContextManager[object] | None = None,
+    find_held_back: Callable[[], Mapping[str, str]] = dict,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Published:
     """Publish the marts for BI tools: readers see the snapshot before or this one, never a part.
@@ -72,6 +84,9 @@ def publish(
     Nobody may write the marts file while it is copied: pass the lock that writers take as `marts_lock`, which is then
     held for the copy alone, or hold it around the call. This process must have no connection to the file. Publications
     into one folder wait for each other. Where this is killed, the snapshot before stays, and the next call clears up.
+
+    `find_held_back` is called under that lock, right before the copy, and returns the hotels whose figures must not be
+    published, by id, with the reason. Theirs stay as they were published last; the others are published.
 
     Raises:
         MartsBusy: Another program holds the marts file for longer than `patience_seconds`, or this process does.
@@ -89,22 +104,31 @@ def publish(
             try:
                 building.mkdir()
                 with marts_lock or contextlib.nullcontext():
+                    held_back = find_held_back()
                     _copy_marts(marts_path, building / folder.DATABASE, patience_seconds)
-                return _publish_copy(building, bi_dir, marts_path)
+                return _publish_copy(building, bi_dir, marts_path, held_back)
             finally:
                 folder.clear(bi_dir)
 
 
-def _publish_copy(building: Path, bi_dir: Path, marts_path: Path) -> Published:
+def _publish_copy(building: Path, bi_dir: Path, marts_path: Path, held_back: Mapping[str, str]) -> Published:
     """Make a version of the copy in `building`, and make it current unless it is what was published before."""
     before = _published_before(bi_dir)
     version = building / "version"
     (version / folder.PARQUET).mkdir(parents=True)
     database = (building / folder.DATABASE).rename(version / folder.DATABASE)
-    digests, content, as_of_utc = _digest_copy(database, marts_path)
+    with _missing_marts_named(marts_path):
+        if held_back:
+            with _open_copy(database, read_only=False) as copy:
+                hold_back(copy, held_back, before.database if before else None)
+        digests, content = _digest_copy(database, marts_path)
+        with _open_copy(database) as copy:
+            as_of_utc, never_read = copy.execute(SCOPE).fetchall()[0]
+            held = copy.execute(HELD_BACK).fetchall()
+    lines = tuple(_describe_held_back(*hotel) for hotel in held)
     if before and before.manifest.content_digest == content and before.is_whole:
         folder.make_current(bi_dir, before.directory.name)
-        return Published(before, is_new=False, rewritten=())
+        return Published(before, is_new=False, rewritten=(), held_back=lines)
     taken_over = {table.name: take_over(table, version, before, digests[table.name]) for table in MART_TABLES}
     rewritten = [table for table in MART_TABLES if not taken_over[table.name]]
     with ThreadPoolExecutor(max_workers=1) as beside:
@@ -116,11 +140,13 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path) -> Published:
     published_utc = folder.instant_after(folder.current_name(bi_dir))
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
-        as_of_utc=as_of_utc,
+        as_of_utc=as_of_utc and as_of_utc.replace(tzinfo=UTC),
         published_utc=published_utc,
         database=sealed,
         content_digest=content,
         tables={name: table or written[name] for name, table in taken_over.items()},
+        hotels_never_read=never_read,
+        held_back={key: reason for key, reason, _ in held},
     )
     (version / folder.MANIFEST).write_bytes(encode_manifest(manifest))
     folder.seal(version, folder.MANIFEST)
@@ -129,21 +155,28 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path) -> Published:
     name = folder.stamp(published_utc)
     directory = version.rename(bi_dir / folder.VERSIONS / name)
     folder.make_current(bi_dir, name)
-    return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=tuple(written))
+    return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=tuple(written), held_back=lines)
 
 
-def _digest_copy(database: Path, marts_path: Path) -> tuple[dict[str, str], str, datetime | None]:
-    """Make sure that BI tools can read the copy.
+def _digest_copy(database: Path, marts_path: Path) -> tuple[dict[str, str], str]:
+    """Make sure that BI tools can read the copy; return the digest of each table, by name, and that of the whole."""
+    with _open_copy(database) as copy:
+        _check_storage(copy, marts_path)
+        sources = find_sources(copy)
+    with _open_copy(database) as copy:
+        digests = digest_tables(copy, sources)
+        return digests, digest_database(copy, digests)
 
-    Returns the digest of each table, by name, that of the whole, and the oldest `as_of_utc` of a hotel in scope.
-    """
+
+def _describe_held_back(key: str, reason: str, as_of_utc: datetime | None) -> str:
+    stays = f"its figures as of {as_of_utc:%Y-%m-%d %H:%M:%S} UTC stay" if as_of_utc else "it has no earlier figures"
+    return f"{key} is not published, {stays}: {reason}"
+
+
+@contextlib.contextmanager
+def _missing_marts_named(marts_path: Path) -> Iterator[None]:
     try:
-        with _open_copy(database) as copy:
-            _check_storage(copy, marts_path)
-            sources = find_sources(copy)
-        with _open_copy(database) as copy:
-            digests = digest_tables(copy, sources)
-            return digests, digest_database(copy, digests), _oldest_as_of(copy)
+        yield
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise MartsUnusable(f"{marts_path} does not hold all marts, run a refresh: {_line(error)}") from None
 
@@ -184,14 +217,14 @@ def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.Duck
 
 
 @contextlib.contextmanager
-def _open_copy(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _open_copy(database: Path, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": threads_for([database]),
         "temp_directory": str(database.parent.with_name("spill")),
         # halves the time for Parquet on two cores and its memory: row groups need not wait for each other
         "preserve_insertion_order": False,
     }
-    with duckdb.connect(str(database), read_only=True, config=config) as copy:
+    with duckdb.connect(str(database), read_only=read_only, config=config) as copy:
         limit_memory(copy, ONE_TABLE_MEMORY_MB)
         yield copy
 
@@ -205,11 +238,6 @@ def _check_storage(copy: duckdb.DuckDBPyConnection, marts_path: Path) -> None:
             f"{marts_path} has storage format {storage}, which the DuckDB 1.0 in BI tools cannot read: "
             "remove it and refresh, and it is made anew"
         )
-
-
-def _oldest_as_of(copy: duckdb.DuckDBPyConnection) -> datetime | None:
-    row = copy.execute(OLDEST_AS_OF).fetchone()
-    return row[0].replace(tzinfo=UTC) if row and row[0] else None
 
 
 @contextlib.contextmanager

@@ -102,7 +102,13 @@ class Warehouse:
             WarehouseTooNew: It was made by a newer version of the package.
             WarehouseMixed: It holds data of another kind of source.
         """
-        with self.hold(), self.connect() as connection:
+        with self.hold(), self.open_held(memory_mb) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def open_held(self, memory_mb: int = MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the warehouse as `open` does, within a block of `hold`."""
+        with self.connect() as connection:
             try:
                 self._attach(connection, memory_mb)
                 prepare(connection, source_kind(self.source) if self.source else None)

@@ -179,19 +179,47 @@ def test_the_file_of_orders_with_names_is_made_of_that_of_the_facts(marts, bi_di
     assert not caplog.messages
 
 
-def test_orders_with_names_are_written_from_the_marts_where_the_file_of_the_facts_is_damaged(marts, bi_dir, caplog):
-    facts = publish(marts, bi_dir).snapshot.directory / "parquet" / "fct_product_service_orders.parquet"
-    facts.chmod(0o644)
-    with facts.open("r+b") as file:
-        file.seek(-200, os.SEEK_END)
-        file.write(bytes(100))
-    with open_marts(marts) as connection:
-        connection.execute("UPDATE mart.dim_enterprises SET as_of_utc = as_of_utc + INTERVAL 1 HOUR")
+def damage(file, how):
+    """Damage a published file, which is read-only."""
+    file.chmod(0o644)
+    match how:
+        case "a byte":
+            with file.open("r+b") as content:
+                content.seek(file.stat().st_size // 2)
+                byte = content.read(1)
+                content.seek(-1, os.SEEK_CUR)
+                content.write(bytes([byte[0] ^ 0xFF]))
+        case "truncated":
+            os.truncate(file, file.stat().st_size // 2)
+        case _:
+            file.unlink()
+
+
+@pytest.mark.parametrize("how", ["a byte", "truncated", "gone"])
+@pytest.mark.parametrize("is_changed", [True, False], ids=["as the marts change", "as nothing changes"])
+def test_no_damaged_file_is_carried_over(marts, bi_dir, caplog, how, is_changed):
+    publish(marts, bi_dir)
+    folder = current_snapshot(bi_dir).directory
+    for name in NAMES:
+        damage(folder / "parquet" / f"{name}.parquet", how)
+    if is_changed:
+        with open_marts(marts) as connection:
+            connection.execute("UPDATE mart.dim_enterprises SET enterprise_name = 'New ' || enterprise_name")
     published = publish(marts, bi_dir)
 
-    assert set(published.rewritten) == {"dim_enterprises", "rpt_orders"}
-    assert rows_of_file(bi_dir, "rpt_orders") == rows_of_view(bi_dir, "rpt_orders")
-    assert "rpt_orders.parquet is written from the marts" in caplog.text
+    assert set(published.rewritten) == NAMES
+    assert check_whole(published.snapshot) == 1
+    for name in NAMES:
+        assert rows_of_file(bi_dir, name) == rows_of_view(bi_dir, name)
+    assert "fct_product_service_orders.parquet is missing or damaged and is written again" in caplog.text
+
+
+def test_a_damaged_database_is_not_taken_for_what_was_published(marts, bi_dir):
+    publish(marts, bi_dir)
+    damage(current_snapshot(bi_dir).database, "a byte")
+    published = publish(marts, bi_dir)
+    assert published.is_new
+    assert check_whole(published.snapshot) == 1
 
 
 def test_a_change_of_a_private_table_is_seen_in_the_view_over_it_alone(marts, bi_dir):

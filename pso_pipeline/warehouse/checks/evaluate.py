@@ -4,14 +4,16 @@ What each rule counts in each hotel is kept in `marts.internal.check_counts`, so
 and costs as much as those that changed. It goes with the marts: another version of the package looks at all of them.
 """
 
+import functools
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
+from pso_pipeline.warehouse.checks.readings import read_repeated_ids
 from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES, Rule
-from pso_pipeline.warehouse.marts.derive import create_marts
+from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.memory import with_enough_memory
 from pso_pipeline.warehouse.sql import statement
 
@@ -43,8 +45,8 @@ class Verdict:
 
     @property
     def broken_in(self) -> tuple[HotelCount, ...]:
-        """The hotels in which too much was found for BI."""
-        return tuple(each for each in self.found_in if _is_broken(self.rule, each))
+        """The hotels that the rule holds back; orders without a hotel are in no figure."""
+        return _broken(self.rule, self.found_in)
 
 
 def evaluate_landed(
@@ -62,9 +64,36 @@ def evaluate_landed(
 def evaluate_derived(
     connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None = None
 ) -> list[Verdict]:
-    """Evaluate the rules about the marts; `enterprise_ids` as in `evaluate_landed`."""
-    counted = ("marts/enterprise_inputs", "checks/checked_orders")
-    return _evaluate(connection, DERIVED_RULES, "inputs_derived", counted, enterprise_ids)
+    """Evaluate the rules about the marts; `enterprise_ids` as in `evaluate_landed`.
+
+    A hotel that breaks one is derived again from all its landed orders, and the verdict is about that.
+    """
+    evaluate = functools.partial(
+        _evaluate, connection, DERIVED_RULES, "inputs_derived", ("marts/enterprise_inputs", "checks/checked_orders")
+    )
+    verdicts = evaluate(enterprise_ids)
+    broken = {each.enterprise_id for verdict in verdicts for each in verdict.broken_in}
+    if not broken:
+        return verdicts
+    derive(connection, broken)
+    return evaluate(broken)
+
+
+def find_held_back(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Evaluate all rules; return the hotels whose newest figures must not be published, by id, with the reason.
+
+    Costs as much as what changed since the last evaluation.
+    """
+    evaluate_landed(connection)
+    evaluate_derived(connection)
+    reasons: dict[str, list[str]] = {}
+    for rule in (*LANDED_RULES, *DERIVED_RULES):
+        for each in _broken(rule, _found_in(connection, rule)):
+            found = f"{each.violations:,} of {each.checked:,} orders" + (f" ({each.detail})" if each.detail else "")
+            reasons.setdefault(each.enterprise_id, []).append(f"{rule.name}: {found}")
+    for enterprise, reason in read_repeated_ids(connection):
+        reasons.setdefault(enterprise, []).append(reason)
+    return {enterprise: "; ".join(dict.fromkeys(found)) for enterprise, found in sorted(reasons.items())}
 
 
 def _evaluate(
@@ -77,7 +106,7 @@ def _evaluate(
     """Evaluate rules where the statement `inputs` tells that something changed; `counted` make what they count."""
     create_marts(connection)
     connection.execute(statement(f"checks/{inputs}.sql"), {"definition": _definition(rules)})
-    broken = {each.enterprise_id for rule in rules for each in _found_in(connection, rule) if _is_broken(rule, each)}
+    broken = {each.enterprise_id for rule in rules for each in _broken(rule, _found_in(connection, rule))}
     connection.execute(
         statement("checks/checked_enterprises.sql"),
         {"check_names": [rule.name for rule in rules], "enterprise_ids": sorted(broken.union(enterprise_ids or ()))},
@@ -113,8 +142,8 @@ def _found_in(connection: duckdb.DuckDBPyConnection, rule: Rule) -> list[HotelCo
     return [HotelCount(*row) for row in rows]
 
 
-def _is_broken(rule: Rule, count: HotelCount) -> bool:
-    return rule.is_broken_by(count.checked, count.violations)
+def _broken(rule: Rule, found_in: Iterable[HotelCount]) -> tuple[HotelCount, ...]:
+    return tuple(each for each in found_in if rule.blocks and each.enterprise_id)
 
 
 def _definition(rules: Sequence[Rule]) -> str:

@@ -101,6 +101,16 @@ def count_scope_ids(connection: duckdb.DuckDBPyConnection) -> ScopeIds:
     return ScopeIds(*connection.execute(statement("checks/scope_ids.sql")).fetchall()[0])
 
 
+def find_underived(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Find the hotels, by id, that have no figures in the marts though the warehouse knows them."""
+    return [row[0] for row in connection.execute(statement("checks/underived_enterprises.sql")).fetchall()]
+
+
+def read_repeated_ids(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Read which hotels are concerned by an id or a key that should be theirs alone, with what was found."""
+    return connection.execute(statement("checks/repeated_ids.sql")).fetchall()
+
+
 def read_rejections(connection: duckdb.DuckDBPyConnection, operation: str) -> list[Rejection]:
     """Read why records of an operation could not be read, the most frequent reason first."""
     rows = connection.execute(statement("checks/rejected_records.sql"), {"operation": operation}).fetchall()
