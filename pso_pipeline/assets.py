@@ -12,15 +12,14 @@ from datetime import UTC, datetime, timedelta
 from dagster import (
     AssetExecutionContext,
     AssetMaterialization,
-    Config,
     DagsterInstance,
     DataVersion,
     Failure,
+    Field,
     FreshnessPolicy,
     MaterializeResult,
     asset,
 )
-from pydantic import Field
 
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.bi.report.page import keep_report
@@ -42,6 +41,7 @@ from pso_pipeline.metadata import (
     table_definition,
 )
 from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
+from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.partitions import (
     ENTERPRISE_PARTITIONS,
     LISTED,
@@ -73,12 +73,11 @@ EACH_CHANGE = FreshnessPolicy.time_window(warn_window=timedelta(days=1), fail_wi
 pipeline that stands still; how fresh each hotel is, the check `hotels_are_fresh` tells."""
 
 
-class OrdersConfig(Config):
-    """What a run of the orders does."""
-
-    full: bool = Field(
-        default=False, description="Read all history again and mark what the source no longer has, instead of changes."
-    )
+FULL_CONFIG = Field(
+    bool,
+    default_value=False,
+    description="Read all history again and mark what the source no longer has, instead of changes.",
+)
 
 
 @asset(
@@ -128,17 +127,16 @@ def services(context: AssetExecutionContext, pipeline: PipelineResource) -> Mate
     partitions_def=ENTERPRISE_PARTITIONS,
     backfill_policy=ONE_RUN,
     output_required=False,
+    config_schema={"full": FULL_CONFIG},
 )
-def product_service_orders(
-    context: AssetExecutionContext, pipeline: PipelineResource, config: OrdersConfig
-) -> MaterializeResult[None]:
+def product_service_orders(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
     """Orders of breakfast, parking, spa and other services that guests placed, one row each in its latest version.
 
     Read by `productServiceOrders/getAll`: all history the first time, then what changed since the watermark of each
     service.
     """
     ids = enterprise_ids_of(pipeline, context.partition_keys)
-    report, metadata = sync(pipeline, ids, is_full=config.full)
+    report, metadata = sync(pipeline, ids, is_full=context.op_execution_context.op_config["full"])
     if not report.failed:
         for key, shown in metadata.items():
             context.add_asset_metadata(shown, partition_key=key)
@@ -315,7 +313,9 @@ def enterprise_ids_of(pipeline: PipelineResource, keys: Collection[str]) -> list
         known = {each.partition_key: each.enterprise_id for each in read_enterprises(connection)}
     if unknown := sorted(set(keys) - set(known)):
         raise Failure(
-            description=f"the warehouse knows no enterprise {', '.join(unknown)}: materialize `enterprises` first",
+            description=hide_secrets(
+                f"the warehouse knows no enterprise {', '.join(unknown)}: materialize `enterprises` first"
+            ),
             allow_retries=False,
         )
     return [known[key] for key in keys]

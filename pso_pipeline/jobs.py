@@ -15,20 +15,19 @@ from dagster import (
     AssetMaterialization,
     AssetObservation,
     AssetsDefinition,
-    Config,
     Failure,
+    Field,
     In,
     Nothing,
     OpExecutionContext,
-    RunConfig,
     graph,
     in_process_executor,
     op,
 )
-from pydantic import Field
 
 from pso_pipeline.assets import (
     API_POOL,
+    FULL_CONFIG,
     bi_snapshot,
     check_in_cancellation_metrics,
     derive_metrics,
@@ -62,21 +61,24 @@ from pso_pipeline.partitions import (
 from pso_pipeline.resources import PipelineResource
 from pso_pipeline.text import for_terminal
 
+MAX_LOOK_BACK_DAYS = 36_500
+"""More than the API has any history of."""
 
-class SyncConfig(Config):
-    """What a refresh reads."""
-
-    enterprises: list[str] = Field(
-        default=[], description="Partition keys of the enterprises to read; all that are in scope where empty."
-    )
-    full: bool = Field(
-        default=False, description="Read all history again and mark what the source no longer has, instead of changes."
-    )
-    look_back_days: float = Field(
-        default=0,
-        ge=0,
+SYNC_CONFIG = {
+    "enterprises": Field(
+        [str],
+        default_value=[],
+        description="Partition keys of the enterprises to read; all that are in scope where empty.",
+    ),
+    "full": FULL_CONFIG,
+    "look_back_days": Field(
+        float,
+        default_value=0.0,
         description="Read the changes of so many days before the last refresh again, beyond the usual overlap.",
-    )
+    ),
+}
+"""What a refresh reads. Not a `dagster.Config`, whose texts, numbers and truth values may be read from the environment:
+whoever may start a run could then have a token shown as a value that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +100,16 @@ def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discove
     return Discovered({**found.failures, **offered.failures}, clock)
 
 
-@op(pool=API_POOL)
-def sync_orders(
-    context: OpExecutionContext, pipeline: PipelineResource, config: SyncConfig, discovered: Discovered
-) -> SyncReport:
+@op(pool=API_POOL, config_schema=SYNC_CONFIG)
+def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discovered: Discovered) -> SyncReport:
     """Read orders and land them: what changed, or all history; hotels that fail do not hold the others up."""
-    ids = enterprise_ids_of(pipeline, config.enterprises) if config.enterprises else None
+    config: Mapping[str, Any] = context.op_config
+    ids = enterprise_ids_of(pipeline, config["enterprises"]) if config["enterprises"] else None
     report, shown = sync(
         pipeline,
         ids,
-        is_full=config.full,
-        look_back=timedelta(days=config.look_back_days),
+        is_full=config["full"],
+        look_back=look_back_of(config["look_back_days"]),
         token_failures=discovered.token_failures,
         clock=discovered.clock,
     )
@@ -197,9 +198,20 @@ refresh = bring_up_to_date.to_job(
 full_resync = bring_up_to_date.to_job(
     name="full_resync",
     description="Reads all history again, marks orders that the source no longer has, derives, publishes.",
-    config=RunConfig(ops={"sync_orders": SyncConfig(full=True)}),
+    config={"ops": {"sync_orders": {"config": {"full": True}}}},
     executor_def=in_process_executor,
 )
+
+
+def look_back_of(days: float) -> timedelta:
+    """Take a number of days from a run's configuration.
+
+    Raises:
+        Failure: It is not from 0 to `MAX_LOOK_BACK_DAYS`.
+    """
+    if not 0 <= days <= MAX_LOOK_BACK_DAYS:
+        raise Failure(description=f"look_back_days takes a number from 0 to {MAX_LOOK_BACK_DAYS}", allow_retries=False)
+    return timedelta(days=days)
 
 
 def _report_checks(

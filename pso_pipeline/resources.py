@@ -6,6 +6,7 @@ belongs to `ingestion`, `warehouse` and `bi`.
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TypeVar
 
@@ -18,7 +19,9 @@ from pso_pipeline.ingestion.api import Api, open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.settings import Settings, SettingsError
+from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.connection import PATIENCE_SECONDS, Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 
@@ -72,8 +75,16 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
 
 @contextlib.contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Let a run fail with the one line that an error of the environment says, and without trying again."""
+    """Let a run fail with the one line that an error of the environment says, and without trying again.
+
+    Any other error whose traceback holds a secret is replaced too: Dagster stores and shows all of it.
+    """
     try:
         yield
     except (SettingsError, WarehouseError, SnapshotError, LimiterUnusable) as error:
-        raise Failure(description=str(error), allow_retries=False) from None
+        raise Failure(description=hide_secrets(for_terminal(str(error))), allow_retries=False) from None
+    except Exception as error:
+        said = "".join(traceback.format_exception(error))
+        if (hidden := hide_secrets(said)) == said:
+            raise
+        raise Failure(description=for_terminal(hidden.splitlines()[-1]), allow_retries=False) from None

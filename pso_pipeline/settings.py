@@ -4,14 +4,16 @@ Add a setting here with its default, what it takes and a row in `docs/configurat
 or the disk beyond `.env`, and importing it needs no setting at all, so that the code location loads without any.
 """
 
+import ipaddress
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pso_pipeline import __version__
+from pso_pipeline.environment import ENV_FILE, restore, unreadable_file
 
 DOCUMENTATION = "docs/configuration.md"
 DUCKLAKE_PREFIX = "ducklake:"
@@ -21,16 +23,50 @@ class SettingsError(Exception):
     """A setting is missing or malformed: one line naming the variable, what it takes and where to read about it."""
 
 
-class Timetable(BaseSettings):
+class _Read(BaseSettings):
+    """What is read from the environment, then from `.env`; an empty variable counts as not set in both."""
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment, and `.env` where that can be read."""
+        restore()
+        return cls(_env_file=None) if unreadable_file() else cls()
+
+
+class Secrets(_Read):
+    """What must not be shown, whatever else is set and however malformed: for masking alone."""
+
+    mews_client_token: str = Field(default="", repr=False)
+    mews_access_tokens: str = Field(default="", repr=False)
+    pso_alert_webhook: str = Field(default="", repr=False)
+    pso_heartbeat_url: str = Field(default="", repr=False)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The client token and the access tokens."""
+        return tuple(filter(None, map(str.strip, (self.mews_client_token, *self.mews_access_tokens.split(",")))))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Addresses that work as a secret: who knows one can write there."""
+        return tuple(filter(None, map(str.strip, (self.pso_alert_webhook, self.pso_heartbeat_url))))
+
+
+class Timetable(_Read):
     """When the schedules run: five cron fields each, or `off`, in one time zone; and how often changes are looked for.
 
     Separate from `Settings`, since the code location needs it while it loads, without any token. All are texts, so that
     reading them cannot fail: what they may say is judged in `automation/timetable.py`.
     """
-
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
-    )
 
     pso_refresh_cron: str = Field(default="0 * * * *", description="when everything is refreshed: a cron line, or off")
     pso_look_back_cron: str = Field(
@@ -43,21 +79,11 @@ class Timetable(BaseSettings):
     )
 
 
-class Settings(BaseSettings):
+class Settings(_Read):
     """What a person configures, by environment variables or a `.env` file in the working directory.
 
     `Settings.load()` is the way to get one: it raises `SettingsError` and never shows a value, which may be a token.
     """
-
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        # the lines of .env.example that nobody filled in
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
 
     mews_platform_address: AnyHttpUrl = Field(
         description="the base address of the API, for example https://api.mews.com",
@@ -111,6 +137,13 @@ class Settings(BaseSettings):
         repr=False,
         description="an address to which messages about failing and recovered hotels are posted",
     )
+    pso_allow_http: bool = Field(
+        default=False, description="1 where addresses of other machines may be http://, which encrypts nothing"
+    )
+    pso_keep_personal_data: Literal["pseudonyms", "plain"] = Field(
+        default="pseudonyms",
+        description="pseudonyms (account ids leave the warehouse as a keyed hash only) or plain",
+    )
     pso_resync_max_missing_share: float = Field(
         default=0.2,
         ge=0,
@@ -144,13 +177,28 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: A variable is missing or malformed; the message is one line for each and holds no value.
         """
+        if problem := unreadable_file():
+            raise SettingsError(f"{problem}; see {DOCUMENTATION}")
         try:
-            return cls()
+            settings = cls.read()
         except ValidationError as error:
             problems = dict.fromkeys(_describe(cls, problem["loc"], problem["type"]) for problem in error.errors())
             raise SettingsError("; ".join(problems)) from None
-        except UnicodeDecodeError:
-            raise SettingsError(f".env is not UTF-8 text: save it as UTF-8, see {DOCUMENTATION}") from None
+        if unencrypted := settings.unencrypted_addresses():
+            raise SettingsError("; ".join(unencrypted))
+        return settings
+
+    def unencrypted_addresses(self) -> list[str]:
+        """Name the addresses, a line each, to which tokens or messages would travel readable for others."""
+        if self.pso_allow_http:
+            return []
+        addresses = {name: value for name, value in self if isinstance(value, AnyHttpUrl)}
+        return [
+            f"{name.upper()} is http:// to another machine, where everybody on the way can read along: "
+            f"it takes https://, or set PSO_ALLOW_HTTP=1; see {DOCUMENTATION}"
+            for name, value in addresses.items()
+            if value.scheme == "http" and not is_this_machine(value.host or "")
+        ]
 
     @cached_property
     def platform_address(self) -> str:
@@ -161,6 +209,14 @@ class Settings(BaseSettings):
     def is_ducklake(self) -> bool:
         """Whether orders land in a DuckLake catalogue instead of a DuckDB file."""
         return self.pso_warehouse.startswith(DUCKLAKE_PREFIX)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host of an address is this machine: `localhost` or a loopback address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
 
 
 def _describe(settings: type[Settings], location: tuple[int | str, ...], kind: str) -> str:

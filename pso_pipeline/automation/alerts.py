@@ -25,6 +25,7 @@ from dagster import (
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from pso_pipeline.jobs import conclude, full_resync, refresh
+from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.resources import PipelineResource
 from pso_pipeline.settings import SettingsError
 from pso_pipeline.text import for_chat, for_markdown
@@ -175,9 +176,8 @@ def _post(client: httpx.Client, webhook: str, message: Message) -> None:
 def _post_once(client: httpx.Client, webhook: str, message: Message) -> None:
     try:
         said = {"text": message.text, **msgspec.to_builtins(message)}
-        answer = client.post(
-            webhook, json={name: for_chat(value) if isinstance(value, str) else value for name, value in said.items()}
-        )
+        clean = {name: for_chat(hide_secrets(each)) if isinstance(each, str) else each for name, each in said.items()}
+        answer = client.post(webhook, json=clean)
     except httpx.HTTPError as error:
         raise NotDelivered(f"PSO_ALERT_WEBHOOK does not answer ({type(error).__name__})") from None
     if not answer.is_success:

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 from dagster._utils.schedules import is_valid_cron_string
 
+from pso_pipeline.environment import unreadable_file
 from pso_pipeline.settings import DOCUMENTATION, Timetable
 
 OFF = "off"
@@ -52,9 +53,9 @@ def times_of(variable: str, cron: str, time_zone: str) -> Times:
 
 def read_times() -> dict[str, Times]:
     """Read when each schedule runs, by its variable; logs what is not valid."""
-    read, is_whole = _read()
-    if not is_whole:
-        _LOG.warning(".env is not UTF-8 text: save it as UTF-8, see %s", DOCUMENTATION)
+    if problem := unreadable_file():
+        _LOG.warning("%s; see %s", problem, DOCUMENTATION)
+    read = Timetable.read()
     crons = {
         "PSO_REFRESH_CRON": read.pso_refresh_cron,
         "PSO_LOOK_BACK_CRON": read.pso_look_back_cron,
@@ -69,7 +70,7 @@ def read_times() -> dict[str, Times]:
 
 def read_updates_seconds() -> int:
     """Read how often changes are looked for, at most; logs what is not valid, and takes the default then."""
-    text = _read()[0].pso_updates_seconds.strip()
+    text = Timetable.read().pso_updates_seconds.strip()
     if text.isdecimal() and SHORTEST_SECONDS <= int(text) <= LONGEST_SECONDS:
         return int(text)
     _LOG.warning(
@@ -79,11 +80,3 @@ def read_updates_seconds() -> int:
         DOCUMENTATION,
     )
     return SHORTEST_SECONDS
-
-
-def _read() -> tuple[Timetable, bool]:
-    """Read the environment; tell whether the `.env` file could be read too."""
-    try:
-        return Timetable(), True
-    except UnicodeDecodeError:
-        return Timetable(_env_file=None), False

@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
+from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
 
@@ -37,7 +38,7 @@ def stop(message: str, status: int) -> NoReturn:
 def say(message: str) -> None:
     """Print a message on standard error, each of its lines clean of what a terminal would obey."""
     for line in message.splitlines():
-        click.echo(f"pso: {for_terminal(line)}", err=True)
+        click.echo(f"pso: {for_terminal(hide_secrets(line))}", err=True)
 
 
 def terminal() -> Console:

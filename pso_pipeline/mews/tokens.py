@@ -3,10 +3,15 @@
 Add here what hides a token. Where tokens come from is the business of the settings.
 """
 
+import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NoReturn, Self
+from urllib.parse import quote
+
+from pso_pipeline.settings import Secrets
 
 _HIDDEN = "***"
 _WORD = re.compile(r"[\w-]+")
@@ -82,15 +87,46 @@ class SecretBytes(bytes):
 
 
 def mask(text: str, tokens: Iterable[Token]) -> str:
-    """A text from outside with every token in it, and every telling piece of one, replaced by `***`."""
-    secrets = [token.reveal() for token in tokens]
-    for secret in secrets:
-        text = text.replace(secret, _HIDDEN)
-    folded = [secret.casefold() for secret in secrets]
+    """A text from outside with every token in it, and every telling piece of one, replaced by `***`.
+
+    In any case of letters, and also as Base64, percent-encoded or as hexadecimal digits.
+    """
+    forms = [form for token in tokens for form in _forms(token)]
+    for form in forms:
+        text = re.sub(re.escape(form), _HIDDEN, text, flags=re.IGNORECASE)
+    folded = [form.casefold() for form in forms]
 
     def hide(word: re.Match[str]) -> str:
         piece = word.group()
-        tells = len(piece) >= _TELLING_LENGTH and any(piece.casefold() in secret for secret in folded)
+        tells = len(piece) >= _TELLING_LENGTH and any(piece.casefold() in form for form in folded)
         return _HIDDEN if tells else piece
 
     return _WORD.sub(hide, text)
+
+
+def hide_secrets(text: str) -> str:
+    """A text with everything in it masked that the environment holds as a secret, whatever else it holds."""
+    secrets = Secrets.read()
+    for address in secrets.addresses:
+        text = text.replace(address, _HIDDEN)
+    return mask(text, map(Token, secrets.tokens))
+
+
+@lru_cache(maxsize=1_000)
+def _forms(token: Token) -> tuple[str, ...]:
+    """A token as it is and as it is encoded; the encodings only where they are long enough to tell."""
+    secret = token.reveal()
+    return (secret, *(form for form in dict.fromkeys(_encodings(secret)) if len(form) >= _TELLING_LENGTH))
+
+
+def _encodings(secret: str) -> Iterator[str]:
+    plain = secret.encode()
+    yield quote(secret, safe="")
+    yield plain.hex()
+    for offset in range(3):
+        # what precedes a secret within a longer text decides where its groups of three bytes begin; the characters at
+        # both ends hold bits of its neighbours too
+        shifted = base64.b64encode(bytes(offset) + plain).decode()
+        form = shifted[-(-offset * 8 // 6) : (offset + len(plain)) * 8 // 6]
+        yield form
+        yield form.translate(str.maketrans("+/", "-_"))

@@ -18,12 +18,12 @@ from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pso_pipeline.heap import give_back
+from pso_pipeline.settings import DUCKLAKE_PREFIX, is_this_machine
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, threads_for, with_enough_memory
 from pso_pipeline.warehouse.schema import prepare
 from pso_pipeline.warehouse.sql import literal
 
-DUCKLAKE_PREFIX = "ducklake:"
 PATIENCE_SECONDS = 900.0
 """How long to wait for a warehouse that somebody else holds; an analyst's query in a DuckDB shell takes minutes."""
 
@@ -300,8 +300,7 @@ def _without_passwords(text: str) -> str:
 
 def source_kind(address: str) -> str:
     """Tell the sandbox's data from real data: `loopback` or `remote`, by the host of the API's address."""
-    host = urlsplit(address).hostname or ""
-    return "loopback" if host == "localhost" or host.startswith("127.") or host == "::1" else "remote"
+    return "loopback" if is_this_machine(urlsplit(address).hostname or "") else "remote"
 
 
 def _marts_path(location: str) -> Path:

@@ -1,11 +1,13 @@
+import base64
 import copy
 import hashlib
 import json
 import pickle
+from urllib.parse import quote
 
 import pytest
 
-from pso_pipeline.mews.tokens import Token, mask
+from pso_pipeline.mews.tokens import Token, hide_secrets, mask
 
 SECRET = "C66EF7B239D24632943D115EDE9CB810-EA00F8FD8294692C940F6B5A8F9453D"
 
@@ -72,3 +74,44 @@ def test_mask_hides_tokens_and_pieces_of_them(said, shown):
 
 def test_mask_hides_a_short_token_whole():
     assert mask("the token t0k/en= is wrong", [Token("t0k/en=")]) == "the token *** is wrong"
+
+
+ODD = "pä55/w+rd=?&%0123456789"
+
+
+@pytest.mark.parametrize("secret", [SECRET, ODD])
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+@pytest.mark.parametrize(
+    "encode",
+    [base64.b64encode, base64.urlsafe_b64encode, bytes.hex, lambda plain: quote(plain, safe="")],
+    ids=["base64", "base64url", "hex", "percent"],
+)
+def test_mask_hides_encoded_tokens(encode, before, secret):
+    """Wherever a token stands in what was encoded, as in the body of a request as a whole."""
+    encoded = encode(f"{before}{secret}, wrong".encode())
+    shown = mask(encoded if isinstance(encoded, str) else encoded.decode(), [Token(secret)])
+    assert "***" in shown
+    for start in range(2, len(secret.encode()) - 12):
+        piece = encode(secret.encode()[start : start + 12])
+        text = piece if isinstance(piece, str) else piece.decode()
+        assert text.strip("=")[2:-2].casefold() not in shown.casefold()
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.swapcase])
+def test_mask_hides_a_token_in_any_case(change):
+    assert mask(f"<{change(ODD[4:])}>", [Token(ODD[4:])]) == "<***>"
+
+
+def test_mask_hides_a_piece_of_an_encoded_token():
+    encoded = base64.b64encode(SECRET.encode()).decode()
+    assert mask(f"…{encoded[5:20]}", [Token(SECRET)]) == "…***"
+
+
+@pytest.mark.parametrize("broken", [{"MEWS_PLATFORM_ADDRESS": "no address"}, {"MEWS_CLIENT": ""}])
+def test_secrets_of_the_environment_are_hidden_whatever_else_is_set(monkeypatch, broken):
+    monkeypatch.setenv("MEWS_ACCESS_TOKENS", f"{SECRET}, other-token-of-mine")
+    monkeypatch.setenv("PSO_ALERT_WEBHOOK", "https://chat.example/hooks/T0/B0/xyz")
+    for name, value in broken.items():
+        monkeypatch.setenv(name, value)
+    said = f"{SECRET.lower()} other-token-of-mine https://chat.example/hooks/T0/B0/xyz in hooks"
+    assert hide_secrets(said) == "*** *** *** in hooks"

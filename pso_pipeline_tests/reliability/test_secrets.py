@@ -4,6 +4,7 @@ The server does what it can to help: every failure that it answers with holds th
 """
 
 import asyncio
+import base64
 import json
 import logging
 import subprocess
@@ -45,13 +46,15 @@ def world():
 def secrets(world):
     """The tokens, and a half of each that would tell as much."""
     tokens = [world.client_token, world.access_token]
-    return [*tokens, *(token[:16] for token in tokens), *(token[16:] for token in tokens)]
+    encoded = [base64.b64encode(token.encode()).decode()[:-4] for token in tokens]
+    return [*tokens, *(token[:16] for token in tokens), *(token[16:] for token in tokens), *encoded]
 
 
 @pytest.fixture
 def echoing(world):
     """Makes answers of any status that hold the tokens wherever a body has room for them."""
-    said = f"refused {world.client_token} and {world.access_token}"
+    encoded = [base64.b64encode(token.encode()).decode() for token in (world.client_token, world.access_token)]
+    said = f"refused {world.client_token} and {world.access_token}, which are {encoded}"
 
     def make(status):
         body = json.dumps({"Message": said, "RequestId": world.access_token, "Details": said}).encode()
