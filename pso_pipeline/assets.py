@@ -266,7 +266,12 @@ def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] |
         warehouse = pipeline.warehouse()
         with warehouse.open(DERIVING_MEMORY_MB) as connection:
             create_marts(connection)
-            derived = derive(connection, enterprise_ids, reopen_marts=warehouse.reopen_marts)
+            derived = derive(
+                connection,
+                enterprise_ids,
+                all_companions_environments=pipeline.settings().pso_all_companions_environments,
+                reopen_marts=warehouse.reopen_marts,
+            )
             previews = read_previews(connection, "agg_orders_daily", derived.enterprises_recomputed)
             key_of = {each.enterprise_id: each.partition_key for each in read_enterprises(connection)}
     return {

@@ -151,6 +151,18 @@ class Settings(_Read):
         description="a share from 0 to 1: no full resync marks more of a hotel's orders missing",
     )
 
+    pso_all_companions_environments: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="accommodation environment codes where online check-in takes all companions, separated by commas",
+    )
+
+    @field_validator("pso_all_companions_environments", mode="before")
+    @classmethod
+    def _split_codes(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(dict.fromkeys(code.strip().upper() for code in value.split(",") if code.strip()))
+        return value
+
     @field_validator("mews_access_tokens", mode="before")
     @classmethod
     def _split_tokens(cls, value: object) -> object:

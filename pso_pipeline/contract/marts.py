@@ -6,7 +6,7 @@ change; additions go to the end. Rates stand in `metrics.yml`, never here.
 
 from pso_pipeline.contract.columns import Column, Table
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the published tables; goes up with each change of a name, a type or the meaning of a column."""
 
 _ENTERPRISE_ID = Column("enterprise_id", "VARCHAR", "Hotel; joins to dim_enterprises.")
@@ -32,10 +32,20 @@ DIM_ENTERPRISES = Table(
         Column("city", "VARCHAR", "City of its address."),
         Column("is_in_scope", "BOOLEAN", "False once no access token sees the hotel any more; its history remains."),
         Column(
+            "accommodation_environment_code",
+            "VARCHAR",
+            "Accommodation environment that Mews names; it decides who must check in online.",
+        ),
+        Column(
             "as_of_utc",
             "TIMESTAMP",
-            "Every change up to here is in the figures of this hotel, and maturity is measured from here (UTC); "
-            "the earliest watermark of its services, null before the first of them was read to its end.",
+            "Every change up to here is in the figures of this hotel (UTC); the earliest watermark of its services, "
+            "null as long as one of them was never read to its end.",
+        ),
+        Column(
+            "as_of_date",
+            "DATE",
+            "Last day that was over at as_of_utc, in the hotel's time zone; maturity is measured from its end.",
         ),
         Column(
             "is_held_back",
@@ -102,7 +112,9 @@ FCT_PRODUCT_SERVICE_ORDERS = Table(
         Column("commander_origin", "VARCHAR", "How staff took the order, where staff did."),
         Column("business_segment_id", "VARCHAR", "Business segment of the order in Mews."),
         Column("voucher_id", "VARCHAR", "Voucher that was used to create the order."),
-        Column("linked_reservation_id", "VARCHAR", "Reservation that the order is linked to."),
+        Column(
+            "linked_reservation_id", "VARCHAR", "Reservation that the order is linked to; Mews may have predicted it."
+        ),
         Column("created_at", "TIMESTAMP", "When the order was created (UTC)."),
         Column("updated_at", "TIMESTAMP", "When the order was last updated (UTC); not the time of check-in."),
         Column(
@@ -120,29 +132,53 @@ FCT_PRODUCT_SERVICE_ORDERS = Table(
         Column(
             "first_seen_checked_in_at",
             "TIMESTAMP",
-            "When this pipeline first saw the order checked in (UTC), so at most one refresh after the check-in; "
-            "null where it never did, or where the first observation already showed it; an undone check-in keeps it.",
+            "When this pipeline first saw the order Started or Processed (UTC), so at most one refresh after that; "
+            "null where it never did, or where the first observation already showed it; what was undone keeps it.",
         ),
-        Column("is_firm", "BOOLEAN", "Whether the order was confirmed: Confirmed, Started, Processed or Canceled."),
-        Column("is_checked_in", "BOOLEAN", "Whether the guest arrived: Started or Processed."),
+        Column("is_firm", "BOOLEAN", "Whether the order is Confirmed, Started, Processed or Canceled."),
+        Column("is_checked_in", "BOOLEAN", "Whether the guest was served: Started or Processed."),
         Column("is_canceled", "BOOLEAN", "Whether the order is Canceled now."),
         Column("is_open", "BOOLEAN", "Whether it can still go either way: pending or Confirmed."),
-        Column("owner_checked_in", "BOOLEAN", "Whether the owner has checked in."),
-        Column("any_companion_checked_in", "BOOLEAN", "Whether any companion has checked in."),
-        Column("all_companions_checked_in", "BOOLEAN", "Whether all companions have checked in."),
-        Column("connector_check_in", "BOOLEAN", "Whether the check-in was self-service, by a kiosk or an app."),
+        Column(
+            "is_unresolved",
+            "BOOLEAN",
+            "Whether it is still Confirmed 60 days after its creation, at the end of the hotel's as_of_date: nobody "
+            "served or canceled it.",
+        ),
+        Column(
+            "is_online_checked_in",
+            "BOOLEAN",
+            "Whether its guests checked in online: all companions where the hotel's accommodation environment requires "
+            "it, elsewhere the owner or any companion. Whether they were served is is_checked_in.",
+        ),
+        Column("owner_checked_in", "BOOLEAN", "Whether the owner has checked in online."),
+        Column("any_companion_checked_in", "BOOLEAN", "Whether any companion has checked in online."),
+        Column("all_companions_checked_in", "BOOLEAN", "Whether all companions have checked in online."),
+        Column("connector_check_in", "BOOLEAN", "Whether the online check-in came through the API: a kiosk or an app."),
         Column("has_voucher", "BOOLEAN", "Whether a voucher was used."),
-        Column("is_linked", "BOOLEAN", "Whether the order belongs to a reservation."),
+        Column("is_linked", "BOOLEAN", "Whether the order is linked to a reservation; Mews may have predicted it."),
         Column(
             "canceled_after_check_in",
             "BOOLEAN",
-            "Whether it is canceled although the owner or any companion is marked as checked in.",
+            "Whether it is canceled although the owner or any companion is marked as checked in online.",
         ),
         Column("is_quick_cancel", "BOOLEAN", "Whether it was canceled at most 1 hour after it was created."),
         Column(
             "is_rebooked",
             "BOOLEAN",
             "Whether it was canceled, and its account ordered the same service again at most 1 hour before or after.",
+        ),
+        Column(
+            "is_canceled_never_seen_confirmed",
+            "BOOLEAN",
+            "Whether it is canceled and no version that was observed was Confirmed, Started or Processed: it may have "
+            "been an option that was released.",
+        ),
+        Column(
+            "is_canceled_while_pending",
+            "BOOLEAN",
+            "Whether is_canceled_never_seen_confirmed, and it was observed to go from Inquired, Optional or Requested "
+            "straight to Canceled.",
         ),
     ),
 )
@@ -174,7 +210,7 @@ def _mature(days: int) -> tuple[Column, Column]:
         Column(
             f"mature_firm_orders_{days}d",
             "BIGINT",
-            f"Firm orders that were at least {days} days old at the hotel's as_of_utc.",
+            f"Firm orders that were at least {days} days old at the end of the hotel's as_of_date.",
         ),
         Column(
             f"canceled_within_{days}d",
@@ -203,21 +239,29 @@ AGG_ORDERS_DAILY = Table(
         Column("pending_orders", "BIGINT", "Of them Inquired, Optional or Requested."),
         Column("firm_orders", "BIGINT", "Of them Confirmed, Started, Processed or Canceled."),
         Column("confirmed_orders", "BIGINT", "Of them Confirmed."),
-        Column("checked_in_orders", "BIGINT", "Of them Started or Processed."),
+        Column("checked_in_orders", "BIGINT", "Of them Started or Processed: served."),
         Column("canceled_orders", "BIGINT", "Of them Canceled."),
         Column("resolved_orders", "BIGINT", "Of them Started, Processed or Canceled: nothing is left open."),
         Column("in_progress_orders", "BIGINT", "Of them Started."),
-        Column("owner_checked_in_orders", "BIGINT", "Checked-in orders whose owner has checked in."),
-        Column("any_companion_checked_in_orders", "BIGINT", "Checked-in orders with any companion checked in."),
-        Column("all_companions_checked_in_orders", "BIGINT", "Checked-in orders with all companions checked in."),
+        Column("owner_checked_in_orders", "BIGINT", "Served orders whose owner has checked in online."),
+        Column("any_companion_checked_in_orders", "BIGINT", "Served orders with any companion checked in online."),
+        Column("all_companions_checked_in_orders", "BIGINT", "Served orders with all companions checked in online."),
         Column(
-            "connector_checked_in_orders", "BIGINT", "Checked-in orders with a self-service check-in (kiosk or app)."
+            "connector_checked_in_orders",
+            "BIGINT",
+            "Served orders whose online check-in came through the API: a kiosk or an app.",
         ),
-        Column("canceled_after_check_in_orders", "BIGINT", "Canceled orders that bear a check-in mark."),
+        Column("online_checked_in_orders", "BIGINT", "Firm orders, not canceled, whose guests have checked in online."),
+        Column(
+            "unresolved_orders",
+            "BIGINT",
+            "Orders still Confirmed 60 days after their creation, at the end of the hotel's as_of_date.",
+        ),
+        Column("canceled_after_check_in_orders", "BIGINT", "Canceled orders that bear a mark of online check-in."),
         Column("quick_cancels", "BIGINT", "Orders canceled at most 1 hour after their creation."),
         Column("rebooked_cancels", "BIGINT", "Canceled orders that were ordered again at most 1 hour before or after."),
         Column("voucher_orders", "BIGINT", "Firm orders with a voucher."),
-        Column("linked_orders", "BIGINT", "Firm orders that belong to a reservation."),
+        Column("linked_orders", "BIGINT", "Firm orders linked to a reservation; Mews may have predicted the link."),
         *(column for days in (7, 30, 90) for column in _mature(days)),
         Column(
             "cancellations",
@@ -228,6 +272,18 @@ AGG_ORDERS_DAILY = Table(
             "net_canceled_within_30d",
             "BIGINT",
             "Of canceled_within_30d, those that were neither canceled within the hour nor ordered again.",
+        ),
+        Column("firm_orders_not_canceled", "BIGINT", "Of firm_orders, those that are not Canceled."),
+        Column(
+            "canceled_never_seen_confirmed_orders",
+            "BIGINT",
+            "Of canceled_orders, those of which no observed version was Confirmed, Started or Processed.",
+        ),
+        Column(
+            "canceled_while_pending_orders",
+            "BIGINT",
+            "Of canceled_never_seen_confirmed_orders, those observed to go from Inquired, Optional or Requested "
+            "straight to Canceled.",
         ),
     ),
 )
@@ -248,7 +304,7 @@ AGG_CANCELLATION_CURVE = Table(
         Column(
             "orders_at_risk",
             "BIGINT",
-            "Firm orders of the month that were at least that many days old at the hotel's as_of_utc.",
+            "Firm orders of the month that were at least that many days old at the end of the hotel's as_of_date.",
         ),
         Column(
             "canceled_by_then",
@@ -315,8 +371,9 @@ DERIVED_ENTERPRISES = Table(
     key=("enterprise_id",),
     columns=(
         Column("enterprise_id", "VARCHAR", "The hotel."),
-        Column("input_digest", "VARCHAR", "Digest of its time zone and of its services' revisions."),
-        Column("as_of_utc", "TIMESTAMP", "The as_of_utc that its figures were made with (UTC)."),
+        Column("input_digest", "VARCHAR", "Digest of its time zone, its online check-in and its services' revisions."),
+        Column("requires_all_companions", "BOOLEAN", "Whether online check-in took all companions."),
+        Column("last_midnight_utc", "TIMESTAMP", "End of the as_of_date that its figures were made with (UTC)."),
     ),
 )
 
@@ -340,6 +397,14 @@ MARTS_DEFINITION = Table(
     columns=(Column("definition_digest", "VARCHAR", "Digest of the package's tables and SQL."),),
 )
 
+ALL_COMPANIONS_ENVIRONMENTS = Table(
+    schema="internal",
+    name="all_companions_environments",
+    description="Accommodation environments whose online check-in takes all companions, as they are set. Private.",
+    key=("code",),
+    columns=(Column("code", "VARCHAR", "The code of one, in upper case."),),
+)
+
 CHECK_COUNTS = Table(
     schema="internal",
     name="check_counts",
@@ -355,5 +420,12 @@ CHECK_COUNTS = Table(
     ),
 )
 
-INTERNAL_TABLES = (CANCELLATION_CURVE_RUNS, DERIVED_ENTERPRISES, DERIVED_SERVICES, MARTS_DEFINITION, CHECK_COUNTS)
+INTERNAL_TABLES = (
+    CANCELLATION_CURVE_RUNS,
+    DERIVED_ENTERPRISES,
+    DERIVED_SERVICES,
+    MARTS_DEFINITION,
+    ALL_COMPANIONS_ENVIRONMENTS,
+    CHECK_COUNTS,
+)
 """Tables of the marts file that no reader should depend on."""

@@ -3,8 +3,10 @@
 It is slow and obvious on purpose. Each function takes a `World` and gives the rows that the table must have.
 """
 
+import itertools
+import json
 from collections import Counter, defaultdict
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,14 +16,38 @@ Order = dict[str, Any]
 HOUR = timedelta(hours=1)
 
 
-def as_of(world: World) -> dict[str, datetime]:
-    """The earliest watermark of each hotel's services; every hotel of the world has one."""
-    found: dict[str, datetime] = {}
-    for service in world.sync_state:
-        watermark, hotel = service["watermark_utc"], service["enterprise_id"]
-        if watermark is not None:
-            found[hotel] = min(watermark, found.get(hotel, watermark))
+def as_of(world: World) -> dict[str, datetime | None]:
+    """The earliest watermark of the services of each hotel; none where one of them was never read to its end."""
+    return {
+        hotel: None if None in watermarks else min(each for each in watermarks if each is not None)
+        for hotel, watermarks in _watermarks(world).items()
+    }
+
+
+def last_midnights(world: World) -> dict[str, datetime | None]:
+    """The UTC time at which the day of each hotel's earliest watermark began, by its own clock."""
+    local, found = LocalDates(world), {}
+    for hotel, watermarks in _watermarks(world).items():
+        moment = min((each for each in watermarks if each is not None), default=None)
+        found[hotel] = moment and _start_of_day(local(hotel, moment), local.zones[hotel])
     return found
+
+
+def _watermarks(world: World) -> dict[str, list[datetime | None]]:
+    """By hotel, those of its services that orders are made against."""
+    bookable = {service["id"] for service in world.services if service["kind"] == "Bookable"}
+    found: dict[str, list[datetime | None]] = defaultdict(list)
+    for service in world.sync_state:
+        if service["service_id"] not in bookable:
+            found[service["enterprise_id"]].append(service["watermark_utc"])
+    return found
+
+
+def _start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """The first of two midnights where clocks go back over it; where they leave it out, the moment at which they do."""
+    both = (datetime(day.year, day.month, day.day, tzinfo=zone, fold=fold) for fold in (0, 1))
+    begins = (each.astimezone(UTC) for each in both)
+    return min(each for each in begins if each.astimezone(zone).date() == day).replace(tzinfo=None)
 
 
 def counted_orders(world: World) -> list[Order]:
@@ -63,6 +89,34 @@ def is_canceled(order: Order) -> bool:
     return bool(order["state"] == "Canceled")
 
 
+def is_old(order: Order, age: timedelta, until: datetime | None) -> bool:
+    """Whether the order was that old at its hotel's last midnight."""
+    return until is not None and bool(order["created_utc"] <= until - age)
+
+
+def is_unresolved(order: Order, until: datetime | None) -> bool:
+    return order["state"] == "Confirmed" and is_old(order, timedelta(days=60), until)
+
+
+def is_online_checked_in(order: Order, world: World) -> bool:
+    """As Mews computes it: all companions where the hotel's environment requires that, elsewhere anybody."""
+    hotel = next(hotel for hotel in world.enterprises if hotel["id"] == order["enterprise_id"])
+    if json.loads(hotel.get("extra") or "{}").get("AccommodationEnvironmentCode") in world.all_companions_environments:
+        return bool(order["all_companions_checked_in"])
+    return bool(order["owner_checked_in"] or order["any_companion_checked_in"] or order["all_companions_checked_in"])
+
+
+def seen_confirmed(history: list[Order]) -> bool:
+    return any(version["state"] in {"Confirmed", "Started", "Processed"} for version in history)
+
+
+def canceled_while_pending(history: list[Order]) -> bool:
+    pending = {"Inquired", "Optional", "Requested"}
+    return any(
+        earlier["state"] in pending and later["state"] == "Canceled" for earlier, later in itertools.pairwise(history)
+    )
+
+
 def canceled_within(order: Order, limit: timedelta) -> bool:
     canceled = order["cancelled_utc"]
     return is_canceled(order) and canceled is not None and bool(canceled - order["created_utc"] <= limit)
@@ -84,8 +138,8 @@ def rebooked_ids(orders: list[Order]) -> set[str]:
 
 def facts(world: World) -> dict[str, dict[str, Any]]:
     """By order id, the columns that are computed rather than copied."""
-    orders, local = counted_orders(world), LocalDates(world)
-    rebooked, seen = rebooked_ids(orders), first_seen_checked_in(world)
+    orders, local, until = counted_orders(world), LocalDates(world), last_midnights(world)
+    rebooked, seen, history = rebooked_ids(orders), first_seen_checked_in(world), histories(world)
     rows = {}
     for order in orders:
         canceled = order["cancelled_utc"] if is_canceled(order) else None
@@ -102,12 +156,18 @@ def facts(world: World) -> dict[str, dict[str, Any]]:
             "is_checked_in": is_checked_in(order),
             "is_canceled": is_canceled(order),
             "is_open": is_pending or order["state"] == "Confirmed",
+            "is_unresolved": is_unresolved(order, until[order["enterprise_id"]]),
+            "is_online_checked_in": is_online_checked_in(order, world),
             "has_voucher": order["voucher_id"] is not None,
             "is_linked": order["linked_reservation_id"] is not None,
             "canceled_after_check_in": is_canceled(order)
             and (order["owner_checked_in"] is True or order["any_companion_checked_in"] is True),
             "is_quick_cancel": canceled_within(order, HOUR),
             "is_rebooked": order["id"] in rebooked,
+            "is_canceled_never_seen_confirmed": is_canceled(order) and not seen_confirmed(history[order["id"]]),
+            "is_canceled_while_pending": is_canceled(order)
+            and not seen_confirmed(history[order["id"]])
+            and canceled_while_pending(history[order["id"]]),
         }
     return rows
 
@@ -152,19 +212,20 @@ def state_changes(world: World) -> list[tuple[Any, ...]]:
 
 def orders_daily(world: World) -> dict[tuple[Any, ...], Counter[str]]:
     """By enterprise_id, service_id, origin, account_type and date: each count by its column's name."""
-    orders, local, until = counted_orders(world), LocalDates(world), as_of(world)
-    rebooked = rebooked_ids(orders)
+    orders, local, until = counted_orders(world), LocalDates(world), last_midnights(world)
+    fact = facts(world)
     rows: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     for order in orders:
         hotel = order["enterprise_id"]
         key = (hotel, order["service_id"], order["origin"], order["account_type"])
-        rows[*key, local(hotel, order["created_utc"])].update(_counts(order, until[hotel], order["id"] in rebooked))
+        rows[*key, local(hotel, order["created_utc"])].update(_counts(order, until[hotel], fact[order["id"]]))
         if is_canceled(order) and order["cancelled_utc"] is not None:
             rows[*key, local(hotel, order["cancelled_utc"])]["cancellations"] += 1
     return rows
 
 
-def _counts(order: Order, until: datetime, is_rebooked: bool) -> list[str]:
+def _counts(order: Order, until: datetime | None, fact: dict[str, Any]) -> list[str]:
+    is_rebooked = fact["is_rebooked"]
     counts = {
         "orders_created": True,
         "pending_orders": order["state"] in {"Inquired", "Optional", "Requested"},
@@ -178,6 +239,8 @@ def _counts(order: Order, until: datetime, is_rebooked: bool) -> list[str]:
         "any_companion_checked_in_orders": is_checked_in(order) and order["any_companion_checked_in"],
         "all_companions_checked_in_orders": is_checked_in(order) and order["all_companions_checked_in"],
         "connector_checked_in_orders": is_checked_in(order) and order["connector_check_in"],
+        "online_checked_in_orders": is_firm(order) and not is_canceled(order) and fact["is_online_checked_in"],
+        "unresolved_orders": is_unresolved(order, until),
         "canceled_after_check_in_orders": is_canceled(order)
         and (order["owner_checked_in"] or order["any_companion_checked_in"]),
         "quick_cancels": canceled_within(order, HOUR),
@@ -187,25 +250,28 @@ def _counts(order: Order, until: datetime, is_rebooked: bool) -> list[str]:
     }
     for days in (7, 30, 90):
         age = timedelta(days=days)
-        is_mature = is_firm(order) and order["created_utc"] <= until - age
+        is_mature = is_firm(order) and is_old(order, age, until)
         counts[f"mature_firm_orders_{days}d"] = is_mature
         counts[f"canceled_within_{days}d"] = is_mature and canceled_within(order, age)
     counts["net_canceled_within_30d"] = (
         counts["canceled_within_30d"] and not counts["quick_cancels"] and not is_rebooked
     )
+    counts["firm_orders_not_canceled"] = is_firm(order) and not is_canceled(order)
+    counts["canceled_never_seen_confirmed_orders"] = fact["is_canceled_never_seen_confirmed"]
+    counts["canceled_while_pending_orders"] = fact["is_canceled_while_pending"]
     return [name for name, holds in counts.items() if holds]
 
 
 def cancellation_curve(world: World) -> Counter[tuple[Any, ...]]:
     """By enterprise_id, service_id, cohort_month, days_since_creation and name of the count: the count."""
-    local, until = LocalDates(world), as_of(world)
+    local, until = LocalDates(world), last_midnights(world)
     counts: Counter[tuple[Any, ...]] = Counter()
     for order in filter(is_firm, counted_orders(world)):
         hotel = order["enterprise_id"]
         cohort = (hotel, order["service_id"], local(hotel, order["created_utc"]).replace(day=1))
         for days in range(366):
             age = timedelta(days=days)
-            if order["created_utc"] <= until[hotel] - age:
+            if is_old(order, age, until[hotel]):
                 counts[*cohort, days, "orders_at_risk"] += 1
                 counts[*cohort, days, "canceled_by_then"] += canceled_within(order, age)
     return counts

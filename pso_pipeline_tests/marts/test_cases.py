@@ -2,7 +2,8 @@
 
 A case names only the columns that matter. `given` fills in one hotel in UTC with one service read up to
 2024-07-01T00:00:00Z, and for each order an id, an account of its own and state Confirmed. `then` lists all rows of a
-table; the columns that its rows name are compared. `earlier_versions` are versions of the orders seen before.
+table; the columns that its rows name are compared. `earlier_versions` are versions of the orders seen before,
+`all_companions_environments` those where online check-in takes all companions.
 """
 
 from datetime import UTC, datetime
@@ -58,7 +59,7 @@ def test_case(connection, case):
     versions = [order(VERSION, position, each) for position, each in enumerate(given.get("earlier_versions", []), 1)]
     insert(connection, "superseded_versions", versions)
 
-    derive(connection)
+    derive(connection, all_companions_environments=case.get("all_companions_environments", ()))
 
     for table, expected in case["then"].items():
         columns = list(expected[0]) if expected else None

@@ -202,20 +202,20 @@ def test_ids_name_exactly_what_is_made_anew(landed):
     assert derive(landed).enterprises_recomputed == ["north"]
 
 
-def test_time_alone_ages_only_whom_it_concerns(landed):
+def test_time_alone_ages_only_whom_it_concerns_and_once_a_day(landed):
     derive(landed)
     before = read(landed, "agg_cancellation_curve")
 
-    move_watermark(landed, "north", AS_OF + timedelta(hours=18, seconds=-1))
+    move_watermark(landed, "north", AS_OF + timedelta(days=1, seconds=-1))
     moved = derive(landed)
     assert (moved.enterprises_recomputed, moved.enterprises_aged) == ([], [])
-    assert known_until(landed)["north"] == AS_OF + timedelta(hours=18, seconds=-1)
+    assert known_until(landed)["north"] == AS_OF + timedelta(days=1, seconds=-1)
     assert read(landed, "agg_cancellation_curve") == before
 
-    move_watermark(landed, "north", AS_OF + timedelta(hours=18))
+    move_watermark(landed, "north", AS_OF + timedelta(days=1))
     moved = derive(landed)
     assert (moved.enterprises_recomputed, moved.enterprises_aged) == ([], ["north"])
-    assert moved.headlines["north"].as_of_utc == (AS_OF + timedelta(hours=18)).replace(tzinfo=UTC)
+    assert moved.headlines["north"].as_of_utc == (AS_OF + timedelta(days=1)).replace(tzinfo=UTC)
     added = set(read(landed, "agg_cancellation_curve")) - set(before)
     assert {row[:2] + row[3:] for row in added} == {("north", "north spa", 11, 1, 0)}
 
@@ -225,9 +225,9 @@ def test_time_alone_ages_only_whom_it_concerns(landed):
     assert read(landed, "agg_cancellation_curve") == before
 
     # the old order is past the end of the curve: only the young one's 30th day is left to come
-    move_watermark(landed, "north", AS_OF + timedelta(days=19, hours=18, seconds=-1))
+    move_watermark(landed, "north", AS_OF + timedelta(days=20, seconds=-1))
     assert derive(landed).headlines["north"].mature_firm_orders_30d == 1
-    move_watermark(landed, "north", AS_OF + timedelta(days=19, hours=18))
+    move_watermark(landed, "north", AS_OF + timedelta(days=20))
     assert derive(landed).headlines["north"].mature_firm_orders_30d == 2
 
     incremental = read_all(landed)
@@ -236,13 +236,65 @@ def test_time_alone_ages_only_whom_it_concerns(landed):
     assert read_all(landed) == incremental
 
 
+def test_an_order_becomes_unresolved_by_time_alone(landed):
+    def unresolved() -> tuple[list[str], int]:
+        facts = read(landed, "fct_product_service_orders", ["order_id", "is_unresolved"])
+        counted = landed.execute("SELECT sum(unresolved_orders)::INT FROM mart.agg_orders_daily").fetchall()
+        return [order for order, is_unresolved in facts if is_unresolved], counted[0][0]
+
+    derive(landed)
+    assert unresolved() == (["north old", "south old"], 2)
+    move_watermark(landed, "north", AS_OF + timedelta(days=49))
+    assert derive(landed).enterprises_recomputed == []
+    assert unresolved() == (["north old", "south old"], 2), "59 days and 6 hours at its last midnight"
+    move_watermark(landed, "north", AS_OF + timedelta(days=50))
+    assert derive(landed).enterprises_recomputed == []
+    assert unresolved() == (["north old", "north young", "south old"], 3)
+    move_watermark(landed, "north", AS_OF)
+    derive(landed)
+    assert unresolved() == (["north old", "south old"], 2)
+
+
+def test_a_service_that_was_never_read_to_its_end_says_that_its_hotel_is_not_known(landed):
+    derive(landed)
+    insert(landed, "services", [{"id": "north bar", "enterprise_id": "north", "kind": "Additional"}])
+    before = read(landed, "agg_orders_daily")
+    assert derive(landed).enterprises_recomputed == []
+    assert read(landed, "agg_orders_daily") == before, "the orders of its other services are as old as before"
+    assert read(landed, "dim_enterprises", ["enterprise_id", "as_of_utc", "as_of_date"]) == [
+        ("north", None, None),
+        ("south", AS_OF, AS_OF.date() - timedelta(days=1)),
+    ]
+    landed.execute("UPDATE mews.services SET kind = 'Bookable' WHERE id = 'north bar'")
+    derive(landed)
+    assert known_until(landed)["north"] == AS_OF, "orders are not made against bookable ones"
+
+
+def test_where_all_companions_must_check_in_the_hotels_concerned_are_made_again(landed):
+    def online() -> list[str]:
+        facts = read(landed, "fct_product_service_orders", ["order_id", "is_online_checked_in"])
+        return [order for order, is_checked_in in facts if is_checked_in]
+
+    extra = """{"AccommodationEnvironmentCode": "DEU-01"}"""
+    landed.execute("UPDATE mews.enterprises SET extra = ? WHERE id = 'north'", [extra])
+    landed.execute("UPDATE mews.product_service_orders SET owner_checked_in = TRUE, all_companions_checked_in = FALSE")
+    derive(landed)
+    assert len(online()) == 4
+    assert derive(landed, all_companions_environments=["deu-01", "FRA"]).enterprises_recomputed == ["north"]
+    assert online() == ["south old", "south young"]
+    assert derive(landed).enterprises_recomputed == [], "they stay as they were set"
+    note(landed, "north young")
+    assert derive(landed, all_companions_environments=[]).enterprises_recomputed == ["north"]
+    assert len(online()) == 4, "all of the hotel, although a landing noted one order"
+
+
 def test_only_the_months_that_aged_are_made_anew(landed):
-    newer, older = AS_OF - timedelta(minutes=30), AS_OF - timedelta(days=40, hours=1)
+    newer, older = AS_OF - timedelta(days=366), AS_OF - timedelta(days=40, hours=1)
     landed.execute("UPDATE mews.product_service_orders SET created_utc = ? WHERE id = 'north young'", [newer])
     landed.execute("UPDATE mews.product_service_orders SET created_utc = ? WHERE id = 'north old'", [older])
     derive(landed)
     before = read(landed, "agg_cancellation_curve")
-    move_watermark(landed, "north", AS_OF + timedelta(hours=23))
+    move_watermark(landed, "north", AS_OF + timedelta(days=1))
     assert derive(landed).enterprises_aged == ["north"]
     month = older.date().replace(day=1)
     assert read(landed, "agg_cancellation_curve") == sorted(

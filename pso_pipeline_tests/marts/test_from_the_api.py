@@ -46,14 +46,22 @@ def refresh(world, monkeypatch):
         yield lambda: defs.get_job_def("refresh").execute_in_process(instance=instance)
 
 
-def landed(truth: Snapshot, until: datetime) -> World:
-    """The API's records as the rows that the independent computation takes, read completely at `until`."""
+def landed(truth: Snapshot, until: datetime, earlier: Snapshot | None = None) -> World:
+    """The API's records as the rows that the independent computation takes, read completely at `until`.
+
+    `earlier` is what a read before had seen: those of its versions that were replaced are known too.
+    """
     orders = expected_rows(truth.orders, truth.services).values()
+    newest = {order["id"]: order["updated_utc"] for order in orders}
+    seen = expected_rows(earlier.orders, earlier.services).values() if earlier else ()
     progress = {"watermark_utc": until.replace(tzinfo=None)}
     return World(
         enterprises=[{"id": e["Id"], "time_zone_identifier": e["TimeZoneIdentifier"]} for e in truth.enterprises],
         sync_state=[{"service_id": s["Id"], "enterprise_id": s["EnterpriseId"], **progress} for s in truth.services],
-        product_service_orders=[{**order, "is_missing_from_source": False} for order in orders],
+        product_service_orders=[{**order, "is_missing_from_source": False, "fetched_utc": until} for order in orders],
+        superseded_versions=[
+            {**version, "observed_utc": NOON} for version in seen if version["updated_utc"] < newest[version["id"]]
+        ],
     )
 
 
@@ -83,4 +91,4 @@ def test_what_is_published_agrees_with_the_source_and_again_a_month_later(refres
     later = NOON + timedelta(days=37, hours=5)
     world.clock.advance((later - NOON).total_seconds())
     refresh()
-    check(landed(world.snapshot(later), later), later)
+    check(landed(world.snapshot(later), later, world.snapshot(NOON)), later)

@@ -22,9 +22,9 @@ def world() -> World:
 
 @pytest.fixture
 def marts(connection, world):
-    for table, rows in vars(world).items():
+    for table, rows in world.landed.items():
         insert(connection, table, rows)
-    derived = derive(connection, orders_per_batch=500)
+    derived = derive(connection, orders_per_batch=500, all_companions_environments=world.all_companions_environments)
     assert derived.rows == {table.name: len(read(connection, table.name)) for table in MART_TABLES}
     return connection
 

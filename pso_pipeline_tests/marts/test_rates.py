@@ -31,7 +31,7 @@ def value(connection: duckdb.DuckDBPyConnection, name: str) -> float:
 
 @pytest.fixture
 def marts(connection):
-    for table, rows in vars(generate(seed=7, orders=600)).items():
+    for table, rows in generate(seed=7, orders=600).landed.items():
         insert(connection, table, rows)
     derive(connection)
     return connection
@@ -48,6 +48,8 @@ def test_every_rate_of_the_design_is_defined():
         "cancellations_per_order_created",
         "check_in_rate",
         "check_in_rate_resolved",
+        "online_check_in_rate",
+        "unresolved_share",
         "owner_check_in_share",
         "any_companion_share",
         "all_companions_share",

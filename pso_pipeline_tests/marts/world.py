@@ -38,18 +38,31 @@ class World:
     sync_state: list[dict[str, Any]] = field(default_factory=list)
     product_service_orders: list[dict[str, Any]] = field(default_factory=list)
     superseded_versions: list[dict[str, Any]] = field(default_factory=list)
+    all_companions_environments: tuple[str, ...] = ()
+
+    @property
+    def landed(self) -> dict[str, list[dict[str, Any]]]:
+        """The rows of each table."""
+        return {name: rows for name, rows in vars(self).items() if name != "all_companions_environments"}
 
 
 def generate(seed: int, orders: int) -> World:
     """Make a world of about that many orders; the same seed makes the same world."""
     chance = random.Random(seed)
-    world = World()
+    world = World(all_companions_environments=("ALL",))
     for number, zone in enumerate(ZONES):
         hotel = f"hotel {number}"
         world.enterprises.append(
-            {"id": hotel, "name": hotel.title(), "time_zone_identifier": zone, "is_in_scope": True}
+            {
+                "id": hotel,
+                "name": hotel.title(),
+                "time_zone_identifier": zone,
+                "is_in_scope": True,
+                "extra": f'{{"AccommodationEnvironmentCode": "{chance.choice(["ALL", "ANY"])}"}}',
+            }
         )
-        for service in (f"{hotel} spa", f"{hotel} bar", f"{hotel} unread"):
+        unread = [f"{hotel} unread"] if zone == "Asia/Kathmandu" else []
+        for service in (f"{hotel} spa", f"{hotel} bar", *unread):
             watermark = AS_OF + timedelta(seconds=chance.choice([0, 0, 1, 3600, 90000]))
             world.services.append({"id": service, "enterprise_id": hotel, "name": service, "kind": "Additional"})
             world.sync_state.append(
@@ -105,7 +118,9 @@ def _moment(chance: random.Random, zone: str | None) -> datetime:
     kind = chance.randrange(4)
     jitter = timedelta(seconds=chance.choice([-1, 0, 1]))
     if kind == 0:
-        return AS_OF - timedelta(days=chance.choice([0, 1, 7, 30, 31, 90, 364, 365, 366])) + jitter
+        local = AS_OF.replace(tzinfo=ZoneInfo("UTC")).astimezone(_zone(zone))
+        midnight = local.replace(hour=0, minute=0, second=0).astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
+        return midnight - timedelta(days=chance.choice([0, 1, 7, 30, 31, 60, 90, 364, 365, 366])) + jitter
     if kind == 1 and zone not in {None, "Middle-earth/Shire"}:
         midnight = datetime(2024, chance.randrange(1, 7), chance.randrange(1, 29), tzinfo=ZoneInfo(zone))
         return midnight.astimezone(ZoneInfo("UTC")).replace(tzinfo=None) + jitter
@@ -114,6 +129,10 @@ def _moment(chance: random.Random, zone: str | None) -> datetime:
         midnight = datetime(2023, month, day)  # noqa: DTZ001  # landed times are naive UTC
         return midnight + timedelta(minutes=chance.randrange(0, 2 * 24 * 60, 15)) + jitter
     return AS_OF - timedelta(seconds=chance.randrange(3 * 365 * 86400))
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    return ZoneInfo("UTC" if name in {None, "Middle-earth/Shire"} else name)
 
 
 def _cancellation(chance: random.Random, created: datetime) -> datetime | None:

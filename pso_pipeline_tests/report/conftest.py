@@ -18,7 +18,7 @@ def publish_world(world: World, folder: Path) -> Path:
     """Land, derive and publish a world; return the folder of its snapshot."""
     warehouse = Warehouse(str(folder / "warehouse.duckdb"))
     with warehouse.open() as connection:
-        for table, rows in vars(world).items():
+        for table, rows in world.landed.items():
             insert(connection, table, rows)
         create_marts(connection)
         derive(connection)

@@ -155,7 +155,7 @@ def test_durations_on_either_side_of_an_edge_are_in_their_bins(published, tmp_pa
 def test_hotels_and_totals(found, snapshot):
     hotels = snapshot.execute("SELECT enterprise_name, as_of_utc FROM mart.dim_enterprises").fetchall()
     assert {(hotel["label"], hotel["as_of_utc"]) for hotel in found["hotels"]} == {
-        (name, as_of.isoformat()) for name, as_of in hotels
+        (name, as_of and as_of.isoformat()) for name, as_of in hotels
     }
     assert found["other_hotels"] is None
     orders = snapshot.execute("SELECT count(*) FROM mart.fct_product_service_orders").fetchone()[0]

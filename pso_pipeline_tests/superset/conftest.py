@@ -29,7 +29,7 @@ def write_marts(path: Path, orders: int, *, hotel_names: dict[str, str | None] |
         connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
         create_tables(connection)
         create_marts(connection)
-        for table, rows in vars(world).items():
+        for table, rows in world.landed.items():
             insert(connection, table, rows)
         derive(connection)
 

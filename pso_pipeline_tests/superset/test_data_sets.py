@@ -118,17 +118,18 @@ def test_a_month_is_complete_when_its_youngest_firm_order_is_old_enough(connecti
         month: (complete, maturing)
         for month, complete, maturing in connection.execute(
             f"SELECT date_trunc('month', date), {expressions[f'{name}_complete']}, {expressions[f'{name}_maturing']}"
-            f" FROM {rows_sql('Orders by day')} GROUP BY ALL"
+            f" FROM {rows_sql('Orders by day')} WHERE as_of_utc IS NOT NULL GROUP BY ALL"
         ).fetchall()
     }
+    midnight = "timezone('UTC', timezone(time_zone, CAST(as_of_date + 1 AS TIMESTAMP)))"
     facts = connection.execute(
         f"""
         SELECT
             date_trunc('month', created_date),
-            bool_and(created_at <= as_of_utc - INTERVAL {days} DAY),
-            bool_or(created_at <= as_of_utc - INTERVAL {days} DAY),
-            count(*) FILTER (hours_to_cancel <= {days * 24} AND created_at <= as_of_utc - INTERVAL {days} DAY)
-                / nullif(count(*) FILTER (created_at <= as_of_utc - INTERVAL {days} DAY), 0)
+            bool_and(created_at <= {midnight} - INTERVAL {days} DAY),
+            bool_or(created_at <= {midnight} - INTERVAL {days} DAY),
+            count(*) FILTER (hours_to_cancel <= {days * 24} AND created_at <= {midnight} - INTERVAL {days} DAY)
+                / nullif(count(*) FILTER (created_at <= {midnight} - INTERVAL {days} DAY), 0)
         FROM mart.rpt_orders WHERE is_firm AND as_of_utc IS NOT NULL GROUP BY ALL
         """
     ).fetchall()

@@ -13,7 +13,7 @@ import duckdb
 
 from pso_pipeline.warehouse.checks.readings import read_repeated_ids
 from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES, Rule
-from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline.warehouse.marts.derive import INPUTS, create_marts, derive
 from pso_pipeline.warehouse.memory import with_enough_memory
 from pso_pipeline.warehouse.sql import statement
 
@@ -57,7 +57,9 @@ def evaluate_landed(
     The hotels `enterprise_ids` are looked at in any case. Where there are none, and nothing changed and nothing was
     wrong, there is no new verdict.
     """
-    _execute(connection, "marts/enterprise_inputs")
+    create_marts(connection)
+    for name in INPUTS:
+        _execute(connection, f"marts/{name}")
     return _evaluate(connection, LANDED_RULES, "inputs_landed", ("checks/checked_orders",), enterprise_ids)
 
 
@@ -68,9 +70,9 @@ def evaluate_derived(
 
     A hotel that breaks one is derived again from all its landed orders, and the verdict is about that.
     """
-    evaluate = functools.partial(
-        _evaluate, connection, DERIVED_RULES, "inputs_derived", ("marts/enterprise_inputs", "checks/checked_orders")
-    )
+    create_marts(connection)
+    counted = (*(f"marts/{name}" for name in INPUTS), "checks/checked_orders")
+    evaluate = functools.partial(_evaluate, connection, DERIVED_RULES, "inputs_derived", counted)
     verdicts = evaluate(enterprise_ids)
     broken = {each.enterprise_id for verdict in verdicts for each in verdict.broken_in}
     if not broken:
@@ -104,7 +106,6 @@ def _evaluate(
     enterprise_ids: Collection[str] | None,
 ) -> list[Verdict]:
     """Evaluate rules where the statement `inputs` tells that something changed; `counted` make what they count."""
-    create_marts(connection)
     connection.execute(statement(f"checks/{inputs}.sql"), {"definition": _definition(rules)})
     broken = {each.enterprise_id for rule in rules for each in _broken(rule, _found_in(connection, rule))}
     connection.execute(

@@ -13,7 +13,7 @@ WITH facts AS (
         count_if(is_firm) AS firm_orders,
         count_if(is_checked_in OR is_canceled) AS resolved_orders,
         count_if(canceled_date IS NOT NULL) AS cancellations,
-        count_if(is_firm AND created_at <= derived.as_of_utc) AS orders_on_the_curve
+        count_if(is_firm AND created_at <= derived.last_midnight_utc) AS orders_on_the_curve
     FROM mart.fct_product_service_orders AS orders
     INNER JOIN marts.internal.derived_enterprises AS derived ON derived.enterprise_id = orders.enterprise_id
     WHERE orders.enterprise_id IN (SELECT enterprise_id FROM checked_enterprises)

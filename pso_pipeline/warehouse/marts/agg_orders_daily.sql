@@ -13,7 +13,7 @@ INSERT INTO mart.agg_orders_daily BY NAME
 WITH creations AS (
     SELECT *, created_date AS date, TRUE AS is_creation FROM counted_orders
     UNION ALL BY NAME
-    SELECT facts.*, services.service, recounted.as_of_utc, facts.created_date AS date, TRUE AS is_creation
+    SELECT facts.*, services.service, recounted.last_midnight_utc, facts.created_date AS date, TRUE AS is_creation
     FROM mart.fct_product_service_orders AS facts
     INNER JOIN batch_services AS services ON services.service_id = facts.service_id
     INNER JOIN recounted_days AS recounted ON recounted.enterprise_id = facts.enterprise_id AND recounted.date = facts.created_date
@@ -22,7 +22,7 @@ WITH creations AS (
 cancellations AS (
     SELECT *, canceled_date AS date, FALSE AS is_creation FROM counted_orders WHERE canceled_date IS NOT NULL
     UNION ALL BY NAME
-    SELECT facts.*, services.service, recounted.as_of_utc, facts.canceled_date AS date, FALSE AS is_creation
+    SELECT facts.*, services.service, recounted.last_midnight_utc, facts.canceled_date AS date, FALSE AS is_creation
     FROM mart.fct_product_service_orders AS facts
     INNER JOIN batch_services AS services ON services.service_id = facts.service_id
     INNER JOIN recounted_days AS recounted ON recounted.enterprise_id = facts.enterprise_id AND recounted.date = facts.canceled_date
@@ -31,9 +31,10 @@ cancellations AS (
 events AS (
     SELECT
         *,
-        is_creation AND is_firm AND created_at <= as_of_utc - INTERVAL 7 DAY AS is_mature_7d,
-        is_creation AND is_firm AND created_at <= as_of_utc - INTERVAL 30 DAY AS is_mature_30d,
-        is_creation AND is_firm AND created_at <= as_of_utc - INTERVAL 90 DAY AS is_mature_90d,
+        is_creation AND is_firm AND created_at <= last_midnight_utc - INTERVAL 7 DAY AS is_mature_7d,
+        is_creation AND is_firm AND created_at <= last_midnight_utc - INTERVAL 30 DAY AS is_mature_30d,
+        is_creation AND is_firm AND created_at <= last_midnight_utc - INTERVAL 90 DAY AS is_mature_90d,
+        is_creation AND is_unresolved_by(state_group, created_at, last_midnight_utc) AS is_unresolved_now,
         canceled_at <= created_at + INTERVAL 7 DAY AS is_canceled_within_7d,
         canceled_at <= created_at + INTERVAL 30 DAY AS is_canceled_within_30d,
         canceled_at <= created_at + INTERVAL 90 DAY AS is_canceled_within_90d
@@ -60,6 +61,9 @@ counts AS (
         count(*) FILTER (WHERE is_creation AND is_checked_in AND all_companions_checked_in)
             AS all_companions_checked_in_orders,
         count(*) FILTER (WHERE is_creation AND is_checked_in AND connector_check_in) AS connector_checked_in_orders,
+        count(*) FILTER (WHERE is_creation AND is_firm AND NOT is_canceled AND is_online_checked_in)
+            AS online_checked_in_orders,
+        count(*) FILTER (WHERE is_unresolved_now) AS unresolved_orders,
         count(*) FILTER (WHERE is_creation AND canceled_after_check_in) AS canceled_after_check_in_orders,
         count(*) FILTER (WHERE is_creation AND is_quick_cancel) AS quick_cancels,
         count(*) FILTER (WHERE is_creation AND is_rebooked) AS rebooked_cancels,
@@ -73,7 +77,10 @@ counts AS (
         count(*) FILTER (WHERE is_mature_90d AND is_canceled_within_90d) AS canceled_within_90d,
         count(*) FILTER (WHERE NOT is_creation) AS cancellations,
         count(*) FILTER (WHERE is_mature_30d AND is_canceled_within_30d AND NOT is_quick_cancel AND NOT is_rebooked)
-            AS net_canceled_within_30d
+            AS net_canceled_within_30d,
+        count(*) FILTER (WHERE is_creation AND is_firm AND NOT is_canceled) AS firm_orders_not_canceled,
+        count(*) FILTER (WHERE is_creation AND is_canceled_never_seen_confirmed) AS canceled_never_seen_confirmed_orders,
+        count(*) FILTER (WHERE is_creation AND is_canceled_while_pending) AS canceled_while_pending_orders
     FROM events
     GROUP BY service, origin, account_type, date
 )

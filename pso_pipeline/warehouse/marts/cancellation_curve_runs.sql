@@ -17,7 +17,7 @@ INSERT INTO marts.internal.cancellation_curve_runs BY NAME
 WITH firm_orders AS (
     SELECT * FROM counted_orders WHERE is_firm
     UNION ALL BY NAME
-    SELECT facts.*, services.service, recounted.as_of_utc
+    SELECT facts.*, services.service, recounted.last_midnight_utc
     FROM mart.fct_product_service_orders AS facts
     INNER JOIN batch_services AS services ON services.service_id = facts.service_id
     INNER JOIN recounted_cohorts AS recounted
@@ -29,7 +29,7 @@ ages AS (
     SELECT
         service,
         CAST(date_trunc('month', created_date) AS DATE) AS cohort_month,
-        age_in_days(created_at, as_of_utc) AS age,
+        age_in_days(created_at, last_midnight_utc) AS age,
         CASE
             WHEN canceled_at <= created_at THEN 0
             WHEN canceled_at <= created_at + to_days(age)

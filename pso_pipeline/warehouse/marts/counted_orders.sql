@@ -16,6 +16,7 @@ SELECT
     orders.is_firm,
     orders.is_checked_in,
     orders.is_canceled,
+    orders.is_online_checked_in,
     orders.owner_checked_in,
     orders.any_companion_checked_in,
     orders.all_companions_checked_in,
@@ -25,7 +26,9 @@ SELECT
     orders.canceled_after_check_in,
     orders.is_quick_cancel,
     orders.is_rebooked,
-    services.as_of_utc
+    orders.is_canceled_never_seen_confirmed,
+    orders.is_canceled_while_pending,
+    services.last_midnight_utc
 FROM new_facts AS orders
 INNER JOIN batch_services AS services ON services.service_id = orders.service_id
 WHERE services.is_stale;

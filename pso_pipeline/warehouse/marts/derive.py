@@ -35,8 +35,11 @@ BATCHES_PER_OPENING = 3
 Each closing takes 1 to 2 s of CPU where 5 million orders are stored. One thread does it: what two of them packed, they
 would keep for a second."""
 
-PREPARED_ONCE = ("macros", "order_states", "enterprise_inputs")
-"""What every batch needs: how dates and ages are computed, the sets of states, what figures are made from."""
+INPUTS = ("macros", "enterprise_inputs")
+"""What figures are made from, with how dates and ages are computed; the checks need them too."""
+
+PREPARED_ONCE = (*INPUTS, "order_states")
+"""What every batch needs: its inputs and the sets of states."""
 
 SELECTED = ("batch_services", "stale_enterprises", "stale_services", "remade_orders")
 """What of a batch is made anew: temporary tables that everything else of the batch follows from."""
@@ -45,6 +48,7 @@ FACTS = (
     "state_changes",
     "utc_offsets",
     "first_check_ins",
+    "confirmations",
     "rebooked_orders",
     "order_facts",
     "changed_states",
@@ -187,6 +191,7 @@ def derive(
     connection: duckdb.DuckDBPyConnection,
     enterprise_ids: Collection[str] | None = None,
     orders_per_batch: int = ORDERS_PER_BATCH,
+    all_companions_environments: Collection[str] | None = None,
     reopen_marts: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
 ) -> DerivedMarts:
     """Bring the marts up to what has landed; deriving again changes nothing.
@@ -197,6 +202,9 @@ def derive(
     made anew, stale or not, and whole. After it `mart.dim_enterprises.as_of_utc` is the watermark of every enterprise
     looked at, and all its figures are as at that instant.
 
+    In the accommodation environments `all_companions_environments`, online check-in takes all companions; hotels of one
+    that was added or taken away are made again. Without them, it is those that the derivation before was given.
+
     Enterprises are written in batches, each in one transaction with everything that tells about its enterprises: at any
     instant the tables agree with each other, and a derivation that was killed goes on where it stopped. Between batches
     of changes, and after them, `reopen_marts` closes and opens the marts' file, for the memory that DuckDB holds.
@@ -204,6 +212,8 @@ def derive(
     Raises:
         UnknownEnterprise: An id is not known.
     """
+    if all_companions_environments is not None:
+        _set_environments(connection, all_companions_environments)
     _run(connection, PREPARED_ONCE)
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
     _request(connection, enterprise_ids)
@@ -251,6 +261,16 @@ def written_statements() -> dict[str, str]:
     """Give the statement of each table and view of the marts, by its name without schema."""
     names = [*WRITTEN, *(table.name for table in MART_VIEWS)]
     return {name: statement(f"marts/{name}.sql") for name in names}
+
+
+def _set_environments(connection: duckdb.DuckDBPyConnection, codes: Collection[str]) -> None:
+    """Keep the codes beside what they decide, where the checks find them too."""
+    with transaction(connection):
+        connection.execute("DELETE FROM marts.internal.all_companions_environments")
+        connection.execute(
+            "INSERT INTO marts.internal.all_companions_environments SELECT DISTINCT upper(trim(unnest(?::VARCHAR[])))",
+            [list(codes)],
+        )
 
 
 def _request(connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None) -> None:

@@ -1,35 +1,59 @@
 -- enterprise_inputs: one row for each enterprise that the warehouse knows, with everything that decides its figures.
--- Source: mews.enterprises, mews.sync_state. Reason: compared with internal.derived_enterprises it tells what is stale.
---   as_of_utc     the earliest watermark of its services; a service without one has never been read to its end, and its
---                 orders are left out until it has
---   time_zone     its own, or UTC where that is missing or not an IANA zone: one bad name must not stop the others
---   input_digest  changes whenever its facts may
+-- Source: mews.enterprises, mews.services, mews.sync_state, internal.all_companions_environments. Reason: compared with
+-- internal.derived_enterprises it says what is stale.
+--   as_of_utc                the earliest watermark of its services that orders are made against; null as long as one of
+--                            them was never read to its end, whose orders are left out until it was
+--   as_of_date               the last local day that was over at as_of_utc
+--   last_midnight_utc        the end of that day; maturity is measured from here. It stays known where a service was never
+--                            read: the orders of the others grow old all the same
+--   time_zone                its own, or UTC where that is missing or not an IANA zone: one bad name must not stop the others
+--   requires_all_companions  whether online check-in takes all companions
+--   input_digest             changes whenever its facts may, time aside
 CREATE OR REPLACE TEMP TABLE enterprise_inputs AS
 WITH progress AS (
     SELECT
-        enterprise_id,
-        min(watermark_utc) AS as_of_utc,
-        string_agg(service_id || ':' || coalesce(revision, 0), ',' ORDER BY service_id)
-            FILTER (WHERE watermark_utc IS NOT NULL) AS revisions
-    FROM mews.sync_state
-    GROUP BY enterprise_id
+        coalesce(progress.enterprise_id, services.enterprise_id) AS enterprise_id,
+        count(progress.service_id) AS started_services,
+        min(progress.watermark_utc) FILTER (WHERE services.kind IS DISTINCT FROM 'Bookable') AS read_until_utc,
+        bool_or(progress.watermark_utc IS NULL AND services.kind IS DISTINCT FROM 'Bookable') AS is_partly_unread,
+        string_agg(progress.service_id || ':' || coalesce(progress.revision, 0), ',' ORDER BY progress.service_id)
+            FILTER (WHERE progress.watermark_utc IS NOT NULL) AS revisions
+    FROM mews.sync_state AS progress
+    FULL JOIN mews.services AS services ON services.id = progress.service_id
+    GROUP BY ALL
 ),
 
 zones AS (
     SELECT lower(name) AS key, min(name) AS name FROM pg_timezone_names() GROUP BY lower(name)
+),
+
+enterprises AS (
+    SELECT
+        coalesce(enterprises.id, progress.enterprise_id) AS enterprise_id,
+        enterprises.name AS enterprise_name,
+        enterprises.partition_key,
+        coalesce(zones.name, 'UTC') AS time_zone,
+        enterprises.chain_name,
+        enterprises.country_code,
+        enterprises.city,
+        enterprises.is_in_scope,
+        json_extract_string(enterprises.extra, '$.AccommodationEnvironmentCode') AS accommodation_environment_code,
+        CASE WHEN NOT progress.is_partly_unread THEN progress.read_until_utc END AS as_of_utc,
+        progress.read_until_utc,
+        progress.revisions
+    FROM mews.enterprises AS enterprises
+    FULL JOIN progress ON progress.enterprise_id = enterprises.id
+    LEFT JOIN zones ON zones.key = lower(enterprises.time_zone_identifier)
+    WHERE enterprises.id IS NOT NULL OR progress.started_services > 0
 )
 
 SELECT
-    coalesce(enterprises.id, progress.enterprise_id) AS enterprise_id,
-    enterprises.name AS enterprise_name,
-    enterprises.partition_key,
-    coalesce(zones.name, 'UTC') AS time_zone,
-    enterprises.chain_name,
-    enterprises.country_code,
-    enterprises.city,
-    enterprises.is_in_scope,
-    progress.as_of_utc,
-    md5(concat_ws(';', coalesce(zones.name, 'UTC'), progress.revisions)) AS input_digest
-FROM mews.enterprises AS enterprises
-FULL JOIN progress ON progress.enterprise_id = enterprises.id
-LEFT JOIN zones ON zones.key = lower(enterprises.time_zone_identifier);
+    enterprises.* EXCLUDE (read_until_utc, revisions),
+    local_date(enterprises.as_of_utc, enterprises.time_zone, NULL) - 1 AS as_of_date,
+    start_of_day(local_date(enterprises.read_until_utc, enterprises.time_zone, NULL), enterprises.time_zone)
+        AS last_midnight_utc,
+    environments.code IS NOT NULL AS requires_all_companions,
+    md5(concat_ws(';', enterprises.time_zone, requires_all_companions, enterprises.revisions)) AS input_digest
+FROM enterprises
+LEFT JOIN marts.internal.all_companions_environments AS environments
+    ON environments.code = upper(trim(enterprises.accommodation_environment_code));

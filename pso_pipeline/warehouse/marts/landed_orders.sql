@@ -9,6 +9,8 @@ SELECT
     services.enterprise_id,
     orders.service_id,
     services.zone,
+    services.last_midnight_utc,
+    services.requires_all_companions,
     orders.account_id,
     orders.account_type,
     orders.state,

@@ -1,8 +1,30 @@
 -- What several marts compute alike.
---   local_date   the date of a UTC moment in a time zone; utc_offset is that of utc_offsets, null where it is not known
---   age_in_days  whole days from creation to as_of_utc: -1 before creation, 365 at most, where the curve ends
+--   local_date    the date of a UTC moment in a time zone; utc_offset is that of utc_offsets, null where it is not known
+--   utc_moment    the UTC moment of a local time; of two with the same local time the last, of none the one that follows
+--   start_of_day  the UTC moment at which a local date begins. By the offset of the noon before, since where clocks go back
+--                 over midnight there are two; where they change between that noon and midnight, by the day's own
+--   age_in_days   whole days from creation to the hotel's last midnight: -1 before creation, 365 at most, where the curve ends
+--   is_unresolved_by  whether an order is still Confirmed 60 days after its creation, at the hotel's last midnight
 CREATE OR REPLACE TEMP MACRO local_date(moment, time_zone, utc_offset) AS
     CAST(coalesce(moment + utc_offset, timezone(time_zone, timezone('UTC', moment))) AS DATE);
 
-CREATE OR REPLACE TEMP MACRO age_in_days(created_at, as_of_utc) AS
-    CAST(CASE WHEN created_at > as_of_utc THEN -1 ELSE least(datesub('day', created_at, as_of_utc), 365) END AS INTEGER);
+CREATE OR REPLACE TEMP MACRO utc_moment(local_time, time_zone) AS
+    timezone('UTC', timezone(time_zone, CAST(local_time AS TIMESTAMP)));
+
+CREATE OR REPLACE TEMP MACRO start_of_day(local_day, time_zone) AS
+    CASE
+        WHEN local_date(utc_moment(local_day - INTERVAL 12 HOUR, time_zone) + INTERVAL 12 HOUR, time_zone, NULL) = local_day
+            THEN utc_moment(local_day - INTERVAL 12 HOUR, time_zone) + INTERVAL 12 HOUR
+        ELSE utc_moment(local_day, time_zone)
+    END;
+
+CREATE OR REPLACE TEMP MACRO age_in_days(created_at, last_midnight_utc) AS
+    CAST(
+        CASE
+            WHEN created_at <= last_midnight_utc THEN least(datesub('day', created_at, last_midnight_utc), 365)
+            ELSE -1
+        END AS INTEGER
+    );
+
+CREATE OR REPLACE TEMP MACRO is_unresolved_by(state_group, created_at, last_midnight_utc) AS
+    coalesce(state_group = 'confirmed' AND created_at <= last_midnight_utc - INTERVAL 60 DAY, FALSE);

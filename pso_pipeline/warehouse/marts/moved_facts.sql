@@ -11,7 +11,7 @@ WITH facts AS (
     SEMI JOIN remade_orders AS remade ON remade.order_id = facts.order_id AND remade.enterprise_id = facts.enterprise_id
 )
 
-SELECT facts.*, batch.as_of_utc
+SELECT facts.*, batch.last_midnight_utc
 FROM facts
 INNER JOIN batch_enterprises AS batch ON batch.enterprise_id = facts.enterprise_id
 WHERE batch.is_revised;

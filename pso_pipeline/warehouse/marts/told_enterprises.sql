@@ -1,8 +1,9 @@
 -- told_enterprises: one row for each enterprise looked at of which mews.revised_orders tells every order that changed since its
--- facts were made: the same services, read to their end, each of its newer revisions told, and the same time zone.
+-- facts were made: the same services, read to their end, each of its newer revisions told, the same time zone and the same online check-in.
 -- Orders of revisions that the facts were made from are forgotten; where some are left, they count as too many: the warehouse
 -- is another one, as a restored backup is.
--- Source: requested_enterprises, mews.sync_state, mews.revised_orders, marts.internal.derived_services, mart.dim_enterprises.
+-- Source: requested_enterprises, mews.sync_state, mews.revised_orders, marts.internal.derived_services,
+-- marts.internal.derived_enterprises, mart.dim_enterprises.
 CREATE OR REPLACE TEMP TABLE told_enterprises AS
 WITH services AS (
     SELECT
@@ -29,6 +30,10 @@ SELECT requested.enterprise_id
 FROM requested_enterprises AS requested
 INNER JOIN mart.dim_enterprises AS made
     ON made.enterprise_id = requested.enterprise_id AND made.time_zone = requested.time_zone
+INNER JOIN marts.internal.derived_enterprises AS derived
+    ON
+        derived.enterprise_id = requested.enterprise_id
+        AND derived.requires_all_companions = requested.requires_all_companions
 INNER JOIN services ON services.enterprise_id = requested.enterprise_id
 LEFT JOIN told ON told.service_id = services.service_id
 WHERE requested.is_stale
