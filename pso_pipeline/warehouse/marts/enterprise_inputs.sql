@@ -1,8 +1,8 @@
 -- enterprise_inputs: one row for each enterprise that the warehouse knows, with everything that decides its figures.
 -- Source: mews.enterprises, mews.services, mews.sync_state, internal.all_companions_environments. Reason: compared with
 -- internal.derived_enterprises it says what is stale.
---   as_of_utc                the earliest watermark of its services that orders are made against; null as long as one of
---                            them was never read to its end, whose orders are left out until it was
+--   as_of_utc                the earliest watermark of its services in use (orders are made against them, and they are not
+--                            retired); null as long as one was never read to its end, whose orders are left out until then
 --   as_of_date               the last local day that was over at as_of_utc
 --   last_midnight_utc        the end of that day; maturity is measured from here. It stays known where a service was never
 --                            read: the orders of the others grow old all the same
@@ -10,17 +10,27 @@
 --   requires_all_companions  whether online check-in takes all companions
 --   input_digest             changes whenever its facts may, time aside
 CREATE OR REPLACE TEMP TABLE enterprise_inputs AS
-WITH progress AS (
+WITH services AS (
     SELECT
         coalesce(progress.enterprise_id, services.enterprise_id) AS enterprise_id,
-        count(progress.service_id) AS started_services,
-        min(progress.watermark_utc) FILTER (WHERE services.kind IS DISTINCT FROM 'Bookable') AS read_until_utc,
-        bool_or(progress.watermark_utc IS NULL AND services.kind IS DISTINCT FROM 'Bookable') AS is_partly_unread,
-        string_agg(progress.service_id || ':' || coalesce(progress.revision, 0), ',' ORDER BY progress.service_id)
-            FILTER (WHERE progress.watermark_utc IS NOT NULL) AS revisions
+        progress.service_id,
+        progress.watermark_utc,
+        progress.revision,
+        services.kind IS DISTINCT FROM 'Bookable' AND services.retired_utc IS NULL AS is_in_use
     FROM mews.sync_state AS progress
     FULL JOIN mews.services AS services ON services.id = progress.service_id
-    GROUP BY ALL
+),
+
+progress AS (
+    SELECT
+        enterprise_id,
+        count(service_id) AS started_services,
+        coalesce(min(watermark_utc) FILTER (WHERE is_in_use), min(watermark_utc)) AS read_until_utc,
+        bool_or(is_in_use AND watermark_utc IS NULL) AS is_partly_unread,
+        string_agg(service_id || ':' || coalesce(revision, 0), ',' ORDER BY service_id)
+            FILTER (WHERE watermark_utc IS NOT NULL) AS revisions
+    FROM services
+    GROUP BY enterprise_id
 ),
 
 zones AS (
