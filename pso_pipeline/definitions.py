@@ -15,6 +15,7 @@ from pso_pipeline.assets import (
     services,
 )
 from pso_pipeline.automation.alerts import hotel_alerts
+from pso_pipeline.automation.recovery import killed_runs
 from pso_pipeline.automation.schedules import build_schedules
 from pso_pipeline.automation.sensors import enterprise_discovery, order_updates
 from pso_pipeline.automation.timetable import read_times
@@ -30,7 +31,7 @@ defs = Definitions(
     asset_checks=ASSET_CHECKS,
     jobs=[refresh, full_resync],
     schedules=build_schedules(read_times()),
-    sensors=[enterprise_discovery, order_updates, hotel_alerts],
+    sensors=[enterprise_discovery, order_updates, hotel_alerts, killed_runs],
     # a process for each step would take seconds to start, and a run of one asset has its checks beside it
     executor=in_process_executor,
     # nothing but the outcome of a step travels between steps, and those of a run are in one process

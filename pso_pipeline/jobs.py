@@ -15,6 +15,7 @@ from dagster import (
     AssetMaterialization,
     AssetObservation,
     AssetsDefinition,
+    DagsterRun,
     Failure,
     Field,
     In,
@@ -59,6 +60,7 @@ from pso_pipeline.partitions import (
     report_failed_partitions,
 )
 from pso_pipeline.resources import PipelineResource
+from pso_pipeline.runs import MAX_RUNTIME_TAGS
 from pso_pipeline.text import for_terminal
 
 MAX_LOOK_BACK_DAYS = 36_500
@@ -193,6 +195,7 @@ refresh = bring_up_to_date.to_job(
     name="refresh",
     description="Reads what changed in every hotel, derives the metrics of those, publishes the BI snapshot.",
     executor_def=in_process_executor,
+    tags=MAX_RUNTIME_TAGS,
 )
 
 full_resync = bring_up_to_date.to_job(
@@ -200,7 +203,19 @@ full_resync = bring_up_to_date.to_job(
     description="Reads all history again, marks orders that the source no longer has, derives, publishes.",
     config={"ops": {"sync_orders": {"config": {"full": True}}}},
     executor_def=in_process_executor,
+    tags=MAX_RUNTIME_TAGS,
 )
+
+_ASSETS = {
+    asset.key for asset in (enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot)
+}
+
+
+def is_ours(run: DagsterRun) -> bool:
+    """Whether a run is one of these jobs or of our assets; an instance can serve other code locations too."""
+    return run.job_name in {refresh.name, full_resync.name} or (
+        run.asset_selection is not None and bool(run.asset_selection) and run.asset_selection <= _ASSETS
+    )
 
 
 def look_back_of(days: float) -> timedelta:

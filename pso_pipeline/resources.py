@@ -6,6 +6,8 @@ belongs to `ingestion`, `warehouse` and `bi`.
 
 import asyncio
 import contextlib
+import signal
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TypeVar
@@ -20,6 +22,7 @@ from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.mews.patience import Patience
 from pso_pipeline.mews.tokens import hide_secrets
+from pso_pipeline.runs import showing_life
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.connection import PATIENCE_SECONDS, Warehouse
@@ -40,10 +43,14 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
     @contextlib.contextmanager
     def yield_for_execution(
         self,
-        context: InitResourceContext,  # noqa: ARG002  # Dagster calls it with this
+        context: InitResourceContext,
     ) -> Generator["PipelineResource", None, None]:
         """Serve the steps of a run, for which the database in memory is kept: making one takes 20 ms each time."""
-        with collecting_seldom(), self.duckdb.get_connection():
+        with contextlib.ExitStack() as during_run:
+            if context.run is not None and context.instance is not None:
+                during_run.enter_context(showing_life(context.instance, context.run))
+            during_run.enter_context(collecting_seldom())
+            during_run.enter_context(self.duckdb.get_connection())
             yield self
 
     def settings(self) -> Settings:
@@ -70,7 +77,27 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
             async with open_api(self.settings(), patience, clock) as api:
                 return await ask(api)
 
-        return asyncio.run(asking())
+        with _interrupted_between_steps():
+            return asyncio.run(asking())
+
+
+@contextlib.contextmanager
+def _interrupted_between_steps() -> Iterator[None]:
+    """Let asyncio answer SIGINT and SIGTERM, which cancels what is under way and closes its connections.
+
+    Dagster's own handlers raise wherever the event loop happens to be, which it reports as a fault of its own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

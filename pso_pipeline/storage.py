@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -17,17 +18,30 @@ from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from filelock import FileLock
 from sqlalchemy import Connection, Engine, create_engine
+
+FIRST_START_SECONDS = 120.0
+"""For a process to wait until another has made Dagster's files, which takes seconds on a busy machine."""
 
 RUNS_KEPT_OPEN = 8
 """Files of event logs that stay open: that of the assets, and those of the latest runs that were read or written."""
+
+
+def first_start(home: Path) -> FileLock:
+    """The lock under which Dagster's files are made: of two processes that make them at once, both mark their version.
+
+    Then Dagster finds two versions, and does not start any more.
+    """
+    return FileLock(home / "storage.lock", timeout=FIRST_START_SECONDS)
 
 
 class OpenStorage(DagsterSqliteStorage):
     """Dagster's SQLite storage with connections that stay open; `dagster.yaml` names it under `storage: custom:`."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(base_dir, inst_data)
+        with first_start(Path(base_dir)):
+            super().__init__(base_dir, inst_data)
         # Dagster has just made its files and keeps their names in these attributes alone; to name them again here could
         # lead to other files in another version of Dagster
         self._run_storage = _OpenRuns(self._run_storage._conn_string)  # noqa: SLF001  # as above

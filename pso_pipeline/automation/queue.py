@@ -1,7 +1,7 @@
 """What is waiting and under way, and how a refresh joins it, so that runs do not pile up behind each other.
 
-One refresh waits at most. A request that the waiting one covers adds nothing; any other takes its place and does its
-work too.
+One refresh of ours waits at most. A request that the waiting one covers adds nothing; any other replaces it and does
+its work too. Runs that a person asked for are never replaced.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,9 +12,13 @@ from typing import Any
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRequest, RunsFilter
 
 from pso_pipeline.jobs import refresh
+from pso_pipeline.runs import living_runs
 
 REQUESTED_BY = "pso/requested_by"
 """Tag of a run: which sensor or schedule asked for it."""
+
+PARENT_RUN_TAG = "dagster/parent_run_id"
+"""Tag of a run that repeats another, which only a person asks for; it has the other tags of that one too."""
 
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
@@ -27,20 +31,21 @@ UNDER_WAY = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a refresh reads: the partition keys, None for every hotel in scope, and how many days back."""
+    """What a refresh reads: the partition keys, None for every hotel in scope, how many days back, or all history."""
 
     keys: frozenset[str] | None = None
     look_back_days: float = 0
+    full: bool = False
 
     def covers(self, other: "Wanted") -> bool:
         """Whether this reads all that `other` would."""
         has_all_keys = self.keys is None or (other.keys is not None and other.keys <= self.keys)
-        return has_all_keys and self.look_back_days >= other.look_back_days
+        return has_all_keys and self.look_back_days >= other.look_back_days and self.full >= other.full
 
     def joined_with(self, other: "Wanted") -> "Wanted":
         """What reads as much as both."""
         keys = None if self.keys is None or other.keys is None else self.keys | other.keys
-        return Wanted(keys, max(self.look_back_days, other.look_back_days))
+        return Wanted(keys, max(self.look_back_days, other.look_back_days), self.full or other.full)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,9 @@ def request_refresh(instance: DagsterInstance, wanted: Wanted, requested_by: str
 
     `requested_by` is the name of the sensor or schedule, which the run bears as a tag.
     """
-    runs = instance.get_runs(RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.QUEUED]))
-    decision = decide_on_request(wanted, [(run.run_id, _wanted_by(run)) for run in runs])
+    queued = instance.get_runs(RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.QUEUED]))
+    waiting = [(run.run_id, asked) for run in queued if (asked := _wanted_by(run)) is not None]
+    decision = decide_on_request(wanted, waiting)
     for run_id in decision.replaced:
         instance.run_coordinator.cancel_run(run_id)
     if decision.request is None:
@@ -76,6 +82,8 @@ def request_refresh(instance: DagsterInstance, wanted: Wanted, requested_by: str
         config["enterprises"] = sorted(decision.request.keys)
     if decision.request.look_back_days:
         config["look_back_days"] = decision.request.look_back_days
+    if decision.request.full:
+        config["full"] = True
     return RunRequest(
         job_name=refresh.name,
         run_config={"ops": {"sync_orders": {"config": config}}} if config else {},
@@ -84,18 +92,24 @@ def request_refresh(instance: DagsterInstance, wanted: Wanted, requested_by: str
 
 
 def is_busy(instance: DagsterInstance, job_name: str) -> bool:
-    """Whether a run of the job is waiting or under way."""
-    return bool(instance.get_run_records(RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1))
+    """Whether a run of the job is waiting or under way; one whose process is dead is not."""
+    return bool(living_runs(instance, job_name, UNFINISHED))
 
 
 def is_refreshing(instance: DagsterInstance, since: timedelta) -> bool:
     """Whether a refresh is under way that was asked for no longer ago than `since`."""
-    recent = RunsFilter(job_name=refresh.name, statuses=UNDER_WAY, created_after=datetime.now(UTC) - since)
-    return bool(instance.get_run_records(recent, limit=1))
+    return bool(living_runs(instance, refresh.name, UNDER_WAY, created_after=datetime.now(UTC) - since))
 
 
-def _wanted_by(run: DagsterRun) -> Wanted:
+def _wanted_by(run: DagsterRun) -> Wanted | None:
+    """Tell what a run reads that a sensor or schedule asked for; None for any other, which is left alone."""
     run_config: Mapping[str, Any] = run.run_config
     config = run_config.get("ops", {}).get("sync_orders", {}).get("config", {})
+    is_known = config.keys() <= {"enterprises", "look_back_days", "full"} and run_config in (
+        {},
+        {"ops": {"sync_orders": {"config": config}}},
+    )
+    if REQUESTED_BY not in run.tags or PARENT_RUN_TAG in run.tags or not is_known:
+        return None
     keys = config.get("enterprises")
-    return Wanted(frozenset(keys) if keys else None, config.get("look_back_days", 0))
+    return Wanted(frozenset(keys) if keys else None, config.get("look_back_days", 0), config.get("full", False))

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from pso_pipeline.bi.folder import DATABASE, REPORT
 from pso_pipeline.bi.headlines import hotel_headlines
-from pso_pipeline.cli.environment import FAILED, prepare_dagster_home, stop, terminal
+from pso_pipeline.cli.environment import FAILED, stop, terminal
 from pso_pipeline.cli.refresh import run_refresh
 from pso_pipeline.text import for_terminal
 
@@ -54,10 +54,9 @@ def command(once: bool, enterprises: int | None, port: int) -> None:  # click pa
     with _sandbox(world) as connection_settings:
         os.environ.update(connection_settings)
         os.environ.update(PSO_WAREHOUSE=str(home / "warehouse.duckdb"), PSO_BI_DIR=str(home / "bi"))
-        os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(home / "dagster"))
         click.echo(f"Sandbox API: {connection_settings['MEWS_PLATFORM_ADDRESS']}, {world['enterprises']:,} hotels")
         started = time.monotonic()
-        succeeded = run_refresh()
+        succeeded = run_refresh(home / "dagster")
         click.echo(f"Refreshed in {time.monotonic() - started:.1f} s\n")
         if not succeeded:
             sys.exit(FAILED)

@@ -3,8 +3,10 @@
 Exit statuses: 1 something failed, 2 the configuration or the usage is wrong.
 """
 
+import contextlib
 import os
 import sys
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
@@ -55,12 +57,20 @@ def prepare_dagster_home(home: Path) -> Path:
     home = home.absolute()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        instance_file = home / "dagster.yaml"
-        if not instance_file.exists():
-            instance_file.write_text(
-                files("pso_pipeline.cli").joinpath("dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8"
-            )
+        _write_instance_file(home / "dagster.yaml")
     except OSError as error:
         stop(f"DAGSTER_HOME {home} cannot be used: {error.strerror or error}", MISCONFIGURED)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+def _write_instance_file(path: Path) -> None:
+    """Write it where there is none, whole at once: processes that start together read it meanwhile."""
+    if path.exists():
+        return
+    text = files("pso_pipeline.cli").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix="dagster.yaml.", encoding="utf-8") as fresh:
+        fresh.write(text)
+        fresh.flush()
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh.name, path)

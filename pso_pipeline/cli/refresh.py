@@ -1,22 +1,33 @@
 """`pso refresh`: the Dagster job once, in this process, with a summary that a person and a cron mail can read."""
 
+import contextlib
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
-from dagster import DagsterInstance, ExecuteInProcessResult, Failure
+from dagster import DagsterExecutionInterruptedError, DagsterInstance, ExecuteInProcessResult, Failure
 from dagster_shared.error import SerializableErrorInfo
 from rich.table import Table
 from rich.text import Text
 
 from pso_pipeline.assets import list_enterprises
-from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, prepare_dagster_home, say, stop, terminal
+from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, say, stop, terminal
+from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.definitions import PIPELINE, defs
 from pso_pipeline.ingestion.sync import SyncReport
+from pso_pipeline.jobs import is_ours
 from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.runs import MAX_RUNTIME, end_dead_runs
 
 SHOWN_ENTERPRISES = 20
 """Hotels listed one by one; of more than that, those that failed and a sum."""
+
+INTERRUPTED = (
+    f"ended by a signal, or after {MAX_RUNTIME.total_seconds() / 3600:.0f} hours, before everything was read; "
+    "the next refresh continues"
+)
 
 
 @click.command("refresh")
@@ -27,13 +38,13 @@ SHOWN_ENTERPRISES = 20
 def command(keys: tuple[str, ...], full: bool) -> None:  # click passes options by name
     """Discover, sync, derive and publish, once."""
     settings = load_settings()
-    prepare_dagster_home(settings.dagster_home)
-    sys.exit(0 if run_refresh(keys, is_full=full) else FAILED)
+    sys.exit(0 if run_refresh(settings.dagster_home, keys, is_full=full) else FAILED)
 
 
-def run_refresh(keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
-    """Run the job on the instance in DAGSTER_HOME and print how it went; tell whether everything landed."""
-    with DagsterInstance.get() as instance:
+def run_refresh(dagster_home: Path, keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
+    """Run the job on the instance in this folder and print how it went; tell whether everything landed."""
+    with open_instance(dagster_home) as instance, _ending_properly():
+        end_dead_runs(instance, is_ours)
         if keys:
             _check_keys(instance, keys)
         result = defs.get_job_def("full_resync" if is_full else "refresh").execute_in_process(
@@ -48,9 +59,26 @@ def run_refresh(keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
     if report is not None and report.enterprises:
         _print_report(report)
     if not result.success:
-        for line in _reasons(result):
+        for line in _reasons(result) or [INTERRUPTED]:
             say(line)
     return result.success
+
+
+@contextlib.contextmanager
+def _ending_properly() -> Iterator[None]:
+    """Let a closed terminal, a request to terminate and the maximum runtime end the run as Ctrl-C does: as failed."""
+    signals = [signal.SIGHUP, signal.SIGTERM, signal.SIGALRM]
+    # what the caller ignores stays ignored: nohup
+    before = {each: signal.getsignal(each) for each in signals if signal.getsignal(each) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, MAX_RUNTIME.total_seconds())
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
@@ -82,10 +110,15 @@ def _reasons(result: ExecuteInProcessResult) -> list[str]:
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
             lines += data.user_failure_data.description.splitlines()
-        elif data.error:
+        elif data.error and not _is_interrupt(data.error):
             cause = _root_cause(data.error).message.strip().splitlines()[0]
             lines.append(f"{event.step_key} failed in run {result.run_id}: {cause}")
     return lines
+
+
+def _is_interrupt(error: SerializableErrorInfo) -> bool:
+    """Whether a signal ended the step."""
+    return error.cls_name in {KeyboardInterrupt.__name__, DagsterExecutionInterruptedError.__name__}
 
 
 def _root_cause(error: SerializableErrorInfo) -> SerializableErrorInfo:

@@ -3,15 +3,16 @@
 from datetime import timedelta
 
 import pytest
-from dagster import DagsterEvent, DagsterRunStatus
+from dagster import DagsterEvent, DagsterRunStatus, RunRequest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from pso_pipeline.automation.queue import Wanted, decide_on_request, is_refreshing, request_refresh
+from pso_pipeline.automation.queue import REQUESTED_BY, Wanted, decide_on_request, is_refreshing, request_refresh
 from pso_pipeline.definitions import defs
 
 ALL = Wanted()
 A, B, AB = (Wanted(frozenset(keys)) for keys in ("a", "b", "ab"))
 LOOK_BACK = Wanted(look_back_days=3)
+FULL, FULL_A = Wanted(full=True), Wanted(frozenset("a"), full=True)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,11 @@ LOOK_BACK = Wanted(look_back_days=3)
         (ALL, [("1", LOOK_BACK)], None, ()),
         (LOOK_BACK, [("1", ALL)], LOOK_BACK, ("1",)),
         (A, [("1", Wanted(frozenset("b"), 3))], Wanted(frozenset("ab"), 3), ("1",)),
+        (ALL, [("1", FULL)], None, ()),
+        (FULL, [("1", ALL)], FULL, ("1",)),
+        (ALL, [("1", FULL_A)], Wanted(full=True), ("1",)),
+        (B, [("1", FULL_A)], Wanted(frozenset("ab"), full=True), ("1",)),
+        (LOOK_BACK, [("1", FULL)], Wanted(None, 3, full=True), ("1",)),
     ],
 )
 def test_one_refresh_waits_and_does_the_work_of_those_it_replaces(wanted, waiting, following, replaced):
@@ -57,6 +63,10 @@ def requested(instance, wanted):
     return request
 
 
+def config_of(**config):
+    return {"ops": {"sync_orders": {"config": config}}}
+
+
 def test_a_newer_refresh_replaces_the_queued_one_and_reads_its_hotels_too(daemon):
     instance = daemon.instance
     first = enqueue(instance, requested(instance, A))
@@ -68,6 +78,32 @@ def test_a_newer_refresh_replaces_the_queued_one_and_reads_its_hotels_too(daemon
     everything = requested(instance, ALL)
     assert everything.run_config == {}
     assert instance.get_runs_count() == 2
+
+
+def test_a_queued_full_refresh_is_replaced_by_a_full_one_alone(daemon):
+    instance = daemon.instance
+    first = enqueue(instance, requested(instance, FULL_A))
+    second = requested(instance, B)
+    assert second.run_config == {"ops": {"sync_orders": {"config": {"enterprises": ["a", "b"], "full": True}}}}
+    assert instance.get_run_by_id(first).status == DagsterRunStatus.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("run_config", "tags"),
+    [
+        (config_of(full=True), {}),
+        (config_of(enterprises=["a"]), {}),
+        (config_of(enterprises=["a"]), {REQUESTED_BY: "order_updates", "dagster/parent_run_id": "the one it repeats"}),
+        (
+            {**config_of(enterprises=["a"]), "loggers": {"console": {"config": {"log_level": "DEBUG"}}}},
+            {REQUESTED_BY: "order_updates"},
+        ),
+    ],
+)
+def test_a_queued_run_of_a_person_is_neither_replaced_nor_counted_on(daemon, run_config, tags):
+    run = enqueue(daemon.instance, RunRequest(run_config=run_config, tags=tags))
+    assert requested(daemon.instance, A).run_config == config_of(enterprises=["a"])
+    assert daemon.instance.get_run_by_id(run).status == DagsterRunStatus.QUEUED
 
 
 def test_a_run_that_has_started_is_left_alone(daemon):

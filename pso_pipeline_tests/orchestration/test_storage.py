@@ -1,6 +1,8 @@
 """Dagster's storage with connections that stay open: Dagster's own files, read and written by either."""
 
+import contextlib
 import gc
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from sqlalchemy.engine import Engine
 
 from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.storage import RUNS_KEPT_OPEN, _OpenEventLog
+from pso_pipeline_tests.processes import PROCESSES, finish
 
 EVENTS = 20
 
@@ -112,6 +115,28 @@ def test_another_instance_sees_each_event_as_it_is_stored(home):
         for number in range(3):
             writing.report_runless_asset_event(AssetMaterialization("hotels", partition=f"hotel-{number}"))
             assert len(partitions(reading)) == number + 1
+
+
+def open_at_once(home, barrier):
+    barrier.wait()
+    prepare_dagster_home(home)
+    with DagsterInstance.get() as instance:
+        assert instance.get_runs() == []
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_processes_that_start_at_once_on_an_empty_home_make_it_once(tmp_path, attempt):
+    barrier = PROCESSES.Barrier(6)
+    home = tmp_path / "dagster"
+    processes = [PROCESSES.Process(target=open_at_once, args=(home, barrier)) for _ in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        finish(process)
+    for file in ("history/runs.db", "history/runs/index.db", "schedules/schedules.db"):
+        with contextlib.closing(sqlite3.connect(home / file)) as connection:
+            assert len(connection.execute("SELECT version_num FROM alembic_version").fetchall()) == 1
+    assert [path.name for path in home.glob("dagster.yaml*")] == ["dagster.yaml"]
 
 
 def test_threads_share_the_storage(home):

@@ -1,0 +1,29 @@
+"""Whether the API answers at all: one small request, whose answer may be a refusal.
+
+Nothing lands here. What was read, and which token is refused, is decided by refreshes.
+"""
+
+import asyncio
+from contextlib import aclosing
+
+from pso_pipeline.ingestion.api import Api
+from pso_pipeline.mews.errors import CircuitOpen, MewsError, ServerFault, Unreachable
+from pso_pipeline.mews.pagination import pages
+from pso_pipeline.mews.requests import GetEnterprises, Limitation
+
+
+async def why_silent(api: Api, *, seconds: float) -> str | None:
+    """Tell why the API gives no answer; None where it answers, or where the limit of requests leaves no turn to ask."""
+    request = GetEnterprises(limitation=Limitation(1))
+    token = next(iter(api.tokens.values()))
+    try:
+        async with asyncio.timeout(seconds), aclosing(pages(api.client, request, token)) as walk:
+            await anext(walk)
+    except TimeoutError:
+        was_sent = any(tally.requests for tally in api.client.tallies.values())
+        return f"{request.operation}: no answer within {seconds:.0f} s" if was_sent else None
+    except (ServerFault, Unreachable, CircuitOpen) as error:
+        return str(error)
+    except MewsError:
+        return None
+    return None
