@@ -35,13 +35,28 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from pso_pipeline.assets import (
+    bi_snapshot,
     check_in_cancellation_metrics,
     enterprise_ids_of,
     enterprises,
     product_service_orders,
     services,
 )
+from pso_pipeline.bi.errors import NothingPublished
+from pso_pipeline.bi.folder import Snapshot, current_snapshot, snapshot_before
+from pso_pipeline.bi.quality import (
+    COLLAPSED_ORDERS,
+    COLLAPSED_SHARE,
+    Collapse,
+    ImpossibleRate,
+    PublishedHotel,
+    find_collapses,
+    find_differences,
+    find_impossible_rates,
+    read_hotels,
+)
 from pso_pipeline.contract.limits import MAX_COUNT
+from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.comparing import Comparison, compare_with_source
 from pso_pipeline.metadata import shown_record
 from pso_pipeline.mews.patience import BRIEF
@@ -54,7 +69,9 @@ from pso_pipeline.warehouse.checks.readings import (
     Rejection,
     ScopeIds,
     Volume,
+    count_missing_orders,
     count_scope_ids,
+    read_computed_orders,
     read_rejections,
     read_volumes,
 )
@@ -77,6 +94,9 @@ SAMPLED_HOTELS = 5
 SAMPLED_EVERY = timedelta(hours=1)
 """How often a refresh compares some hotels with the source."""
 
+FIGURES = frozenset({FCT_PRODUCT_SERVICE_ORDERS.name, AGG_ORDERS_DAILY.name, AGG_CANCELLATION_CURVE.name})
+"""Tables of the snapshot whose change can change totals and rates."""
+
 ERROR, WARN = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
 
 FRESH = "hotels_are_fresh"
@@ -84,6 +104,11 @@ COUNTS_MATCH = "counts_match_the_source"
 VOLUMES = "volumes_are_usual"
 IDS = "ids_are_unique"
 READABLE = "records_are_readable"
+RECENT = "data_are_recent"
+ALL_PUBLISHED = "hotels_are_published"
+TOTALS = "totals_match_the_warehouse"
+COLLAPSE = "orders_do_not_collapse"
+SHARES = "rates_are_between_0_and_1"
 
 _READABLE_DESCRIPTION = (
     "Every record that the API sent could be read. Others are kept in mews.rejected_records; one that could be read "
@@ -139,6 +164,44 @@ METRICS_SPECS = (
         description=(
             "The hotel's last 7 complete days brought about as many orders as each of its 8 weeks before. Less than "
             "half or more than twice as many, and further from the median than 4 times the usual spread, is a warning."
+        ),
+    ),
+)
+SNAPSHOT_SPECS = (
+    AssetCheckSpec(
+        RECENT,
+        asset=bi_snapshot,
+        description=(
+            "The published data are not too old. Their age is that of the oldest hotel in scope: more than half of "
+            "PSO_STALE_AFTER_HOURS is a warning, more than all of it an error."
+        ),
+    ),
+    AssetCheckSpec(
+        ALL_PUBLISHED,
+        asset=bi_snapshot,
+        description=(
+            "Every hotel in scope is published with its newest figures. One that a check holds back is an error, one "
+            "that was never read to its end a warning."
+        ),
+    ),
+    AssetCheckSpec(
+        TOTALS,
+        asset=bi_snapshot,
+        description="The orders in the snapshot are those of the warehouse, for each hotel and in each file.",
+    ),
+    AssetCheckSpec(
+        COLLAPSE,
+        asset=bi_snapshot,
+        description=(
+            f"No hotel has lost orders without a reason since the snapshot before. More than {COLLAPSED_ORDERS} and "
+            f"{COLLAPSED_SHARE:.0%} of them are an error, unless the source no longer has them."
+        ),
+    ),
+    AssetCheckSpec(
+        SHARES,
+        asset=bi_snapshot,
+        description=(
+            "Every rate of every hotel lies between 0 and 1. Quotients of two flows, which may pass 1, are left out."
         ),
     ),
 )
@@ -241,6 +304,39 @@ def evaluate_metrics(
     ]
 
 
+def evaluate_snapshot(
+    pipeline: PipelineResource, rewritten: Collection[str] | None = None
+) -> list[AssetCheckEvaluation]:
+    """Evaluate the checks on the snapshot that is published now.
+
+    `rewritten` names the tables that the publication just before has changed: where none of them has orders, only the
+    age of the data and which hotels are published are evaluated. None evaluates all.
+    """
+    with one_line_failures():
+        settings = pipeline.settings()
+        stale_after = timedelta(hours=settings.pso_stale_after_hours)
+        try:
+            snapshot = current_snapshot(settings.pso_bi_dir)
+        except NothingPublished as error:
+            return [_evaluation(bi_snapshot.key, RECENT, passed=False, description=str(error), metadata={})]
+        hotels = read_hotels(snapshot)
+        found = [_recent(hotels, datetime.now(UTC), stale_after), _all_published(snapshot, hotels)]
+        if rewritten is not None and not FIGURES.intersection(rewritten):
+            return found
+        before = snapshot_before(settings.pso_bi_dir)
+        collapses = find_collapses(hotels, read_hotels(before)) if before else []
+        with pipeline.warehouse().open() as connection:
+            computed = read_computed_orders(connection)
+            missing = count_missing_orders(connection, [each.hotel.enterprise_id for each in collapses])
+        keys = {hotel.enterprise_id: hotel.partition_key for hotel in hotels}
+        return [
+            *found,
+            _totals(find_differences(snapshot, hotels, computed), hotels),
+            _collapses([each for each in collapses if each.lost > missing.get(each.hotel.enterprise_id, 0)], before),
+            _shares(find_impossible_rates(snapshot, keys), hotels),
+        ]
+
+
 def sample_hotels(pipeline: PipelineResource, instance: DagsterInstance) -> list[str]:
     """Pick the hotels to compare with the source now, by id; none where some were compared within the last hour."""
     check = AssetCheckKey(product_service_orders.key, COUNTS_MATCH)
@@ -302,11 +398,18 @@ def check_in_cancellation_metrics_checks(
     yield from _selected(context, lambda: evaluate_metrics(pipeline, ids))
 
 
+@multi_asset_check(specs=SNAPSHOT_SPECS, can_subset=True)
+def bi_snapshot_checks(context: AssetCheckExecutionContext, pipeline: PipelineResource) -> Iterator[AssetCheckResult]:
+    """Check what is published."""
+    yield from _selected(context, lambda: evaluate_snapshot(pipeline))
+
+
 ASSET_CHECKS = (
     enterprises_checks,
     services_checks,
     product_service_orders_checks,
     check_in_cancellation_metrics_checks,
+    bi_snapshot_checks,
 )
 
 
@@ -574,4 +677,105 @@ def _volume(volume: Volume) -> AssetCheckEvaluation:
         },
         severity=WARN,
         partition=volume.partition_key,
+    )
+
+
+def _recent(hotels: Sequence[PublishedHotel], now: datetime, stale_after: timedelta) -> AssetCheckEvaluation:
+    dated = sorted(
+        (each.as_of_utc, each.partition_key) for each in hotels if each.is_in_scope and each.as_of_utc is not None
+    )
+    if not dated:
+        return _evaluation(
+            bi_snapshot.key, RECENT, passed=False, description="no hotel in scope has any figures yet", metadata={}
+        )
+    (oldest, key), age = dated[0], now - dated[0][0]
+    is_ahead = dated[-1][0] > now + timedelta(days=1)
+    behind = [
+        shown_record([("hotel", key), ("as_of", f"{as_of:%Y-%m-%d %H:%M:%S} UTC"), ("hours", _hours(now - as_of))])
+        for as_of, key in dated[:SHOWN_HOTELS]
+    ]
+    return _evaluation(
+        bi_snapshot.key,
+        RECENT,
+        passed=age <= stale_after / 2 and not is_ahead,
+        description=(
+            f"{dated[-1][1]} has figures as of {dated[-1][0]:%Y-%m-%d %H:%M:%S} UTC, which lies in the future"
+            if is_ahead
+            else f"the data are {_hours(age):,} hours old: {key} has figures as of {oldest:%Y-%m-%d %H:%M:%S} UTC"
+        ),
+        metadata={
+            "age_hours": _hours(age),
+            "stale_after_hours": stale_after.total_seconds() / 3600,
+            "oldest_hotels": MetadataValue.table(behind),
+        },
+        severity=ERROR if age > stale_after or is_ahead else WARN,
+    )
+
+
+def _hours(age: timedelta) -> float:
+    return round(max(age.total_seconds(), 0) / 3600, 2)
+
+
+def _all_published(snapshot: Snapshot, hotels: Sequence[PublishedHotel]) -> AssetCheckEvaluation:
+    held_back = snapshot.manifest.held_back
+    in_scope = {each.partition_key: each for each in hotels if each.is_in_scope}
+    unread = sorted(key for key, each in in_scope.items() if each.as_of_utc is None and key not in held_back)
+    problems = [*held_back.items(), *((key, "it was never read to its end") for key in unread)]
+    records = [shown_record([("hotel", key), ("reason", reason)]) for key, reason in problems[:SHOWN_HOTELS]]
+    return _evaluation(
+        bi_snapshot.key,
+        ALL_PUBLISHED,
+        passed=not problems,
+        description=(
+            f"{len(held_back):,} hotel(s) held back and {len(unread):,} never read to their end, such as "
+            f"{problems[0][0]}: {problems[0][1]}"
+            if problems
+            else f"all {len(in_scope):,} hotels in scope have their newest figures"
+        ),
+        metadata={
+            "hotels_in_scope": len(in_scope),
+            "held_back": len(held_back),
+            "never_read": len(unread),
+            **({"hotels": MetadataValue.table(records)} if records else {}),
+        },
+        severity=ERROR if held_back else WARN,
+    )
+
+
+def _totals(differences: Sequence[str], hotels: Sequence[PublishedHotel]) -> AssetCheckEvaluation:
+    orders = sum(hotel.orders for hotel in hotels)
+    return _evaluation(
+        bi_snapshot.key,
+        TOTALS,
+        passed=not differences,
+        description="; ".join(differences[:SHOWN_HOTELS]) or f"{orders:,} orders of {len(hotels):,} hotels",
+        metadata={"orders": orders, "hotels": len(hotels), "differences": len(differences)},
+    )
+
+
+def _collapses(collapses: Sequence[Collapse], before: Snapshot | None) -> AssetCheckEvaluation:
+    lost = [
+        f"{each.hotel.partition_key} has {each.hotel.orders:,} orders and had {each.orders_before:,}"
+        for each in collapses[:SHOWN_HOTELS]
+    ]
+    since = (
+        f"since {before.manifest.published_utc:%Y-%m-%d %H:%M:%S} UTC" if before else "yet: it is the first snapshot"
+    )
+    return _evaluation(
+        bi_snapshot.key,
+        COLLAPSE,
+        passed=not collapses,
+        description="; ".join(lost) or f"no hotel has lost orders {since}",
+        metadata={"hotels_that_lost_orders": len(collapses)},
+    )
+
+
+def _shares(impossible: Sequence[ImpossibleRate], hotels: Sequence[PublishedHotel]) -> AssetCheckEvaluation:
+    named = [f"{each.rate} of {each.partition_key} is {each.value:g}" for each in impossible[:SHOWN_HOTELS]]
+    return _evaluation(
+        bi_snapshot.key,
+        SHARES,
+        passed=not impossible,
+        description="; ".join(named) or f"all rates of {len(hotels):,} hotels do",
+        metadata={"impossible_rates": len(impossible)},
     )

@@ -47,6 +47,7 @@ from pso_pipeline.checks import (
     evaluate_all_landed,
     evaluate_counts,
     evaluate_metrics,
+    evaluate_snapshot,
     noteworthy,
     sample_hotels,
 )
@@ -161,6 +162,8 @@ def publish(context: OpExecutionContext, pipeline: PipelineResource, report: Syn
         _materialized(context, bi_snapshot, shown)
     else:
         context.log_event(AssetObservation(bi_snapshot.key, metadata=shown))
+    for each in evaluate_snapshot(pipeline, published.rewritten):
+        context.log_event(each)  # type: ignore[arg-type]  # as in `_report_checks`
     return list(published.held_back)
 
 

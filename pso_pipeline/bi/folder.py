@@ -106,6 +106,25 @@ def snapshot_path(bi_dir: Path) -> Path:
     return current_snapshot(bi_dir).database
 
 
+def snapshot_before(bi_dir: Path) -> Snapshot | None:
+    """Find the snapshot that the current one replaced; None where there is none, or it cannot be read."""
+    current = current_name(bi_dir)
+    before = [name for name in _stamps(bi_dir) if name < current] if current else []
+    if not before:
+        return None
+    directory = bi_dir / VERSIONS / before[-1]
+    manifest = directory / MANIFEST
+    try:
+        return Snapshot(directory, decode_manifest(manifest.read_bytes(), str(manifest)))
+    except (OSError, SnapshotUnreadable):
+        return None
+
+
+def _stamps(bi_dir: Path) -> list[str]:
+    """Name the versions in the folder, the oldest first."""
+    return sorted(entry.name for entry in (bi_dir / VERSIONS).iterdir() if _STAMP.fullmatch(entry.name))
+
+
 def current_name(bi_dir: Path) -> str | None:
     """Read the stamp that `current` points to; None before the first publication."""
     try:
@@ -155,7 +174,7 @@ def make_current(bi_dir: Path, name: str) -> None:
 def clear(bi_dir: Path) -> None:
     """Remove what killed publications left and every version but the current and the one before it."""
     versions, current = bi_dir / VERSIONS, current_name(bi_dir)
-    stamps = sorted(entry.name for entry in versions.iterdir() if _STAMP.fullmatch(entry.name))
+    stamps = _stamps(bi_dir)
     before = [name for name in stamps if current is not None and name < current]
     kept = {current, *before[-1:]}
     for name in (BUILDING, *(name for name in stamps if name not in kept)):

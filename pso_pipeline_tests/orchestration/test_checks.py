@@ -100,6 +100,7 @@ def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_next_to_none(inst
     assert Counter(each.asset_key.to_user_string() for each in evaluations(instance, result)) == {
         "enterprises": 2,
         "services": 2,
+        "bi_snapshot": 2,
     }
     assert len(sandbox.requests.of("productServiceOrders/getAll")) == 1, "nothing is compared again within the hour"
 

@@ -106,6 +106,18 @@ def find_underived(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0] for row in connection.execute(statement("checks/underived_enterprises.sql")).fetchall()]
 
 
+def read_computed_orders(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[datetime | None, int]]:
+    """Read of each hotel, by id, the aware as_of_utc and the orders of the marts, once compared with the warehouse."""
+    rows = connection.execute(statement("checks/computed_orders.sql")).fetchall()
+    return {enterprise: (as_of and as_of.replace(tzinfo=UTC), orders) for enterprise, as_of, orders in rows}
+
+
+def count_missing_orders(connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str]) -> dict[str, int]:
+    """Count the landed orders that the source no longer has, of each of the hotels, by id."""
+    query, parameters = statement("checks/missing_orders.sql"), {"enterprise_ids": list(enterprise_ids)}
+    return dict(connection.execute(query, parameters).fetchall())
+
+
 def read_repeated_ids(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """Read which hotels are concerned by an id or a key that should be theirs alone, with what was found."""
     return connection.execute(statement("checks/repeated_ids.sql")).fetchall()

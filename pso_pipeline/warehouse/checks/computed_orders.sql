@@ -1,0 +1,6 @@
+-- One row for each hotel whose marts were compared with its landed orders (metrics_add_up.sql): the as_of_utc and the orders
+-- that they have. Source: marts.internal.derived_enterprises, marts.internal.check_counts.
+SELECT derived.enterprise_id, derived.as_of_utc, counts.checked AS orders
+FROM marts.internal.derived_enterprises AS derived
+INNER JOIN marts.internal.check_counts AS counts
+    ON counts.enterprise_id = derived.enterprise_id AND counts.check_name = 'metrics_add_up';
