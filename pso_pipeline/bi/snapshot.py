@@ -35,6 +35,7 @@ from pso_pipeline.bi.holding_back import hold_back
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
 from pso_pipeline.bi.parquet import take_over, write_tables
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
+from pso_pipeline.warehouse.marts.derive import is_complete
 from pso_pipeline.warehouse.memory import ONE_TABLE_MEMORY_MB, limit_memory, threads_for
 
 PATIENCE_SECONDS = 900.0
@@ -162,6 +163,10 @@ def _digest_copy(database: Path, marts_path: Path) -> tuple[dict[str, str], str]
     """Make sure that BI tools can read the copy; return the digest of each table, by name, and that of the whole."""
     with _open_copy(database) as copy:
         _check_storage(copy, marts_path)
+        if not is_complete(copy, database.stem):
+            raise MartsUnusable(
+                f"{marts_path} does not hold every hotel yet, since it is being made again: run a refresh"
+            )
         sources = find_sources(copy)
     with _open_copy(database) as copy:
         digests = digest_tables(copy, sources)

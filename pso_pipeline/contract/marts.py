@@ -397,6 +397,20 @@ MARTS_DEFINITION = Table(
     columns=(Column("definition_digest", "VARCHAR", "Digest of the package's tables and SQL."),),
 )
 
+MARTS_ORIGIN = Table(
+    schema="internal",
+    name="marts_origin",
+    description="The state of the warehouse that the marts fit; for another they are made again. Private. One row.",
+    key=("warehouse_id",),
+    columns=(
+        Column("warehouse_id", "VARCHAR", "The warehouse_id of mews.warehouse_info."),
+        Column(
+            "derivation_id", "VARCHAR", "The derivation_id of mews.warehouse_info; null before the first derivation."
+        ),
+        Column("is_complete", "BOOLEAN", "Whether every hotel has been derived since the tables were made."),
+    ),
+)
+
 ALL_COMPANIONS_ENVIRONMENTS = Table(
     schema="internal",
     name="all_companions_environments",
@@ -425,6 +439,7 @@ INTERNAL_TABLES = (
     DERIVED_ENTERPRISES,
     DERIVED_SERVICES,
     MARTS_DEFINITION,
+    MARTS_ORIGIN,
     ALL_COMPANIONS_ENVIRONMENTS,
     CHECK_COUNTS,
 )

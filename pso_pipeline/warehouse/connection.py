@@ -306,12 +306,13 @@ def source_kind(address: str) -> str:
 def _marts_path(location: str) -> Path:
     if not location.startswith(DUCKLAKE_PREFIX):
         path = Path(location).absolute()
-        return path.with_name(f"{path.stem}.marts.duckdb")
+        # the whole name of any other: two warehouses in one folder never share their marts
+        return path.with_name(f"{path.stem}.marts.duckdb" if path.suffix == ".duckdb" else f"{path.name}-marts.duckdb")
     catalogue = location.removeprefix(DUCKLAKE_PREFIX)
     if ":" in catalogue:  # a catalogue in PostgreSQL has no folder of its own
         return Path("data/ducklake.marts.duckdb").absolute()
     path = Path(catalogue).absolute()
-    return path.with_name(f"{path.stem}.marts.duckdb")
+    return path.with_name(f"{path.name}-marts.duckdb")
 
 
 def _is_held_elsewhere(error: BaseException) -> bool:

@@ -28,8 +28,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, source: str | None = None) ->
     known = _read_info(connection)
     if known is None:
         connection.begin()
-        create_tables(connection)
-        connection.execute("INSERT INTO mews.warehouse_info VALUES (?, ?)", [SCHEMA_VERSION, source])
+        create_tables(connection, source)
         connection.commit()
         return
     version, filled_from = known
@@ -66,9 +65,13 @@ def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
         ) from None
 
 
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every table and view of schema `mews` in the current warehouse, with the comments of the contract."""
-    connection.execute("CREATE TABLE IF NOT EXISTS mews.warehouse_info (schema_version INTEGER, source VARCHAR)")
+def create_tables(connection: duckdb.DuckDBPyConnection, source: str | None = None) -> None:
+    """Make every table and view of schema `mews` in the current warehouse, with the comments of the contract.
+
+    `source` as in `prepare`.
+    """
+    connection.execute(statement("tables/warehouse_info.sql"))
+    connection.execute("INSERT INTO mews.warehouse_info VALUES (?, ?, uuid(), NULL)", [SCHEMA_VERSION, source])
     for table in WAREHOUSE_TABLES:
         if table is not PRODUCT_SERVICE_ORDER_VERSIONS:
             connection.execute(table_ddl(table))

@@ -87,7 +87,12 @@ def open_marts(path: Path, storage_version: str = "v1.0.0"):
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute(f"ATTACH '{path}' AS marts (STORAGE_VERSION '{storage_version}')")
         connection.execute("CREATE SCHEMA IF NOT EXISTS marts.mart")
-        connection.execute("SET search_path = 'marts.mart'")
+        connection.execute("ATTACH ':memory:' AS warehouse; CREATE SCHEMA warehouse.mews")
+        connection.execute(
+            "CREATE TABLE warehouse.mews.warehouse_info AS"
+            " SELECT 'the same warehouse' AS warehouse_id, NULL::VARCHAR AS derivation_id"
+        )
+        connection.execute("SET search_path = 'marts.mart,warehouse.mews'")
         yield connection
 
 
@@ -105,6 +110,7 @@ def write_generation(path: Path, generation: int) -> None:
             connection.execute(f"DELETE FROM {table}")
             values = {"generation": generation, "orders": ORDERS + generation} if statement is ORDER_ROWS else None
             connection.execute(statement, values)
+        connection.execute("UPDATE marts.internal.marts_origin SET is_complete = TRUE")
         connection.commit()
 
 

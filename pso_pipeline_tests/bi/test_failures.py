@@ -71,6 +71,15 @@ def test_marts_that_lack_a_table(published, marts, table):
     check_untouched(published)
 
 
+def test_marts_that_are_being_made_again_are_never_published_half_filled(published, marts):
+    with duckdb.connect(str(marts)) as connection:
+        connection.execute("DELETE FROM mart.fct_product_service_orders")
+        connection.execute("UPDATE internal.marts_origin SET is_complete = FALSE")
+    with pytest.raises(MartsUnusable, match=f"{marts} does not hold every hotel yet"):
+        publish(marts, published)
+    check_untouched(published)
+
+
 def test_a_storage_format_that_bi_tools_cannot_read(marts, published, tmp_path):
     newer = tmp_path / "newer.duckdb"
     with duckdb.connect() as connection:

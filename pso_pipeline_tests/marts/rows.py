@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS
+from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, MARTS_DEFINITION, MARTS_ORIGIN
 
 Row = Mapping[str, Any]
 
@@ -51,8 +51,9 @@ def forget_marts(connection: duckdb.DuckDBPyConnection) -> None:
         if table not in MART_VIEWS:
             connection.execute(f"DELETE FROM {table.qualified_name}")
     for table in INTERNAL_TABLES:
-        if table.name != "marts_definition":
+        if table not in (MARTS_DEFINITION, MARTS_ORIGIN):
             connection.execute(f"DELETE FROM marts.{table.qualified_name}")
+    connection.execute("UPDATE marts.internal.marts_origin SET is_complete = FALSE")
 
 
 def _text(value: Any) -> Any:

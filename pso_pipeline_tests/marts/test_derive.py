@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES
-from pso_pipeline.warehouse.marts.derive import Headline, UnknownEnterprise, create_marts, derive
+from pso_pipeline.warehouse.marts.derive import Headline, UnknownEnterprise, create_marts, derive, is_complete
 from pso_pipeline.warehouse.schema import create_tables
 from pso_pipeline_tests.marts.rows import forget_marts, insert, read, read_all
 
@@ -419,3 +419,53 @@ def test_the_marts_file_stands_by_itself_under_any_name(tmp_path):
         other.execute(f"ATTACH '{tmp_path / 'pso_bi.duckdb'}' AS bi (READ_ONLY)")
         assert other.execute("SELECT count(*) FROM bi.mart.agg_cancellation_curve").fetchone() == (0,)
         assert other.execute("SELECT count(*) FROM bi.mart.rpt_orders").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE mews.warehouse_info SET warehouse_id = 'another warehouse'",
+        "UPDATE mews.warehouse_info SET derivation_id = 'as it was when the backup was made'",
+        "UPDATE marts.internal.marts_definition SET definition_digest = 'that of an older version'",
+    ],
+    ids=["another warehouse", "a restored backup", "an upgrade"],
+)
+def test_marts_that_do_not_belong_to_the_warehouse_are_made_again_and_complete_with_the_last_hotel(landed, statement):
+    derive(landed)
+    create_marts(landed)
+    assert is_complete(landed)
+    # the same revisions, other orders
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Started'")
+    landed.execute(statement)
+    create_marts(landed)
+    assert not is_complete(landed)
+    landed.execute("UPDATE mews.product_service_orders SET created_utc = 'infinity' WHERE id = 'south young'")
+    with pytest.raises(duckdb.Error):
+        derive(landed, orders_per_batch=1)
+    assert not is_complete(landed), "a derivation that was killed half way leaves them so"
+
+    landed.execute("UPDATE mews.product_service_orders SET created_utc = updated_utc WHERE id = 'south young'")
+    assert derive(landed, ["north"]).enterprises_recomputed == ["north", "south"], "what is missing is made too"
+    assert is_complete(landed)
+    assert {state for (state,) in read(landed, "fct_product_service_orders", ["state"])} == {"Started"}
+    create_marts(landed)
+    assert len(read(landed, "rpt_orders")) == 4
+
+
+def test_marts_that_were_restored_from_a_backup_are_made_again(landed, tmp_path):
+    derive(landed)
+    before = landed.execute("FROM marts.internal.marts_origin").fetchall()
+    note(landed, "north young")
+    derive(landed)
+    landed.execute("DELETE FROM marts.internal.marts_origin")
+    landed.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, ?)", before[0])
+    create_marts(landed)
+    assert not any(read_all(landed).values())
+
+
+def test_a_derivation_without_changes_keeps_its_id(landed):
+    derive(landed)
+    before = landed.execute("FROM mews.warehouse_info").fetchall()
+    move_watermark(landed, "north", AS_OF + timedelta(days=1))
+    assert derive(landed).enterprises_aged == ["north"]
+    assert landed.execute("FROM mews.warehouse_info").fetchall() == before

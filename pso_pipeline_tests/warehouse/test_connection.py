@@ -261,3 +261,11 @@ def test_no_permission_names_the_path(warehouse, unprivileged):
 def test_an_error_of_a_statement_is_not_taken_for_a_full_disk(warehouse):
     with pytest.raises(duckdb.CatalogException), warehouse.open() as connection:
         connection.execute("SELECT * FROM no_such_table")
+
+
+def test_two_warehouses_in_one_folder_never_share_their_marts(tmp_path):
+    names = ("w", "w.db", "w.duckdb", "w.ddb", "w.db.duckdb", "w.old.duckdb")
+    locations = [str(tmp_path / name) for name in names] + [f"ducklake:{tmp_path / 'w.ducklake'}"]
+    marts = {Warehouse(location).marts_path for location in locations}
+    assert len(marts) == len(locations)
+    assert tmp_path / "w.marts.duckdb" == Warehouse(str(tmp_path / "w.duckdb")).marts_path

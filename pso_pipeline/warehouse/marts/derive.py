@@ -8,10 +8,12 @@ import functools
 import hashlib
 import itertools
 import operator
+import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import Any
 
 import duckdb
 
@@ -171,11 +173,16 @@ class UnknownEnterprise(LookupError):
 def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables and views of the marts, with a comment on each of them and on each column.
 
-    Marts that other tables or other SQL made (another version of the package) are dropped and made anew, empty: the
-    next derivation fills them. Where they are as they should be, nothing happens.
+    Marts that other tables or other SQL made (another version of the package), or that belong to another warehouse or
+    to this one as it was before a backup was restored, are dropped and made again, empty: the next derivation fills
+    them, and until then `is_complete` says that they are not. Where they are as they should be, nothing happens.
     """
     digest = _definition_digest()
-    if _stored_digest(connection) == digest:
+    (origin,) = connection.execute("SELECT warehouse_id, derivation_id FROM mews.warehouse_info").fetchall()
+    if (
+        _stored(connection, "marts_definition") == (digest,)
+        and (_stored(connection, "marts_origin") or ())[:2] == origin
+    ):
         return
     with transaction(connection):
         connection.execute("DROP SCHEMA IF EXISTS marts.mart CASCADE; DROP SCHEMA IF EXISTS marts.internal CASCADE")
@@ -185,6 +192,16 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
         for table in MART_TABLES:
             _create(connection, table)
         connection.execute("INSERT INTO marts.internal.marts_definition VALUES (?)", [digest])
+        connection.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, FALSE)", origin)
+
+
+def is_complete(connection: duckdb.DuckDBPyConnection, database: str = "marts") -> bool:
+    """Tell whether the marts attached as `database` hold every hotel, so that they may be published.
+
+    They do not from when an upgrade, or another warehouse, dropped them until a whole derivation has ended.
+    """
+    origin = _stored(connection, "marts_origin", database)
+    return bool(origin and origin[2])
 
 
 def derive(
@@ -199,8 +216,9 @@ def derive(
     Without `enterprise_ids` every enterprise is looked at, and those are made anew whose landed orders, completely read
     services or time zone changed: the facts and days of the orders that landings noted, or all of the enterprise where
     they did not note every change. Of the others, only the counts that time alone changed. With ids exactly these are
-    made anew, stale or not, and whole. After it `mart.dim_enterprises.as_of_utc` is the watermark of every enterprise
-    looked at, and all its figures are as at that instant.
+    made anew, stale or not, and whole; every other stale one too where the marts are not complete. After it
+    `mart.dim_enterprises.as_of_utc` is the watermark of every enterprise looked at, and all its figures are as at that
+    instant.
 
     In the accommodation environments `all_companions_environments`, online check-in takes all companions; hotels of one
     that was added or taken away are made again. Without them, it is those that the derivation before was given.
@@ -216,7 +234,10 @@ def derive(
         _set_environments(connection, all_companions_environments)
     _run(connection, PREPARED_ONCE)
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
-    _request(connection, enterprise_ids)
+    looks_at_all = enterprise_ids is None or not is_complete(connection)
+    _request(connection, enterprise_ids, looks_at_all)
+    if _column(connection, "SELECT 1 FROM requested_enterprises WHERE is_stale OR is_revised LIMIT 1"):
+        _begin(connection)
     recomputed, aged = [], []
     batches_of_changes = 0
     for is_stale, of_kind in itertools.groupby(_batches(connection, orders_per_batch), key=operator.itemgetter(0)):
@@ -235,16 +256,22 @@ def derive(
             aged += sorted({*_column(connection, "SELECT enterprise_id FROM aged_orders")}.difference(made_anew))
     if recomputed:
         _run(connection, ["forget_revised"])
+    if looks_at_all:
+        connection.execute("UPDATE marts.internal.marts_origin SET is_complete = TRUE WHERE NOT is_complete")
     derived = DerivedMarts(
         enterprises_recomputed=recomputed,
         enterprises_aged=aged,
         headlines=_headlines(connection, [*recomputed, *aged]),
         rows=_count_rows(connection),
     )
+    _drop_temporary(connection)
+    return derived
+
+
+def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
     for kind, names in (("VIEW", TEMPORARY_VIEWS), ("TABLE", TEMPORARY_TABLES)):
         for name in names:
             connection.execute(f"DROP {kind} IF EXISTS temp.{name}")
-    return derived
 
 
 def _derive_batch(connection: duckdb.DuckDBPyConnection, is_stale: bool, enterprise_ids: Sequence[str]) -> None:
@@ -273,10 +300,21 @@ def _set_environments(connection: duckdb.DuckDBPyConnection, codes: Collection[s
         )
 
 
-def _request(connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None) -> None:
+def _begin(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give the derivation an id, in the warehouse and in the marts.
+
+    A process killed between the two leaves marts that do not fit, which are made again.
+    """
+    derivation = uuid.uuid4().hex
+    connection.execute("UPDATE mews.warehouse_info SET derivation_id = ?", [derivation])
+    connection.execute("UPDATE marts.internal.marts_origin SET derivation_id = ?", [derivation])
+
+
+def _request(connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None, looks_at_all: bool) -> None:
     """Find out which enterprises are looked at, and which of them are stale."""
     ids = None if enterprise_ids is None else sorted(set(enterprise_ids))
-    _run(connection, ["requested_enterprises"], {"enterprise_ids": ids})
+    parameters = {"enterprise_ids": ids or [], "looks_at_all": looks_at_all}
+    _run(connection, ["requested_enterprises"], parameters)
     if ids is None and _column(connection, "SELECT 1 FROM requested_enterprises WHERE is_stale LIMIT 1"):
         _run(connection, ["told_enterprises"])
     known = set(_column(connection, "SELECT enterprise_id FROM requested_enterprises"))
@@ -339,18 +377,14 @@ def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
         connection.execute(f'COMMENT ON COLUMN {table.qualified_name}."{column.name}" IS {literal(column.description)}')
 
 
-def _stored_digest(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Read what made the marts file; None where it is new."""
+def _stored(connection: duckdb.DuckDBPyConnection, table: str, database: str = "marts") -> tuple[Any, ...] | None:
+    """Read the row of an internal table; None where the table is not there, or has none."""
     found = connection.execute(
         "SELECT 1 FROM information_schema.tables"
-        " WHERE table_catalog = 'marts' AND table_schema = 'internal' AND table_name = 'marts_definition'"
+        " WHERE table_catalog = ? AND table_schema = 'internal' AND table_name = ?",
+        [database, table],
     ).fetchone()
-    row = (
-        connection.execute("SELECT definition_digest FROM marts.internal.marts_definition").fetchone()
-        if found
-        else None
-    )
-    return row[0] if row else None
+    return connection.execute(f'FROM "{database}".internal.{table}').fetchone() if found else None
 
 
 def _definition_digest() -> str:

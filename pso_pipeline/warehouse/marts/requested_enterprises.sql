@@ -11,10 +11,11 @@ SELECT
     inputs.last_midnight_utc,
     inputs.requires_all_companions,
     derived.last_midnight_utc AS previous_midnight_utc,
-    $enterprise_ids IS NOT NULL OR inputs.input_digest IS DISTINCT FROM derived.input_digest AS is_stale,
+    coalesce(inputs.enterprise_id, derived.enterprise_id) IN (SELECT unnest($enterprise_ids::VARCHAR[]))
+    OR inputs.input_digest IS DISTINCT FROM derived.input_digest AS is_stale,
     FALSE AS is_revised
 FROM enterprise_inputs AS inputs
 FULL JOIN marts.internal.derived_enterprises AS derived ON derived.enterprise_id = inputs.enterprise_id
 WHERE
-    $enterprise_ids IS NULL
+    $looks_at_all
     OR coalesce(inputs.enterprise_id, derived.enterprise_id) IN (SELECT unnest($enterprise_ids::VARCHAR[]));

@@ -4,5 +4,8 @@ ALTER TABLE mews.enterprises ADD COLUMN unlisted_since_utc TIMESTAMP;
 ALTER TABLE mews.services ADD COLUMN unlisted_since_utc TIMESTAMP;
 ALTER TABLE mews.services ADD COLUMN retired_utc TIMESTAMP;
 ALTER TABLE mews.sync_state ADD COLUMN resync_started_utc TIMESTAMP;
+ALTER TABLE mews.warehouse_info ADD COLUMN warehouse_id VARCHAR;
+ALTER TABLE mews.warehouse_info ADD COLUMN derivation_id VARCHAR;
+UPDATE mews.warehouse_info SET warehouse_id = uuid();
 CREATE TABLE mews.access_tokens (token_fingerprint VARCHAR, listed_utc TIMESTAMP);
 CREATE TABLE mews.missing_candidates (service_id VARCHAR, id VARCHAR);
