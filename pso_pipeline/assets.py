@@ -202,8 +202,8 @@ def list_enterprises(
     `clock`, here and below, carries what the server told about its time from one step to the next.
     """
     with one_line_failures():
-        warehouse = pipeline.warehouse()
-        report = pipeline.with_api(lambda api: discover_enterprises(api, warehouse), clock=clock)
+        warehouse, max_lost_share = pipeline.warehouse(), pipeline.settings().pso_scope_max_lost_share
+        report = pipeline.with_api(lambda api: discover_enterprises(api, warehouse, max_lost_share), clock=clock)
         with warehouse.open() as connection:
             rows = read_preview(connection, "enterprises")
             keys = [enterprise.partition_key for enterprise in read_enterprises(connection)]
@@ -216,8 +216,8 @@ def list_services(
 ) -> tuple[ScopeReport, Metadata]:
     """List and land the services of every token's enterprises, but those of tokens that have failed already."""
     with one_line_failures():
-        warehouse = pipeline.warehouse()
-        report = pipeline.with_api(lambda api: discover_services(api, warehouse, unusable), clock=clock)
+        warehouse, max_lost_share = pipeline.warehouse(), pipeline.settings().pso_scope_max_lost_share
+        report = pipeline.with_api(lambda api: discover_services(api, warehouse, unusable, max_lost_share), clock=clock)
         with warehouse.open() as connection:
             rows = read_preview(connection, "services")
     return report, scope_metadata(report, rows)
@@ -334,7 +334,7 @@ def describe_failures(report: SyncReport) -> str:
 def _result_or_failure(
     context: AssetExecutionContext, report: ScopeReport, metadata: Metadata
 ) -> MaterializeResult[None]:
-    if report.failures:
+    if reasons := (*report.failures.values(), *report.problems):
         context.log_event(AssetMaterialization(context.asset_key, metadata=metadata, tags=LISTED_TAGS))
-        raise Failure(description="\n".join(map(for_terminal, report.failures.values())), allow_retries=False)
+        raise Failure(description="\n".join(map(for_terminal, reasons)), allow_retries=False)
     return MaterializeResult(metadata=metadata, data_version=DataVersion(LISTED))

@@ -6,7 +6,7 @@ steps are those of `assets`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -86,10 +86,16 @@ whoever may start a run could then have a token shown as a value that is not kno
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """Why tokens could not be asked, by fingerprint, and what the server told about its time."""
+    """Why tokens could not be asked, by fingerprint, and what the server told about its time.
+
+    `problems` and `notices` are those of the listings (`ScopeReport`), `rejected` counts their rejected records.
+    """
 
     token_failures: dict[str, str]
     clock: ServerClock
+    problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    rejected: int = 0
 
 
 @op(pool=API_POOL)
@@ -100,7 +106,16 @@ def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discove
     _materialized(context, enterprises, shown, LISTED_TAGS)
     offered, shown = list_services(pipeline, clock, found.failures)
     _materialized(context, services, shown, LISTED_TAGS)
-    return Discovered({**found.failures, **offered.failures}, clock)
+    notices = (*found.notices, *offered.notices)
+    for line in notices:
+        context.log.warning("%s", for_terminal(line))
+    return Discovered(
+        {**found.failures, **offered.failures},
+        clock,
+        (*found.problems, *offered.problems),
+        notices,
+        found.rejected + offered.rejected,
+    )
 
 
 @op(pool=API_POOL, config_schema=SYNC_CONFIG)
@@ -115,6 +130,11 @@ def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discove
         look_back=look_back_of(config["look_back_days"]),
         token_failures=discovered.token_failures,
         clock=discovered.clock,
+    )
+    report = replace(
+        report,
+        rejected=report.rejected + discovered.rejected,
+        notices=(*discovered.notices, *report.notices),
     )
     changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
     _materialized_partitions(context, product_service_orders, shown, changed, READ_OF_LISTED_TAGS)
@@ -177,6 +197,7 @@ def conclude(context: OpExecutionContext, discovered: Discovered, report: SyncRe
     asked_for = run_config.get("ops", {}).get("sync_orders", {}).get("config", {}).get("enterprises")
     reasons = [
         *([] if asked_for else dict.fromkeys(map(for_terminal, discovered.token_failures.values()))),
+        *([] if asked_for else map(for_terminal, discovered.problems)),
         *([describe_failures(report)] if report.failed else []),
         *held_back,
     ]

@@ -82,11 +82,13 @@ def _untyped_schema(columns: tuple[str, ...]) -> TableSchema:
 
 def scope_metadata(report: ScopeReport, rows: Preview) -> Metadata:
     """Show what listing enterprises or services came to."""
+    lines = (*report.problems, *report.notices)
     return {
         "dagster/row_count": report.listed,
         "preview": preview(rows),
         "rejected_records": report.rejected,
         "failed_tokens": len(report.failures),
+        **({"changes_of_scope": "\n".join(map(for_markdown, lines))} if lines else {}),
     }
 
 

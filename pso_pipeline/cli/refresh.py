@@ -20,6 +20,7 @@ from pso_pipeline.ingestion.sync import SyncReport
 from pso_pipeline.jobs import is_ours
 from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.runs import MAX_RUNTIME, end_dead_runs
+from pso_pipeline.text import for_terminal
 
 SHOWN_ENTERPRISES = 20
 """Hotels listed one by one; of more than that, those that failed and a sum."""
@@ -122,7 +123,9 @@ def _is_interrupt(error: SerializableErrorInfo) -> bool:
 
 
 def _root_cause(error: SerializableErrorInfo) -> SerializableErrorInfo:
-    return _root_cause(error.cause) if error.cause else error
+    while error.cause:
+        error = error.cause
+    return error
 
 
 def _print_report(report: SyncReport) -> None:
@@ -146,3 +149,5 @@ def _print_report(report: SyncReport) -> None:
         f"{created:,} new and {changed:,} changed orders, {report.rejected:,} rejected records; requests: {requests}",
         soft_wrap=True,
     )
+    for line in report.notices:
+        console.print(for_terminal(line), soft_wrap=True)
