@@ -12,7 +12,7 @@ from dagster_shared.error import SerializableErrorInfo
 from rich.table import Table
 from rich.text import Text
 
-from pso_pipeline.assets import list_enterprises
+from pso_pipeline.assets import describe_listing, list_enterprises
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, say, stop, terminal
 from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.definitions import PIPELINE, defs
@@ -88,11 +88,11 @@ def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
     if set(keys) <= set(instance.get_dynamic_partitions(name)):
         return
     try:
-        found, _ = list_enterprises(PIPELINE, instance)
+        found = list_enterprises(PIPELINE, instance)
     except Failure as failure:
         stop(str(failure.description), FAILED)
-    if found.failures:
-        stop("\n".join(found.failures.values()), FAILED)
+    if reasons := describe_listing(found.report):
+        stop("\n".join(reasons), FAILED)
     if unknown := sorted(set(keys) - set(instance.get_dynamic_partitions(name))):
         stop(f"no such enterprise: {', '.join(unknown)}; `pso status` lists the keys", MISCONFIGURED)
 

@@ -26,11 +26,12 @@ class Failures:
         return f"{describe_names(self.names)}: {self.reason}"
 
 
-def describe_names(names: Sequence[str], kind: str = "hotels") -> str:
-    """Name them all where they are few, else some of them and how many there are."""
-    if len(names) <= SHOWN_NAMES:
+def describe_names(names: Sequence[str], count: int | None = None) -> str:
+    """Name them all where they are few, else some of them and how many there are, `count` where more than are named."""
+    count = len(names) if count is None else count
+    if count <= SHOWN_NAMES:
         return ", ".join(names)
-    return f"{len(names):,} {kind} ({', '.join(names[:SHOWN_NAMES])}, …)"
+    return f"{count:,} hotels ({', '.join(names[:SHOWN_NAMES])}, …)"
 
 
 def cause_of(reason: str) -> str:

@@ -8,7 +8,8 @@ import filelock
 import pytest
 
 from pso_pipeline.automation import alerts
-from pso_pipeline.automation.alerts import Message, decide_on_messages, decode_told, deliver
+from pso_pipeline.automation.alerts import decide_on_messages, decode_told
+from pso_pipeline.automation.messages import Hotel, deliver, message_about
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.reading import EnterpriseHealth
 from pso_pipeline_tests.orchestration.daemon import keys_of
@@ -75,7 +76,7 @@ def test_a_hotel_that_went_out_of_scope_has_not_recovered():
 
 
 def messages(count):
-    return [Message("hotel_failing", "refused", f"h{n}-key", f"h{n}", f"H{n}") for n in range(count)]
+    return [message_about("hotel_failing", "refused", [Hotel(f"h{n}-key", f"h{n}", f"H{n}")]) for n in range(count)]
 
 
 def test_what_a_webhook_does_not_take_is_kept_in_order(webhook):
