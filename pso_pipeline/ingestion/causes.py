@@ -10,8 +10,8 @@ from dataclasses import dataclass
 SHOWN_NAMES = 3
 """Names in a line; of more it holds the number."""
 
-_OF_ONE_REQUEST = re.compile(r"^[A-Za-z]+/[A-Za-z]+: |,? ?RequestId [^),;\s]+|^.* times in a row; last: ")
-_NUMBERS = re.compile(r"[0-9]+([.,][0-9]+)*")
+_OF_ONE_REQUEST = re.compile(r"^([A-Za-z]+/[A-Za-z]+: )?(.* times in a row; last: )?|,? ?RequestId [^),;\s]+")
+_NUMBERS = re.compile(r"(?<!status )\b[0-9]+([.,][0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def describe_names(names: Sequence[str], count: int | None = None) -> str:
 
 
 def cause_of(reason: str) -> str:
-    """Reduce a reason to what all failures of one cause share: no operation, no RequestId, no number."""
+    """Reduce a reason to what all failures of one cause share: no operation, no RequestId, no number but the status."""
     return _NUMBERS.sub("#", _OF_ONE_REQUEST.sub("", reason))
 
 
