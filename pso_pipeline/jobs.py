@@ -69,6 +69,7 @@ from pso_pipeline.partitions import (
 )
 from pso_pipeline.resources import PipelineResource
 from pso_pipeline.runs import MAX_RUNTIME_TAGS
+from pso_pipeline.text import for_terminal
 
 MAX_LOOK_BACK_DAYS = 36_500
 """More than the API has any history of."""

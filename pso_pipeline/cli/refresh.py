@@ -12,7 +12,7 @@ from dagster_shared.error import SerializableErrorInfo
 from rich.table import Table
 from rich.text import Text
 
-from pso_pipeline.assets import describe_listing, list_enterprises
+from pso_pipeline.assets import describe_token_failures, list_enterprises
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, say, stop, terminal
 from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.definitions import PIPELINE, defs
@@ -91,8 +91,8 @@ def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
         found = list_enterprises(PIPELINE, instance)
     except Failure as failure:
         stop(str(failure.description), FAILED)
-    if reasons := describe_listing(found.report):
-        stop("\n".join(reasons), FAILED)
+    if found.report.failures:
+        stop("\n".join(describe_token_failures(found.report.failures)), FAILED)
     if unknown := sorted(set(keys) - set(instance.get_dynamic_partitions(name))):
         stop(f"no such enterprise: {', '.join(unknown)}; `pso status` lists the keys", MISCONFIGURED)
 

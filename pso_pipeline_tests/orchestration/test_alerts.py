@@ -137,7 +137,7 @@ def test_an_outage_of_the_api_is_one_message_red_assets_and_one_message_when_it_
     daemon.tick("hotel_alerts")
     assert webhook.messages == []
     outage = daemon.tick("hotel_alerts")
-    assert "the server failed" in read_api_problem(instance)
+    assert "the server failed" in str(read_api_problem(instance))
     assert keys_of(outage) is None
     assert not daemon.run(outage)
     assert set(states(instance).values()) == {FAILED}
