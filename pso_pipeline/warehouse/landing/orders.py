@@ -38,17 +38,17 @@ class OrdersLanding:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCount:
-    """How many orders of a service a landing added, how many it changed, and whether it affects any other (`noted`).
+    """How many orders of a service a landing added, how many it changed, and of how many it brought an older version.
 
-    Older versions count among these, and orders that moved to another service or from one. `is_tied` says that versions
-    with the same `updated_utc` met. The enterprise is null where no service list named the service yet.
+    `is_tied` says that versions with the same `updated_utc` met. The enterprise is null where no service list named the
+    service yet.
     """
 
     service_id: str
     enterprise_id: str | None
     created: int
     changed: int
-    noted: int
+    late: int
     is_tied: bool
 
 
@@ -106,7 +106,11 @@ def _land_frame(connection: duckdb.DuckDBPyConnection, *, are_all_new: bool) -> 
 
 def _revise(connection: duckdb.DuckDBPyConnection, counts: Sequence[ServiceCount], note: str) -> None:
     """Give the services whose orders changed a new revision, and note which orders these are."""
-    revised = [Revised(each.service_id, each.enterprise_id) for each in counts if each.enterprise_id and each.noted]
+    revised = [
+        Revised(each.service_id, each.enterprise_id)
+        for each in counts
+        if each.enterprise_id and (each.created or each.changed or each.late)
+    ]
     if revised:
         record(connection, revised)
         connection.execute(statement(f"landing/{note}.sql"))
