@@ -7,8 +7,10 @@ and reports to the same assets.
 
 import functools
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 from dagster import (
     AssetExecutionContext,
     AssetMaterialization,
@@ -26,6 +28,7 @@ from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import Published, publish
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, RPT_ORDERS
 from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
+from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_orders
@@ -52,11 +55,22 @@ from pso_pipeline.partitions import (
     report_reasons,
 )
 from pso_pipeline.resources import PipelineResource, one_line_failures
+from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
+from pso_pipeline.warehouse.accounts import choose_account_ids
 from pso_pipeline.warehouse.checks.evaluate import find_held_back
-from pso_pipeline.warehouse.marts.derive import create_marts, derive, is_complete
+from pso_pipeline.warehouse.checks.readings import find_underived
+from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.memory import DERIVING_MEMORY_MB
-from pso_pipeline.warehouse.reading import read_enterprises, read_preview, read_previews, read_status
+from pso_pipeline.warehouse.reading import (
+    Preview,
+    read_enterprises,
+    read_preview,
+    read_previews,
+    read_services,
+    read_status,
+)
 
 OWNERS = ["team:data-engineering"]
 
@@ -92,8 +106,7 @@ def enterprises(context: AssetExecutionContext, pipeline: PipelineResource) -> M
     Listed by `enterprises/getAll` for each token. A new hotel gets its partition here; one that no token sees any
     more stays, marked out of scope. The job `refresh` keeps this and all that follows up to date.
     """
-    report, metadata = list_enterprises(pipeline, context.instance)
-    return _result_or_failure(context, report, metadata)
+    return _result_or_failure(context, list_enterprises(pipeline, context.instance))
 
 
 @asset(
@@ -110,8 +123,7 @@ def services(context: AssetExecutionContext, pipeline: PipelineResource) -> Mate
 
     Listed by `services/getAll` for each token. An order names its service alone, so this is what tells its hotel.
     """
-    report, metadata = list_services(pipeline)
-    return _result_or_failure(context, report, metadata)
+    return _result_or_failure(context, list_services(pipeline))
 
 
 @asset(
@@ -192,33 +204,52 @@ def bi_snapshot(context: AssetExecutionContext, pipeline: PipelineResource) -> M
     return MaterializeResult(metadata=shown)
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What listing came to, whether no token at all could be asked, and what to show of the table."""
+
+    report: ScopeReport
+    is_none: bool
+    shown: Metadata
+
+
 def list_enterprises(
     pipeline: PipelineResource, instance: DagsterInstance, clock: ServerClock | None = None
-) -> tuple[ScopeReport, Metadata]:
+) -> Listing:
     """List and land the enterprises of every token and give new ones their partition.
 
     `clock`, here and below, carries what the server told about its time from one step to the next.
     """
     with one_line_failures():
-        warehouse = pipeline.warehouse()
-        report = pipeline.with_api(lambda api: discover_enterprises(api, warehouse), clock=clock)
+        warehouse, max_lost_share = pipeline.warehouse(), pipeline.settings().pso_scope_max_lost_share
+        report = pipeline.with_api(lambda api: discover_enterprises(api, warehouse, max_lost_share), clock=clock)
         with warehouse.open() as connection:
             rows = read_preview(connection, "enterprises")
             keys = [enterprise.partition_key for enterprise in read_enterprises(connection)]
     add_partitions(instance, keys)
-    return report, scope_metadata(report, rows)
+    return _listing(pipeline, report, len(keys), rows)
 
 
 def list_services(
-    pipeline: PipelineResource, clock: ServerClock | None = None, unusable: Collection[str] = ()
-) -> tuple[ScopeReport, Metadata]:
-    """List and land the services of every token's enterprises, but those of tokens that have failed already."""
+    pipeline: PipelineResource, clock: ServerClock | None = None, unusable: Mapping[str, str] | None = None
+) -> Listing:
+    """List and land the services of every token's enterprises, but those of tokens that have failed already.
+
+    `unusable` says why these did, by fingerprint.
+    """
+    unusable = unusable or {}
     with one_line_failures():
-        warehouse = pipeline.warehouse()
-        report = pipeline.with_api(lambda api: discover_services(api, warehouse, unusable), clock=clock)
+        warehouse, max_lost_share = pipeline.warehouse(), pipeline.settings().pso_scope_max_lost_share
+        report = pipeline.with_api(lambda api: discover_services(api, warehouse, unusable, max_lost_share), clock=clock)
         with warehouse.open() as connection:
             rows = read_preview(connection, "services")
-    return report, scope_metadata(report, rows)
+            known = len(read_services(connection))
+    return _listing(pipeline, replace(report, failures={**unusable, **report.failures}), known, rows)
+
+
+def _listing(pipeline: PipelineResource, report: ScopeReport, known: int, rows: Preview) -> Listing:
+    is_none = len(report.failures) >= len(pipeline.settings().mews_access_tokens)
+    return Listing(report, is_none, scope_metadata(report, known, rows))
 
 
 def sync(
@@ -261,13 +292,13 @@ def sync(
 def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] | None) -> dict[str, Metadata]:
     """Derive the marts, of all stale enterprises or of these; return what to show for each partition that changed."""
     with one_line_failures():
-        warehouse = pipeline.warehouse()
+        settings, warehouse = pipeline.settings(), pipeline.warehouse()
         with warehouse.open(DERIVING_MEMORY_MB) as connection:
-            create_marts(connection)
+            _prepare_marts(warehouse, settings, connection)
             derived = derive(
                 connection,
                 enterprise_ids,
-                all_companions_environments=pipeline.settings().pso_all_companions_environments,
+                all_companions_environments=settings.pso_all_companions_environments,
                 reopen_marts=warehouse.reopen_marts,
             )
             previews = read_previews(connection, "agg_orders_daily", derived.enterprises_recomputed)
@@ -285,26 +316,32 @@ def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = 
     Hotels that a check holds back keep the figures that were published before.
     """
     with one_line_failures():
-        warehouse, bi_dir = pipeline.warehouse(), pipeline.settings().pso_bi_dir
+        settings, warehouse = pipeline.settings(), pipeline.warehouse()
+        bi_dir = settings.pso_bi_dir
         published = publish(
             warehouse.marts_path,
             bi_dir,
             marts_lock=warehouse.hold(),
-            find_held_back=functools.partial(_find_held_back, pipeline),
+            find_held_back=functools.partial(_find_held_back, warehouse, settings),
         )
         report = keep_report(bi_dir)
         hotels = hotel_headlines(bi_dir)
     return published, snapshot_metadata(published, report, hotels, refreshed)
 
 
-def _find_held_back(pipeline: PipelineResource) -> dict[str, str]:
-    """Find the hotels that a check holds back; marts that are not complete are completed before."""
-    warehouse = pipeline.warehouse()
+def _prepare_marts(warehouse: Warehouse, settings: Settings, connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the marts where they are missing or hold account ids in another way than the settings say."""
+    if choose_account_ids(connection, is_plain=settings.pso_keep_personal_data == "plain"):
+        warehouse.discard_marts(connection)
+    create_marts(connection)
+
+
+def _find_held_back(warehouse: Warehouse, settings: Settings) -> dict[str, str]:
+    """Find the hotels that a check holds back; marts that lack hotels are completed before."""
     with warehouse.open_held(DERIVING_MEMORY_MB) as connection:
-        create_marts(connection)
-        if not is_complete(connection):
-            environments = pipeline.settings().pso_all_companions_environments
-            derive(connection, all_companions_environments=environments, reopen_marts=warehouse.reopen_marts)
+        _prepare_marts(warehouse, settings, connection)
+        if find_underived(connection):
+            derive(connection, reopen_marts=warehouse.reopen_marts)
         return find_held_back(connection)
 
 
@@ -327,14 +364,29 @@ def enterprise_ids_of(pipeline: PipelineResource, keys: Collection[str]) -> list
 
 
 def describe_failures(report: SyncReport) -> str:
-    """Name the enterprises that failed, with the reason, one line each."""
-    return "\n".join(f"{each.partition_key}: {for_terminal(str(each.error))}" for each in report.failed)
+    """Name the enterprises that failed, a line for each cause."""
+    reasons = ((each.partition_key, str(each.error)) for each in report.failed)
+    return "\n".join(for_terminal(group.describe()) for group in by_cause(reasons))
 
 
-def _result_or_failure(
-    context: AssetExecutionContext, report: ScopeReport, metadata: Metadata
-) -> MaterializeResult[None]:
-    if report.failures:
-        context.log_event(AssetMaterialization(context.asset_key, metadata=metadata, tags=LISTED_TAGS))
-        raise Failure(description="\n".join(map(for_terminal, report.failures.values())), allow_retries=False)
-    return MaterializeResult(metadata=metadata, data_version=DataVersion(LISTED))
+def describe_token_failures(failures: Mapping[str, str]) -> list[str]:
+    """Say why tokens could not be asked, a line for each cause."""
+    groups = by_cause(failures.items())
+    return [
+        for_terminal(f"{len(each.names)} access tokens: {each.reason}" if len(each.names) > 1 else each.reason)
+        for each in groups
+    ]
+
+
+def describe_listing(report: ScopeReport) -> list[str]:
+    """Say what went wrong in a listing, a line for each cause; nothing where nothing did."""
+    return [*describe_token_failures(report.failures), *map(for_terminal, report.problems)]
+
+
+def _result_or_failure(context: AssetExecutionContext, listing: Listing) -> MaterializeResult[None]:
+    reasons = describe_listing(listing.report)
+    if not reasons:
+        return MaterializeResult(metadata=listing.shown, data_version=DataVersion(LISTED))
+    if not listing.is_none:
+        context.log_event(AssetMaterialization(context.asset_key, metadata=listing.shown, tags=LISTED_TAGS))
+    raise Failure(description="\n".join(reasons), allow_retries=False)

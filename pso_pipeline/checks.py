@@ -57,6 +57,7 @@ from pso_pipeline.bi.quality import (
 )
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
+from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.comparing import Comparison, compare_with_source
 from pso_pipeline.metadata import shown_record
 from pso_pipeline.mews.patience import BRIEF
@@ -88,6 +89,9 @@ REPORTED_PASSES = 20
 """Partitions that a run newly reports as passing a check, beyond those that have recovered: an event takes about 10 ms,
 and the first load of thousands of hotels would spend minutes on saying that all is well."""
 
+API_SECONDS = 25.0
+"""For the API to answer a small request."""
+
 SAMPLED_HOTELS = 5
 """Hotels compared with the source at a time, at the cost of a request or two each."""
 
@@ -103,6 +107,7 @@ FRESH = "hotels_are_fresh"
 COUNTS_MATCH = "counts_match_the_source"
 VOLUMES = "volumes_are_usual"
 IDS = "ids_are_unique"
+API_ANSWERS = "api_answers"
 READABLE = "records_are_readable"
 RECENT = "data_are_recent"
 ALL_PUBLISHED = "hotels_are_published"
@@ -127,6 +132,11 @@ ENTERPRISES_SPECS = (
         description="Every hotel is there once, under a partition key of its own. Others are not published again.",
     ),
     AssetCheckSpec(READABLE, asset=enterprises, description=_READABLE_DESCRIPTION),
+    AssetCheckSpec(
+        API_ANSWERS,
+        asset=enterprises,
+        description="The API answers at all. Asked by each refresh and, all the time, by the sensor `hotel_alerts`.",
+    ),
 )
 SERVICES_SPECS = (
     AssetCheckSpec(
@@ -240,6 +250,23 @@ def evaluate_enterprises(pipeline: PipelineResource) -> list[AssetCheckEvaluatio
     """Evaluate the checks on the list of hotels."""
     with one_line_failures(), pipeline.warehouse().open() as connection:
         return _evaluate_enterprises(connection, count_scope_ids(connection))
+
+
+def evaluate_api(pipeline: PipelineResource) -> AssetCheckEvaluation:
+    """Ask the API whether it answers."""
+    with one_line_failures():
+        return api_evaluation(pipeline.with_api(lambda api: why_silent(api, seconds=API_SECONDS), BRIEF))
+
+
+def api_evaluation(problem: str | None) -> AssetCheckEvaluation:
+    """Say that the API answers, or why it does not."""
+    return _evaluation(
+        enterprises.key,
+        API_ANSWERS,
+        passed=problem is None,
+        description="the API answers" if problem is None else for_markdown(problem),
+        metadata={},
+    )
 
 
 def evaluate_services(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
@@ -370,6 +397,7 @@ def noteworthy(
 def enterprises_checks(context: AssetCheckExecutionContext, pipeline: PipelineResource) -> Iterator[AssetCheckResult]:
     """Check the list of hotels."""
     yield from _selected(context, lambda: evaluate_enterprises(pipeline))
+    yield from _selected(context, lambda: [evaluate_api(pipeline)], API_ANSWERS)
 
 
 @multi_asset_check(specs=SERVICES_SPECS, can_subset=True)

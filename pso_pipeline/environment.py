@@ -25,7 +25,8 @@ def unreadable_file() -> str | None:
     try:
         if path.is_dir():
             return f"{ENV_FILE} is a folder: it takes a text file"
-        if not path.is_file():
+        # what a pipe holds can be read once only
+        if path.is_fifo() or not os.path.lexists(path):
             return None
         text = path.read_text(encoding="utf-8")
     except OSError as error:

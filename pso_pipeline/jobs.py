@@ -6,7 +6,7 @@ steps are those of `assets`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,10 +29,13 @@ from dagster import (
 from pso_pipeline.assets import (
     API_POOL,
     FULL_CONFIG,
+    Listing,
     bi_snapshot,
     check_in_cancellation_metrics,
     derive_metrics,
     describe_failures,
+    describe_listing,
+    describe_token_failures,
     enterprise_ids_of,
     enterprises,
     list_enterprises,
@@ -44,13 +47,16 @@ from pso_pipeline.assets import (
 )
 from pso_pipeline.checks import (
     ShownStates,
+    api_evaluation,
     evaluate_all_landed,
+    evaluate_api,
     evaluate_counts,
     evaluate_metrics,
     evaluate_snapshot,
     noteworthy,
     sample_hotels,
 )
+from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.sync import SyncReport
 from pso_pipeline.metadata import Metadata
@@ -58,6 +64,7 @@ from pso_pipeline.partitions import (
     LISTED_TAGS,
     READ_OF_LISTED_TAGS,
     materialized_partitions,
+    report_failed_asset,
     report_failed_partitions,
 )
 from pso_pipeline.resources import PipelineResource
@@ -86,21 +93,37 @@ whoever may start a run could then have a token shown as a value that is not kno
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """Why tokens could not be asked, by fingerprint, and what the server told about its time."""
+    """Why tokens could not be asked, by fingerprint, and what the server told about its time.
+
+    `problems` and `notices` are those of the listings (`ScopeReport`), `rejected` counts their rejected records.
+    """
 
     token_failures: dict[str, str]
     clock: ServerClock
+    problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    rejected: int = 0
 
 
 @op(pool=API_POOL)
 def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discovered:
     """List what the access tokens reach: enterprises and services."""
     clock = ServerClock()
-    found, shown = list_enterprises(pipeline, context.instance, clock)
-    _materialized(context, enterprises, shown, LISTED_TAGS)
-    offered, shown = list_services(pipeline, clock, found.failures)
-    _materialized(context, services, shown, LISTED_TAGS)
-    return Discovered({**found.failures, **offered.failures}, clock)
+    found = list_enterprises(pipeline, context.instance, clock)
+    _listed(context, enterprises, found)
+    context.log_event(evaluate_api(pipeline) if found.is_none else api_evaluation(None))  # type: ignore[arg-type]  # documented to take evaluations; its annotation leaves them out
+    offered = list_services(pipeline, clock, found.report.failures)
+    _listed(context, services, offered)
+    notices = (*found.report.notices, *offered.report.notices)
+    for line in notices:
+        context.log.warning("%s", for_terminal(line))
+    return Discovered(
+        dict(offered.report.failures),
+        clock,
+        (*found.report.problems, *offered.report.problems),
+        notices,
+        found.report.rejected + offered.report.rejected,
+    )
 
 
 @op(pool=API_POOL, config_schema=SYNC_CONFIG)
@@ -116,10 +139,15 @@ def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discove
         token_failures=discovered.token_failures,
         clock=discovered.clock,
     )
+    report = replace(
+        report,
+        rejected=report.rejected + discovered.rejected,
+        notices=(*discovered.notices, *report.notices),
+    )
     changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
     _materialized_partitions(context, product_service_orders, shown, changed, READ_OF_LISTED_TAGS)
-    for failed in report.failed:
-        context.log.error("%s: %s", failed.partition_key, for_terminal(str(failed.error)))
+    for line in describe_failures(report).splitlines():
+        context.log.error("%s", line)
     reasons = {each.partition_key: str(each.error) for each in report.failed}
     report_failed_partitions(context, product_service_orders.key, reasons)
     for each in report.enterprises:
@@ -175,8 +203,11 @@ def conclude(context: OpExecutionContext, discovered: Discovered, report: SyncRe
     """
     run_config: Mapping[str, Any] = context.run_config
     asked_for = run_config.get("ops", {}).get("sync_orders", {}).get("config", {}).get("enterprises")
+    hotels = {cause_of(str(each.error)) for each in report.failed}
+    tokens = {token: reason for token, reason in discovered.token_failures.items() if cause_of(reason) not in hotels}
     reasons = [
-        *([] if asked_for else dict.fromkeys(map(for_terminal, discovered.token_failures.values()))),
+        *([] if asked_for else describe_token_failures(tokens)),
+        *([] if asked_for else map(for_terminal, discovered.problems)),
         *([describe_failures(report)] if report.failed else []),
         *held_back,
     ]
@@ -237,6 +268,14 @@ def _report_checks(
 ) -> None:
     for each in noteworthy(context.instance, evaluations, shown):
         context.log_event(each)  # type: ignore[arg-type]  # documented to take evaluations; its annotation leaves them out
+
+
+def _listed(context: OpExecutionContext, asset: AssetsDefinition, listing: Listing) -> None:
+    """Report a listing as materialized where any token could be asked, else as failed once the run has ended."""
+    if listing.is_none:
+        report_failed_asset(context, asset.key, "\n".join(describe_listing(listing.report)))
+    else:
+        _materialized(context, asset, listing.shown, LISTED_TAGS)
 
 
 def _materialized(

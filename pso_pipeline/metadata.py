@@ -80,14 +80,21 @@ def _untyped_schema(columns: tuple[str, ...]) -> TableSchema:
     return TableSchema([TableColumn(name) for name in columns])
 
 
-def scope_metadata(report: ScopeReport, rows: Preview) -> Metadata:
-    """Show what listing enterprises or services came to."""
-    return {
-        "dagster/row_count": report.listed,
+def scope_metadata(report: ScopeReport, known: int, rows: Preview) -> Metadata:
+    """Show what listing enterprises or services came to, and how many of them are `known` in all."""
+    lines = (*report.problems, *report.notices)
+    figures: Metadata = {
+        "dagster/row_count": known,
+        "listed_now": report.listed,
         "preview": preview(rows),
         "rejected_records": report.rejected,
         "failed_tokens": len(report.failures),
+        **({"changes_of_scope": "\n".join(map(for_markdown, lines))} if lines else {}),
     }
+    if report.failures:
+        reasons = dict.fromkeys(map(for_markdown, report.failures.values()))
+        figures["reasons"] = MetadataValue.table([TableRecord({"reason": reason}) for reason in reasons])
+    return figures
 
 
 def orders_metadata(

@@ -71,13 +71,26 @@ def report_failed_partitions(context: OpExecutionContext, asset: AssetKey, reaso
     The next materialization of a partition clears it.
     """
     for key in reasons:
-        # Dagster shows a partition as failed where a run that failed had planned it. A run of assets plans every
-        # partition of its range; a run of ops plans none, and has no public call to plan some.
-        planned = DagsterEvent.build_asset_materialization_planned_event(
-            context.job_name, str(context.op_handle), AssetMaterializationPlannedData(asset, key)
-        )
-        context.instance.report_dagster_event(planned, run_id=context.run_id, log_level=logging.DEBUG)
+        _plan(context, asset, key)
     report_reasons(context, asset, reasons)
+
+
+def report_failed_asset(context: OpExecutionContext, asset: AssetKey, reason: str) -> None:
+    """Show an asset without partitions as failed, once the run has ended as failed, with the reason."""
+    _plan(context, asset, None)
+    shown = for_markdown(reason)
+    context.log_event(AssetObservation(asset, description=shown, metadata={"reason": shown}))
+
+
+def _plan(context: OpExecutionContext, asset: AssetKey, partition: str | None) -> None:
+    """Note that the run had planned to materialize this: what failed runs had planned, Dagster shows as failed.
+
+    A run of assets plans all that it is to materialize; a run of ops plans nothing, and has no public call to do so.
+    """
+    planned = DagsterEvent.build_asset_materialization_planned_event(
+        context.job_name, str(context.op_handle), AssetMaterializationPlannedData(asset, partition)
+    )
+    context.instance.report_dagster_event(planned, run_id=context.run_id, log_level=logging.DEBUG)
 
 
 def report_reasons(context: OpExecutionContext, asset: AssetKey, reasons: Mapping[str, str]) -> None:

@@ -151,6 +151,13 @@ class Settings(_Read):
         description="a share from 0 to 1: no full resync marks more of a hotel's orders missing",
     )
 
+    pso_scope_max_lost_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="a share from 0 to 1: no listing takes more of a token's hotels or services out at once",
+    )
+
     pso_all_companions_environments: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="accommodation environment codes where online check-in takes all companions, separated by commas",

@@ -1,221 +1,225 @@
-"""Messages: one when a hotel newly fails, one when it has recovered; to the log and, where set, by POST.
+"""Messages: one when something newly fails, one when it has recovered; not one for each run, hotel or cause of a cause.
 
-Not one for each run: what was said is remembered in the sensor's cursor. What a hotel's failure is stands in the
-warehouse, where every kind of refresh notes it. The pipeline as a whole is spoken of in the same way, where a run ended
-before anything could be published: the warehouse cannot be used, a check has stopped the publication.
+What was said is remembered in the sensor's cursor. Spoken of are hotels, grouped by the cause of their failure, which
+the warehouse holds; the API, which is asked here whether it answers at all; the pipeline, where a refresh ended before
+anything could be published; and refreshes, where none has ended for long. How a message is delivered is in `messages`.
 """
 
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-import httpx
 import msgspec
 from dagster import (
-    DagsterEventType,
+    AssetCheckEvaluation,
     DagsterInstance,
-    DagsterRunStatus,
     DefaultSensorStatus,
-    RunsFilter,
     SensorEvaluationContext,
     SensorResult,
     SkipReason,
     sensor,
 )
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from pso_pipeline.jobs import conclude, full_resync, refresh
-from pso_pipeline.mews.tokens import hide_secrets
+from pso_pipeline.automation.messages import Hotel, Message, deliver, message_about
+from pso_pipeline.automation.outcomes import Ended, read_api_problem, read_last_ended
+from pso_pipeline.automation.queue import Wanted, request_refresh
+from pso_pipeline.checks import api_evaluation
+from pso_pipeline.ingestion.answering import why_silent
+from pso_pipeline.ingestion.causes import by_cause
+from pso_pipeline.jobs import refresh
+from pso_pipeline.mews.patience import BRIEF
 from pso_pipeline.resources import PipelineResource
 from pso_pipeline.settings import SettingsError
-from pso_pipeline.text import for_chat, for_markdown
+from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseHealth, read_health
 
-ALERTS_SECONDS = 30
+ALERTS_SECONDS = 15
+"""Two evaluations in a row that get no answer are an outage, which is to be said within two minutes."""
+
 WAREHOUSE_SECONDS = 5.0
 
-POST_SECONDS = 5.0
-"""For one message; a webhook that takes longer counts as not answering."""
+API_SECONDS = 25.0
+"""An API that takes longer for one hotel does not answer. Dagster ends an evaluation after 60 s."""
 
-DELIVERY_SECONDS = 20.0
-"""For all messages of one evaluation, which Dagster ends after 60 s; the rest goes out with the next."""
+SETTLING = timedelta(minutes=10)
+"""After an outage of the API, for refreshes to read the hotels again that failed because of it."""
 
-PIPELINE_ID = "pipeline"
-"""Stands where a hotel's id does, in what is said of the pipeline as a whole."""
+SHORTEST_SILENCE = timedelta(hours=2)
+"""A refresh ends each hour at the least, by default."""
 
-MAX_UNDELIVERED = 10_000
-"""Messages kept for a webhook that does not answer: one each for a large portfolio, twice. The oldest go first."""
+LONGEST_PAUSE = timedelta(minutes=5)
+"""Between two evaluations; after a longer one this machine or the daemon was off, and nothing could end meanwhile."""
 
+PIPELINE_ID, API_ID, REFRESHES_ID = "pipeline", "api", "refreshes"
+"""Stand where a hotel's id does, in what is said of the whole."""
 
-class Message(msgspec.Struct, frozen=True):
-    """What is said of one hotel, or of the pipeline; `reason` is why it fails or did.
-
-    `event` is `hotel_failing`, `hotel_recovered`, `pipeline_failing` or `pipeline_recovered`; the pipeline has no key,
-    no id and no name.
-    """
-
-    event: str
-    reason: str
-    partition_key: str | None = None
-    enterprise_id: str | None = None
-    hotel: str | None = None
-
-    @property
-    def text(self) -> str:
-        """One line for people."""
-        match self.event:
-            case "hotel_failing":
-                return f"{self.hotel} ({self.partition_key}) cannot be read: {self.reason}"
-            case "hotel_recovered":
-                return f"{self.hotel} ({self.partition_key}) is read again; it had failed with: {self.reason}"
-            case "pipeline_failing":
-                return f"Nothing is published: {self.reason}"
-            case _:
-                return f"The pipeline publishes again; it had failed with: {self.reason}"
+MAX_UNDELIVERED = 1_000
+"""Messages kept for a webhook that does not answer. The oldest go first."""
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What was said so far: the hotels that fail, by id, with the reason; messages that the webhook has yet to get."""
+    """What was said so far, and what is needed to say the next.
+
+    `failing` holds the hotels that fail and were spoken of, by id, and the whole, each with the reason; `unspoken` the
+    hotels that fail because of an outage of the API, which is one message; `undelivered` what the webhook has yet to
+    get. The API gave no answer from `silent_utc` on, and answered again at `answered_utc`. The last evaluation was at
+    `evaluated_utc`, and this machine has been on since `watching_utc`.
+    """
 
     failing: dict[str, str] = {}
+    unspoken: frozenset[str] = frozenset()
     undelivered: tuple[Message, ...] = ()
-
-
-class NotDelivered(Exception):
-    """The webhook did not take a message; says why, without its address, which often is a secret."""
+    silent_utc: datetime | None = None
+    answered_utc: datetime | None = None
+    evaluated_utc: datetime | None = None
+    watching_utc: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to say, and which hotels fail after that, by id, with the reason."""
+    """What to say, what fails after that and was spoken of, by id, with the reason, and the hotels not spoken of."""
 
     messages: tuple[Message, ...]
     failing: dict[str, str]
+    unspoken: frozenset[str] = frozenset()
 
 
-def decide_on_messages(health: Collection[EnterpriseHealth], failing: Mapping[str, str]) -> Decision:
-    """Say what is new: hotels that fail and did not, and those of `failing` that no longer do.
+def decide_on_messages(
+    health: Collection[EnterpriseHealth],
+    failing: Mapping[str, str],
+    unspoken: Collection[str] = (),
+    *,
+    in_outage: bool = False,
+) -> Decision:
+    """Say what is new, one message for each cause: hotels that fail and did not, and those of `failing` that recovered.
 
     A hotel that fails for another reason than before is not new, and one that went out of scope has not recovered.
+    `in_outage` leaves hotels that fail now unspoken.
     """
-    messages, still_failing = [], {}
-    for each in health:
-        reason = failing.get(each.enterprise_id)
-        if each.last_error is not None:
-            still_failing[each.enterprise_id] = reason or each.last_error
-        if (each.last_error is None) == (reason is None):
-            continue
-        event = "hotel_failing" if each.last_error is not None else "hotel_recovered"
-        said = each.last_error or reason or ""
-        messages.append(Message(event, said, each.partition_key, each.enterprise_id, each.name or each.partition_key))
-    return Decision(tuple(messages), still_failing)
-
-
-def decide_on_pipeline(problem: str | None, failing: Mapping[str, str]) -> Decision:
-    """Say what is new of the pipeline as a whole: that nothing is published, or that it is again."""
-    reason = failing.get(PIPELINE_ID)
-    if (problem is None) == (reason is None):
-        return Decision((), {PIPELINE_ID: reason} if reason is not None else {})
-    if problem is not None:
-        return Decision((Message("pipeline_failing", problem),), {PIPELINE_ID: problem})
-    return Decision((Message("pipeline_recovered", reason or ""),), {})
-
-
-def find_problem(instance: DagsterInstance) -> str | None:
-    """Tell why the last refresh that ended could not publish; None where it could, though hotels may have failed."""
-    ended = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
-    records = [
-        record
-        for job in (refresh, full_resync)
-        for record in instance.get_run_records(RunsFilter(job_name=job.name, statuses=ended), limit=1)
+    by_id = {each.enterprise_id: each for each in health}
+    failed = {each.enterprise_id: each.last_error for each in health if each.last_error is not None}
+    new = {identifier: reason for identifier, reason in failed.items() if identifier not in failing}
+    recovered = {
+        identifier: reason for identifier, reason in failing.items() if identifier in by_id and identifier not in failed
+    }
+    messages = [
+        message_about(event, group.reason, [_hotel(by_id[identifier]) for identifier in group.names])
+        for event, reasons in (("hotel_failing", {} if in_outage else new), ("hotel_recovered", recovered))
+        for group in by_cause(reasons.items())
     ]
-    last = max(records, key=lambda record: record.create_timestamp, default=None)
-    if last is None or last.dagster_run.status is DagsterRunStatus.SUCCESS:
+    still_failing = {
+        identifier: failing.get(identifier, reason)
+        for identifier, reason in failed.items()
+        if identifier in failing or not in_outage
+    }
+    kept = frozenset(new) | (frozenset(unspoken) & failed.keys()) if in_outage else frozenset()
+    return Decision(tuple(messages), still_failing, kept)
+
+
+def _hotel(each: EnterpriseHealth) -> Hotel:
+    return Hotel(each.partition_key, each.enterprise_id, each.name or each.partition_key)
+
+
+def decide_on(identifier: str, problem: str | None, failing: Mapping[str, str]) -> Decision:
+    """Say what is new of the pipeline, the API or the refreshes as a whole."""
+    reason = failing.get(identifier)
+    if problem is not None:
+        messages = (Message(f"{identifier}_failing", problem),) if reason is None else ()
+        return Decision(messages, {identifier: reason or problem})
+    return Decision((Message(f"{identifier}_recovered", reason),) if reason is not None else (), {})
+
+
+def find_silence(last: Ended | None, watching: datetime, now: datetime, stale_after: timedelta) -> str | None:
+    """Tell since when no refresh has ended, where that is too long ago for a machine that has been on all the time."""
+    since = max(last.ended_utc, watching) if last else watching
+    if now - since <= max(SHORTEST_SILENCE, stale_after):
         return None
-    run_id = last.dagster_run.run_id
-    for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
-        event = entry.dagster_event
-        if event is None or event.step_key == conclude.name:
-            return None
-        data = event.step_failure_data
-        if data.user_failure_data and data.user_failure_data.description:
-            return data.user_failure_data.description
-        said = data.error.message.strip().splitlines()[0] if data.error else "no reason is known"
-        return f"{event.step_key} failed in run {run_id}: {said}"
-    return f"run {run_id} ended without saying why"
+    ended = f"{last.ended_utc:%Y-%m-%d %H:%M} UTC" if last else "the first start"
+    return f"Nothing finished since {ended}: no refresh has ended, look at the runs under way and at the queue"
 
 
-def deliver(webhook: str, messages: Sequence[Message], seconds: float = DELIVERY_SECONDS) -> tuple[int, str | None]:
-    """Post messages in order, as JSON; return how many were taken, and why no more were, None where all were.
-
-    `text` is in the JSON for chat programs, the fields for programs. Each message is tried twice.
-    """
-    end = time.monotonic() + seconds
-    with httpx.Client(timeout=POST_SECONDS) as client:
-        for delivered, message in enumerate(messages):
-            if time.monotonic() > end:
-                return delivered, "there was no time left"
-            try:
-                _post(client, webhook, message)
-            except NotDelivered as failure:
-                return delivered, str(failure)
-    return len(messages), None
-
-
-def _post(client: httpx.Client, webhook: str, message: Message) -> None:
-    twice = Retrying(
-        retry=retry_if_exception_type(NotDelivered), stop=stop_after_attempt(2), wait=wait_random_exponential(max=1)
-    )
-    try:
-        twice(_post_once, client, webhook, message)
-    except RetryError as error:
-        raise NotDelivered(str(error.last_attempt.exception())) from None
-
-
-def _post_once(client: httpx.Client, webhook: str, message: Message) -> None:
-    try:
-        said = {"text": message.text, **msgspec.to_builtins(message)}
-        clean = {name: for_chat(hide_secrets(each)) if isinstance(each, str) else each for name, each in said.items()}
-        answer = client.post(webhook, json=clean)
-    except httpx.HTTPError as error:
-        raise NotDelivered(f"PSO_ALERT_WEBHOOK does not answer ({type(error).__name__})") from None
-    if not answer.is_success:
-        raise NotDelivered(f"PSO_ALERT_WEBHOOK answered with status {answer.status_code}")
+def watch_api(told: Told, silence: str | None, now: datetime) -> Told:
+    """Note whether the API answers now, `silence` being why it does not."""
+    if silence is not None:
+        return msgspec.structs.replace(told, silent_utc=told.silent_utc or now)
+    answered = now if told.silent_utc else told.answered_utc
+    return msgspec.structs.replace(told, silent_utc=None, answered_utc=answered)
 
 
 @sensor(
+    job=refresh,
     minimum_interval_seconds=ALERTS_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Says once of each hotel that it fails, and once that it has recovered; of the pipeline too.",
+    description=(
+        "Says once what fails, and once that it has recovered: hotels, by cause; the API, when it does not answer; "
+        "the pipeline, when nothing is published or no refresh ends."
+    ),
 )
 def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:
-    """Look how every hotel went last time, and the last refresh as a whole, and say what is new."""
-    told = decode_told(context.cursor)
-    hotels_failing = {identifier: reason for identifier, reason in told.failing.items() if identifier != PIPELINE_ID}
+    """Ask the API whether it answers, look how every hotel and the last refresh went, and say what is new."""
+    now, before = datetime.now(UTC), decode_told(context.cursor)
     try:
         settings = pipeline.settings()
-        of_hotels, unread = decide_on_messages(_read_health(pipeline), hotels_failing), None
+        silence = pipeline.with_api(lambda api: why_silent(api, seconds=API_SECONDS), BRIEF)
     except SettingsError as error:
         return SkipReason(str(error))
+    told = watch_api(before, silence, now)
+    is_outage = silence is not None and (before.silent_utc is not None or API_ID in before.failing)
+    of_api = decide_on(API_ID, silence if is_outage else None, before.failing)
+    in_outage = silence is not None or (told.answered_utc is not None and now - told.answered_utc < SETTLING)
+    hotels_failing = {
+        identifier: reason
+        for identifier, reason in before.failing.items()
+        if identifier not in {PIPELINE_ID, API_ID, REFRESHES_ID}
+    }
+    try:
+        of_hotels = decide_on_messages(_read_health(pipeline), hotels_failing, told.unspoken, in_outage=in_outage)
+        unread = None
     except WarehouseError as error:
-        of_hotels, unread = Decision((), hotels_failing), str(error)
-    of_pipeline = decide_on_pipeline(find_problem(context.instance), told.failing)
-    messages = (*of_pipeline.messages, *of_hotels.messages)
+        of_hotels, unread = Decision((), hotels_failing, told.unspoken), str(error)
+    last = read_last_ended(context.instance)
+    was_off = before.evaluated_utc is None or now - before.evaluated_utc > LONGEST_PAUSE
+    watching = now if was_off or before.watching_utc is None else before.watching_utc
+    stale_after = timedelta(hours=settings.pso_stale_after_hours)
+    decisions = (
+        of_api,
+        decide_on(PIPELINE_ID, last.problem if last else None, before.failing),
+        decide_on(REFRESHES_ID, find_silence(last, watching, now, stale_after), before.failing),
+        of_hotels,
+    )
+    messages = [message for decision in decisions for message in decision.messages]
     for message in messages:
         context.log.warning("%s", for_markdown(message.text))
-    undelivered = (*told.undelivered, *messages)
-    if settings.pso_alert_webhook is None:
-        undelivered = ()
+    undelivered = (*told.undelivered, *messages) if settings.pso_alert_webhook is not None else ()
     delivered, problem = deliver(str(settings.pso_alert_webhook), undelivered) if undelivered else (0, None)
     if problem:
         context.log.warning("%d message(s) will be posted later: %s", len(undelivered) - delivered, problem)
-    following = Told(of_pipeline.failing | of_hotels.failing, undelivered[delivered:][-MAX_UNDELIVERED:])
-    outcome = f"{len(messages)} new message(s), {len(of_hotels.failing)} hotel(s) fail"
-    return SensorResult(
-        skip_reason="; ".join(filter(None, (outcome, unread, problem))),
-        cursor=msgspec.json.encode(following).decode(),
+    following = msgspec.structs.replace(
+        told,
+        failing={identifier: reason for each in decisions for identifier, reason in each.failing.items()},
+        unspoken=of_hotels.unspoken,
+        undelivered=undelivered[delivered:][-MAX_UNDELIVERED:],
+        evaluated_utc=now,
+        watching_utc=watching,
     )
+    outcome = f"{len(messages)} new message(s), {len(of_hotels.failing) + len(of_hotels.unspoken)} hotel(s) fail"
+    # hotels turn red, and are read again, by a refresh alone
+    request = request_refresh(context.instance, Wanted(), context.sensor_name) if of_api.messages else None
+    return SensorResult(
+        run_requests=[request] if request else [],
+        skip_reason=None if request else "; ".join(filter(None, (outcome, silence, unread, problem))),
+        cursor=msgspec.json.encode(following).decode(),
+        asset_events=_news_of_api(context.instance, silence if is_outage else None, is_certain=silence is None),
+    )
+
+
+def _news_of_api(instance: DagsterInstance, problem: str | None, *, is_certain: bool) -> list[AssetCheckEvaluation]:
+    """Show in the web UI whether the API answers, where that is news; an answer is certain, one without is not yet."""
+    shown = read_api_problem(instance)
+    if (problem is None) == (shown is None) or (problem is None and not is_certain):
+        return []
+    return [api_evaluation(problem)]
 
 
 def _read_health(pipeline: PipelineResource) -> list[EnterpriseHealth]:

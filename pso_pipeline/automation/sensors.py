@@ -81,7 +81,8 @@ def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineRes
     """List the enterprises of every token, mark those that none sees any more, add partitions for new ones."""
     try:
         warehouse = pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS)
-        report = pipeline.with_api(lambda api: _discover(api, warehouse), BRIEF)
+        max_lost_share = pipeline.settings().pso_scope_max_lost_share
+        report = pipeline.with_api(lambda api: _discover(api, warehouse, max_lost_share), BRIEF)
         with warehouse.open() as connection:
             found = read_enterprises(connection)
     except (SettingsError, WarehouseError) as error:
@@ -91,7 +92,8 @@ def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineRes
     known = context.instance.get_dynamic_partitions(str(ENTERPRISE_PARTITIONS.name))
     decision = decide_on_discovery(found, known)
     if not decision.new_partitions:
-        return SkipReason("; ".join(map(for_markdown, report.failures.values())) or f"no new hotel among {len(found)}")
+        reasons = "; ".join(map(for_markdown, (*report.failures.values(), *report.problems, *report.notices)))
+        return SkipReason(reasons or f"no new hotel among {len(found)}")
     request = decision.to_read and request_refresh(
         context.instance, wanted_of(found, decision.to_read), context.sensor_name
     )
@@ -173,6 +175,6 @@ def encode_looks(looks: Mapping[str, Look]) -> str:
     return msgspec.json.encode(looks).decode()
 
 
-async def _discover(api: Api, warehouse: Warehouse) -> ScopeReport:
+async def _discover(api: Api, warehouse: Warehouse, max_lost_share: float) -> ScopeReport:
     async with asyncio.timeout(API_SECONDS):
-        return await discover_enterprises(api, warehouse)
+        return await discover_enterprises(api, warehouse, max_lost_share)

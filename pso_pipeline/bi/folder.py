@@ -186,6 +186,14 @@ def clear(bi_dir: Path) -> None:
             logger.warning("%s could not be removed and stays until the next publication: %s", versions / name, error)
 
 
+def keep_current_only(bi_dir: Path) -> None:
+    """Remove every version but the current one; whoever has an older one open goes on reading it."""
+    current = current_name(bi_dir)
+    for name in _stamps(bi_dir):
+        if name != current:
+            shutil.rmtree(bi_dir / VERSIONS / name)
+
+
 def seal(version: Path, file: str) -> PublishedFile:
     """Make a finished file permanent: onto the disk, read-only, described for the manifest.
 

@@ -16,6 +16,7 @@ from pso_pipeline.heap import importing
 COMMANDS = {
     "check": "Say whether settings, tokens and warehouse work, before anything is read.",
     "demo": "Run the whole pipeline against the embedded sandbox and open the web UI.",
+    "forget": "Remove a guest's account everywhere, and keep it out of later reads.",
     "refresh": "Read what changed, derive the metrics, publish the snapshot; once.",
     "report": "Write the HTML report from the published snapshot.",
     "sandbox": "Serve the sandbox API alone.",

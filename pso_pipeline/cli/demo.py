@@ -157,8 +157,9 @@ def _serve_ui(home: Path, port: int) -> None:
         # also where a shell started us in the background, with Ctrl-C ignored
         signal.signal(ending, signal.default_int_handler)
     with log.open("w", encoding="utf-8") as output:
+        # in a folder without the `.env` of real data, which Dagster would let win over the demo's own settings
         process = subprocess.Popen(  # noqa: S603  # no shell; the one value that a user gives is a number
-            arguments, stdout=output, stderr=output, process_group=0
+            arguments, cwd=home, stdout=output, stderr=output, process_group=0
         )
     try:
         click.echo(

@@ -12,7 +12,7 @@ from dagster_shared.error import SerializableErrorInfo
 from rich.table import Table
 from rich.text import Text
 
-from pso_pipeline.assets import list_enterprises
+from pso_pipeline.assets import describe_token_failures, list_enterprises
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, say, stop, terminal
 from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.definitions import PIPELINE, defs
@@ -20,6 +20,7 @@ from pso_pipeline.ingestion.sync import SyncReport
 from pso_pipeline.jobs import is_ours
 from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.runs import MAX_RUNTIME, end_dead_runs
+from pso_pipeline.text import for_terminal
 
 SHOWN_ENTERPRISES = 20
 """Hotels listed one by one; of more than that, those that failed and a sum."""
@@ -87,11 +88,11 @@ def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
     if set(keys) <= set(instance.get_dynamic_partitions(name)):
         return
     try:
-        found, _ = list_enterprises(PIPELINE, instance)
+        found = list_enterprises(PIPELINE, instance)
     except Failure as failure:
         stop(str(failure.description), FAILED)
-    if found.failures:
-        stop("\n".join(found.failures.values()), FAILED)
+    if found.report.failures:
+        stop("\n".join(describe_token_failures(found.report.failures)), FAILED)
     if unknown := sorted(set(keys) - set(instance.get_dynamic_partitions(name))):
         stop(f"no such enterprise: {', '.join(unknown)}; `pso status` lists the keys", MISCONFIGURED)
 
@@ -122,7 +123,9 @@ def _is_interrupt(error: SerializableErrorInfo) -> bool:
 
 
 def _root_cause(error: SerializableErrorInfo) -> SerializableErrorInfo:
-    return _root_cause(error.cause) if error.cause else error
+    while error.cause:
+        error = error.cause
+    return error
 
 
 def _print_report(report: SyncReport) -> None:
@@ -146,3 +149,5 @@ def _print_report(report: SyncReport) -> None:
         f"{created:,} new and {changed:,} changed orders, {report.rejected:,} rejected records; requests: {requests}",
         soft_wrap=True,
     )
+    for line in report.notices:
+        console.print(for_terminal(line), soft_wrap=True)

@@ -104,7 +104,12 @@ FCT_PRODUCT_SERVICE_ORDERS = Table(
         Column("order_number", "VARCHAR", "Confirmation number of the order."),
         _ENTERPRISE_ID,
         _SERVICE_ID,
-        Column("account_id", "VARCHAR", "Customer or company who owns the order."),
+        Column(
+            "account_id",
+            "VARCHAR",
+            "Customer or company who owns the order, as a keyed hash of its id: the same for all its orders "
+            "(PSO_KEEP_PERSONAL_DATA=plain: the id). Null for an account that was forgotten.",
+        ),
         Column("account_type", "VARCHAR", "Segment of the order: Customer or Company; null where the API gave none."),
         Column("state", "VARCHAR", "State as the API names it; new ones may appear."),
         Column("state_group", "VARCHAR", "State in short: pending, confirmed, checked_in, canceled or unknown."),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 SHOWN_NAMES = 3
 """Names in a line; of more it holds the number."""
 
-_OF_ONE_REQUEST = re.compile(r"^[A-Za-z]+/[A-Za-z]+: |,? ?RequestId [^),;\s]+|^.* times in a row; last: ")
-_NUMBERS = re.compile(r"[0-9]+([.,][0-9]+)*")
+_OF_ONE_REQUEST = re.compile(r"^([A-Za-z]+/[A-Za-z]+: )?(.* times in a row; last: )?|,? ?RequestId [^),;\s]+")
+_NUMBERS = re.compile(r"(?<!status )\b[0-9]+([.,][0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,16 @@ class Failures:
         return f"{describe_names(self.names)}: {self.reason}"
 
 
-def describe_names(names: Sequence[str], kind: str = "hotels") -> str:
-    """Name them all where they are few, else some of them and how many there are."""
-    if len(names) <= SHOWN_NAMES:
+def describe_names(names: Sequence[str], count: int | None = None) -> str:
+    """Name them all where they are few, else some of them and how many there are, `count` where more than are named."""
+    count = len(names) if count is None else count
+    if count <= SHOWN_NAMES:
         return ", ".join(names)
-    return f"{len(names):,} {kind} ({', '.join(names[:SHOWN_NAMES])}, …)"
+    return f"{count:,} hotels ({', '.join(names[:SHOWN_NAMES])}, …)"
 
 
 def cause_of(reason: str) -> str:
-    """Reduce a reason to what all failures of one cause share: no operation, no RequestId, no number."""
+    """Reduce a reason to what all failures of one cause share: no operation, no RequestId, no number but the status."""
     return _NUMBERS.sub("#", _OF_ONE_REQUEST.sub("", reason))
 
 

@@ -6,9 +6,12 @@ retried is the business of `mews`.
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+import pyarrow as pa
 
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.ingestion.clock import ServerClock, trusted
@@ -16,8 +19,10 @@ from pso_pipeline.ingestion.frame import FrameBuilder, orders_table
 from pso_pipeline.ingestion.landing import MAX_ORDERS_PER_BATCH, LandingQueue
 from pso_pipeline.ingestion.plan import SLACK, FullRead, IntervalRead, Read, chunks, cut
 from pso_pipeline.mews.client import MewsClient
+from pso_pipeline.mews.discovery import Listing, list_services
 from pso_pipeline.mews.errors import MewsError, RepeatedCursor, RequestRefused, TokenRefused, TooHeavy, TooLarge
-from pso_pipeline.mews.pagination import pages
+from pso_pipeline.mews.pagination import Page, pages
+from pso_pipeline.mews.records import Service
 from pso_pipeline.mews.requests import GetProductServiceOrders, Interval, Limitation
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.warehouse.landing.progress import Completed, Failed, FullReadProgress, Progress
@@ -34,8 +39,12 @@ SHORTEST_INTERVAL = timedelta(minutes=1)
 """An interval that is too heavy even at this length cannot be helped by a shorter one."""
 
 MAX_REFUSALS = 64
-"""Refused requests beyond two for each that was answered, after which a read is not cut further in search of the
-culprit: where nothing is answered at all, no single service is to blame."""
+"""Refused requests beyond two for each that was answered, after which a read is cut by hotels and no further in search
+of the culprit; and not at all where nothing was answered: no single service is to blame."""
+
+PLAUSIBLE_REJECTS = 10
+MAX_REJECTED_SHARE = 0.05
+"""Where more records of a hotel's read than both of these were rejected, the read counts as failed."""
 
 MAX_RESTARTS = 2
 """How often a walk whose cursor was refused, or led back, starts from the top: the order behind a cursor can leave the
@@ -54,17 +63,21 @@ class _Piece:
     restarts: int = 0
 
     def instead(self, error: MewsError) -> "list[_Piece]":
-        """Tell what to ask for in place of a piece that failed so: nothing where that cannot help."""
+        """Return what to ask for instead of a piece that failed so: nothing where that cannot help."""
         match error:
             case CursorRefused() | RepeatedCursor():
                 again = replace(self.from_the_top(), restarts=self.restarts + 1)
                 return [again] if again.restarts <= MAX_RESTARTS else []
             case TooHeavy():
                 return self.shorter() or self.halves()
-            case TooLarge() | RequestRefused(status=400 | 403):
+            case TooLarge() | RequestRefused(status=400 | 403) | TooManyRejects():
                 return self.halves()
             case _:
                 return []
+
+    def named(self, service_ids: Sequence[str]) -> "_Piece":
+        """The same question for these services alone."""
+        return replace(self.from_the_top(), service_ids=tuple(service_ids))
 
     def from_the_top(self) -> "_Piece":
         """The same question without the progress of an earlier walk."""
@@ -90,12 +103,48 @@ class CursorRefused(RequestRefused):
     """The API refused a cursor that it had given out."""
 
 
+class TooManyRejects(MewsError):
+    """Too many records of a read of several hotels could not be read, and do not say which hotel they are of."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How many records of one walk came for each service, and how many of them were rejected.
+
+    Rejected records that name no service of the walk count for None. `reason` is why the first one was rejected.
+    """
+
+    records: Counter[str | None] = field(default_factory=Counter)
+    rejected: Counter[str | None] = field(default_factory=Counter)
+    reason: str = ""
+
+    def add(self, page: Page[pa.Table], service_ids: Collection[str]) -> None:
+        for each in page.records["service_id"].value_counts().to_pylist() if len(page.records) else ():
+            self.records[each["values"]] += each["counts"]
+        for reject in page.rejects:
+            self.rejected[reject.service_id if reject.service_id in service_ids else None] += 1
+            self.reason = self.reason or reject.reason
+
+    def complaint(self, services: Collection[str | None]) -> str | None:
+        """Say that too many records of these services were rejected; None where that is not so."""
+        rejected = sum(self.rejected[each] for each in services)
+        read = rejected + sum(self.records[each] for each in services)
+        if rejected <= PLAUSIBLE_REJECTS or rejected <= MAX_REJECTED_SHARE * read:
+            return None
+        return (
+            f"{GetProductServiceOrders.operation}: {rejected:,} of {read:,} records could not be read, the first "
+            f"because {self.reason}: the others landed, and all are read again (see mews.rejected_records)"
+        )
+
+
 @dataclass(slots=True)
 class Fetcher:
     """Carries out reads with one client and hands the pages to one queue.
 
-    `tokens` maps fingerprints to tokens, `enterprise_of` services to enterprises. `failures` collects, for each
-    service that could not be read, the one line that says why. A token that was refused is not used again.
+    `tokens` maps fingerprints to tokens, `enterprise_of` services to enterprises; `unlisted` holds the services that
+    the last whole listing lacked. `failures` collects, for each service that could not be read, the one line that says
+    why; `gone`, for each that the API refused and that listings lack, the same. A token that was refused is not used
+    again.
     """
 
     client: MewsClient
@@ -104,7 +153,10 @@ class Fetcher:
     queue: LandingQueue
     clock: ServerClock
     overlap: timedelta
+    unlisted: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+    _listed_again: set[str] = field(default_factory=set)
     _refused_tokens: dict[str, TokenRefused] = field(default_factory=dict)
 
     async def read(self, read: Read) -> None:
@@ -112,9 +164,10 @@ class Fetcher:
         if isinstance(read, IntervalRead):
             await self._read_intervals(read, read.intervals)
             return
-        await self._read_pieces(
-            read, _Piece(read.service_ids, cursor=read.cursor, started_utc=read.started_utc, orders=read.orders)
-        )
+        if not read.is_ended:
+            await self._read_pieces(
+                read, _Piece(read.service_ids, cursor=read.cursor, started_utc=read.started_utc, orders=read.orders)
+            )
         if read.is_resync or read.cursor is not None:
             # what moved ahead of the walk while it went on would look as if it were gone, and what changed since an
             # interrupted read began would be a refresh late
@@ -122,15 +175,17 @@ class Fetcher:
             await self._read_intervals(read, cut(since, self.clock.now() + SLACK))
 
     async def _read_intervals(self, read: Read, intervals: Sequence[Interval]) -> None:
+        """Read one interval after the other; their end is fixed, and what changes later is the next refresh's."""
         for interval in intervals:
             await self._read_pieces(read, _Piece(read.service_ids, interval))
-        end = intervals[-1].end_utc
-        if self.clock.reported and self.clock.reported > end:
+        end, began = intervals[-1].end_utc, self.clock.first_reported
+        if began is not None and began > end:
             # planned by a local clock that is behind the server's
-            await self._read_intervals(read, cut(end, self.clock.now() + SLACK))
+            for interval in cut(end, began + SLACK):
+                await self._read_pieces(read, _Piece(read.service_ids, interval))
 
     async def _read_pieces(self, read: Read, whole: _Piece) -> None:
-        """Read a piece, and smaller ones in its place where the API refuses it."""
+        """Read a piece, and smaller ones instead where the API refuses it."""
         pending, refusals, answered = [whole], 0, 0
         while pending:
             piece = self._still_wanted(pending.pop())
@@ -139,15 +194,68 @@ class Fetcher:
             try:
                 await self._walk(read, piece)
             except MewsError as error:
-                refusals += isinstance(error, RequestRefused | TooLarge)
-                smaller = piece.instead(error) if refusals <= MAX_REFUSALS + 2 * answered else []
+                if isinstance(error, TokenRefused):
+                    self._refused_tokens[read.token] = error
+                refusals += isinstance(error, RequestRefused | TooLarge | TooHeavy)
+                sorted_out = await self._sort_out(read.token, piece, error)
+                if sorted_out is not None:
+                    pending += sorted_out
+                    continue
+                if refusals <= MAX_REFUSALS + 2 * answered:
+                    smaller = piece.instead(error)
+                else:
+                    smaller = self._by_hotel(piece) if answered else []
                 pending += reversed(smaller)
                 if not smaller:
                     await self._fail(piece.service_ids, str(error))
-                if isinstance(error, TokenRefused):
-                    self._refused_tokens[read.token] = error
             else:
                 answered += 1
+
+    async def _sort_out(self, token: str, piece: _Piece, error: MewsError) -> list[_Piece] | None:
+        """Part services that no longer exist from a piece that the API refused; None where there are none.
+
+        Those of a piece of nothing else are `gone`, and are not asked for again.
+        """
+        if not isinstance(error, RequestRefused) or isinstance(error, CursorRefused) or error.status != 400:
+            return None
+        if not self.unlisted.issuperset(piece.service_ids):
+            await self._list_again(token, {self.enterprise_of[service] for service in piece.service_ids})
+        unlisted = [service for service in piece.service_ids if service in self.unlisted]
+        listed = [service for service in piece.service_ids if service not in self.unlisted]
+        if not unlisted:
+            return None
+        if listed:
+            return [piece.named(unlisted), piece.named(listed)]
+        self.gone.update(dict.fromkeys(unlisted, str(error)))
+        return []
+
+    async def _list_again(self, token: str, enterprise_ids: Collection[str]) -> None:
+        """List all services of some hotels, once in a refresh: the listing before may be of changes alone."""
+        new = sorted(set(enterprise_ids) - self._listed_again)
+        if not new:
+            return
+        self._listed_again.update(new)
+        try:
+            listing = await self._list_services(self.tokens[token], new)
+        except MewsError as error:
+            log.warning("the services of %d hotel(s) could not be listed again: %s", len(new), error)
+            return
+        listed = listing.records.keys() | {reject.id for reject in listing.rejects}
+        of_these = {service for service, enterprise in self.enterprise_of.items() if enterprise in set(new)}
+        self.unlisted = (self.unlisted - of_these) | (of_these - listed)
+
+    async def _list_services(self, token: Token, enterprise_ids: Sequence[str]) -> Listing[Service]:
+        try:
+            return await list_services(self.client, token, enterprise_ids=enterprise_ids)
+        except RequestRefused:  # one of them has left the scope
+            return await list_services(self.client, token)
+
+    def _by_hotel(self, piece: _Piece) -> list[_Piece]:
+        """Cut a piece by hotels; nothing where it is of one."""
+        of_hotel: dict[str, list[str]] = {}
+        for service in piece.service_ids:
+            of_hotel.setdefault(self.enterprise_of[service], []).append(service)
+        return [piece.named(ids) for ids in of_hotel.values()] if len(of_hotel) > 1 else []
 
     async def _walk(self, read: Read, piece: _Piece) -> None:
         """Read one piece page by page and hand it to the queue, the last part with the completed progress."""
@@ -157,7 +265,7 @@ class Fetcher:
         request = GetProductServiceOrders(
             service_ids=piece.service_ids, updated_utc=piece.interval, limitation=Limitation(PAGE_SIZE)
         )
-        cursor, orders, seen = piece.cursor, piece.orders, 0
+        cursor, orders, seen, tally = piece.cursor, piece.orders, 0, _Tally()
         if read.token in self._refused_tokens:
             raise self._refused_tokens[read.token]
         try:
@@ -167,6 +275,7 @@ class Fetcher:
                     self.clock.observe(page.server_time)
                     began = began or page.server_time
                     builder.add(page, self.clock.stamp())
+                    tally.add(page, piece.service_ids)
                     cursor, orders, seen = page.cursor, orders + page.count, seen + 1
                     if seen % PAGES_PER_LANDING == 0:
                         await self.queue.put(builder.take(self._under_way(piece, began, cursor, orders, is_resync)))
@@ -174,7 +283,10 @@ class Fetcher:
             if cursor is None:
                 raise
             raise CursorRefused(error.message, error.operation, error.request_id, error.status) from None
-        await self.queue.put(builder.take(self._completed(piece, began)))
+        await self.queue.put(builder.take(self._ended(piece, began, tally, is_resync)))
+        hotels = self._by_hotel(piece)
+        if hotels and (complaint := tally.complaint([None])):
+            raise TooManyRejects(complaint, GetProductServiceOrders.operation)
 
     def _under_way(
         self, piece: _Piece, began: datetime | None, cursor: str | None, orders: int, is_resync: bool
@@ -188,24 +300,62 @@ class Fetcher:
             for service in piece.service_ids
         ]
 
-    def _completed(self, piece: _Piece, began: datetime | None) -> list[Progress]:
-        watermark = piece.started_utc or trusted(began)
+    def _ended(self, piece: _Piece, began: datetime | None, tally: _Tally, is_resync: bool) -> list[Progress]:
+        """What the end of a walk stands for: hotels of which too many records were rejected have failed.
+
+        Nothing where too many records do not say which hotel they are of.
+        """
+        hotels = self._by_hotel(piece)
+        if not hotels:
+            complaint = tally.complaint([None, *piece.service_ids])
+            if complaint:
+                return self._given_up(piece, complaint, is_resync)
+            return self._completed(piece, began, is_resync)
+        if tally.complaint([None]):
+            return []
+        progress: list[Progress] = []
+        for hotel in hotels:
+            if complaint := tally.complaint(hotel.service_ids):
+                progress += self._given_up(replace(piece, service_ids=hotel.service_ids), complaint, is_resync)
+            else:
+                progress += self._completed(replace(piece, service_ids=hotel.service_ids), began, is_resync)
+        return progress
+
+    def _given_up(self, piece: _Piece, complaint: str, is_resync: bool) -> list[Progress]:
+        """Note that a walk that came to its end has failed; a full read starts from the top next time."""
+        from_the_top = [
+            FullReadProgress(service, self.enterprise_of[service], None, None, 0, is_resync)
+            for service in (piece.service_ids if piece.interval is None else ())
+        ]
+        return [*from_the_top, *self._failed(piece.service_ids, complaint)]
+
+    def _completed(self, piece: _Piece, began: datetime | None, is_resync: bool) -> list[Progress]:
+        watermark = started = piece.started_utc or trusted(began)
         if piece.interval is not None:
             watermark = min(piece.interval.end_utc, watermark)
-        succeeded = self.clock.now()
+        succeeded, is_full = self.clock.now(), piece.interval is None
         return [
-            Completed(service, self.enterprise_of[service], watermark, succeeded, is_full=piece.interval is None)
+            Completed(
+                service,
+                self.enterprise_of[service],
+                watermark,
+                succeeded,
+                is_full=is_full,
+                resync_started_utc=started if is_full and is_resync else None,
+            )
             for service in piece.service_ids
         ]
 
     def _still_wanted(self, piece: _Piece) -> _Piece | None:
         """Leave out the services that have failed: a later interval would move their watermark over the gap."""
-        ids = tuple(service for service in piece.service_ids if service not in self.failures)
+        ids = tuple(each for each in piece.service_ids if each not in self.failures and each not in self.gone)
         if not ids:
             return None
         return piece if ids == piece.service_ids else replace(piece.from_the_top(), service_ids=ids)
 
     async def _fail(self, service_ids: Collection[str], error: str) -> None:
+        await self.queue.put(FrameBuilder(self.enterprise_of).take(self._failed(service_ids, error)))
+
+    def _failed(self, service_ids: Collection[str], error: str) -> list[Progress]:
         self.failures.update(dict.fromkeys(service_ids, error))
-        failed = [Failed(service, self.enterprise_of[service], error) for service in service_ids]
-        await self.queue.put(FrameBuilder(self.enterprise_of).take(failed))
+        return [Failed(service, self.enterprise_of[service], error) for service in service_ids]

@@ -41,12 +41,15 @@ LINGER_SECONDS = 5.0
 
 @dataclass(slots=True)
 class LandingQueue:
-    """Takes batches from any number of reads and lands them one transaction at a time, in a thread of its own."""
+    """Takes batches from any number of reads and lands them one transaction at a time, in a thread of its own.
+
+    `created` and `changed` count orders by service; `rejected` holds the records that could not be read, each once.
+    """
 
     warehouse: Warehouse
     created: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
-    rejected: int = 0
+    rejected: set[str] = field(default_factory=set)
     _known: KnownOrders = field(default_factory=KnownOrders)
     _waiting: asyncio.Queue[OrdersLanding | None] = field(default_factory=asyncio.Queue)
     _left_over: list[OrdersLanding] = field(default_factory=list)
@@ -113,6 +116,7 @@ class LandingQueue:
             met=pd.concat([batch.met for batch in batches]),
             progress=[progress for batch in batches for progress in batch.progress],
         )
+        self.rejected.update(landing.rejects["record"])
         with self.warehouse.open() as connection:
             return land_orders(connection, landing, self._known)
 
@@ -120,7 +124,6 @@ class LandingQueue:
         for service in landed.services:
             self.created[service.service_id] += service.created
             self.changed[service.service_id] += service.changed
-        self.rejected += landed.rejected
 
 
 def _full_read_of(batch: OrdersLanding) -> list[str]:

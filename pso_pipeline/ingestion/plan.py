@@ -3,6 +3,7 @@
 Add a rule about what is asked for together, again or in pieces here. Nothing here waits, fetches or opens anything.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from itertools import groupby
 from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.contract.limits import MAX_COUNT, MAX_IDS
 from pso_pipeline.mews.requests import Interval, latest_end
+from pso_pipeline.warehouse.landing.scope import PLAUSIBLE_LOSS, UNLISTED_FOR
 from pso_pipeline.warehouse.reading import ListingRow, ServiceRow
 
 MAX_SPREAD = timedelta(hours=6)
@@ -36,7 +38,8 @@ class FullRead:
     """All history of some services of one enterprise, newest first, without an interval.
 
     `cursor`, `started_utc` and `orders` continue a read that was interrupted. `is_resync` says that the services had
-    been read before and that what the source no longer has is to be marked.
+    been read before and that what the source no longer has is to be marked; `is_ended` that an interrupted resync has
+    read them to their end, so that only what changed since `started_utc` is left.
     """
 
     token: str
@@ -46,6 +49,7 @@ class FullRead:
     started_utc: datetime | None = None
     cursor: str | None = None
     orders: int = 0
+    is_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ def plan_refresh(
 ) -> list[Read]:
     """Plan a refresh: intervals for what was read before, first reads for the rest.
 
+    Services that could not be read last time, or that listings lack, are asked for apart from the others.
     `token_of` maps the enterprises to refresh to the fingerprint of their token; services of others are left out.
     `now` is the server's time. Bookable services are left out: orders are made against additional ones.
     """
@@ -85,13 +90,45 @@ def plan_refresh(
 def plan_resync(services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime) -> list[Read]:
     """Plan a full resync: all history of every service, going on where an interrupted one of late stopped."""
     orderable = _orderable(services, token_of)
-    known = [
+    known = [service for service in orderable if service.watermark_utc is not None]
+    ended = [service for service in known if _is_recent(service.resync_started_utc, now)]
+    unread = [
         service if _goes_on(service, now) else _from_the_top(service)
-        for service in orderable
-        if service.watermark_utc is not None
+        for service in known
+        if not _is_recent(service.resync_started_utc, now)
     ]
     new = [service for service in orderable if service.watermark_utc is None]
-    return [*_full_reads(known, token_of, is_resync=True), *_full_reads(new, token_of, is_resync=False)]
+    return [
+        *_ended_reads(ended, token_of),
+        *_full_reads(unread, token_of, is_resync=True),
+        *_full_reads(new, token_of, is_resync=False),
+    ]
+
+
+def choose_retired(
+    refused: Collection[str], services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime
+) -> set[str]:
+    """Choose which services to retire: those that the API refuses (400) and that whole listings lack, `refused`.
+
+    Not where that would leave a token without any service, a hotel without any at once, or where the hotel is not
+    listed either, unless listings have lacked them for a day: that can be a fault of the source.
+    """
+    orderable = _orderable(services, token_of)
+    left_of_token = {token_of[each.enterprise_id] for each in orderable if each.service_id not in refused}
+    left_of_hotel = {each.enterprise_id for each in orderable if each.service_id not in refused}
+    lost_of_hotel = Counter(each.enterprise_id for each in orderable if each.service_id in refused)
+
+    def is_plausible(service: ServiceRow) -> bool:
+        since = service.unlisted_since_utc
+        if since is not None and now - since >= UNLISTED_FOR:
+            return True
+        if service.is_hotel_unlisted or token_of[service.enterprise_id] not in left_of_token:
+            return False
+        # what this refresh alone found missing may be a hotel that has just left the scope
+        is_known = since is not None and lost_of_hotel[service.enterprise_id] <= PLAUSIBLE_LOSS
+        return is_known or service.enterprise_id in left_of_hotel
+
+    return {each.service_id for each in orderable if each.service_id in refused and is_plausible(each)}
 
 
 def plan_listing(enterprises: Collection[ListingRow], now: datetime | None) -> ServiceListing:
@@ -132,18 +169,32 @@ def chunks(service_ids: Sequence[str], size: int = MAX_IDS) -> list[tuple[str, .
 
 
 def _orderable(services: Collection[ServiceRow], token_of: Mapping[str, str]) -> list[ServiceRow]:
-    return [service for service in services if service.kind != BOOKABLE and service.enterprise_id in token_of]
+    return [
+        service
+        for service in services
+        if service.kind != BOOKABLE and not service.is_retired and service.enterprise_id in token_of
+    ]
+
+
+def _doubt(service: ServiceRow) -> int:
+    """Rank how likely the API refuses a service, and with it all that are asked for in the same request."""
+    if service.unlisted_since_utc is not None or service.is_hotel_unlisted:
+        return 2
+    return 1 if service.last_error is not None else 0
 
 
 def _interval_reads(
     services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
 ) -> Iterator[IntervalRead]:
-    def token_and_watermark(service: ServiceRow) -> tuple[str, datetime]:
-        return token_of[service.enterprise_id], service.watermark_utc or now
+    def together(service: ServiceRow) -> tuple[str, int]:
+        return token_of[service.enterprise_id], _doubt(service)
 
-    dated = sorted(services, key=token_and_watermark)
-    for token, of_token in groupby(dated, key=lambda service: token_of[service.enterprise_id]):
-        for start, members in _near_each_other([(token_and_watermark(service)[1], service) for service in of_token]):
+    def watermark(service: ServiceRow) -> datetime:
+        return service.watermark_utc or now
+
+    dated = sorted(services, key=lambda service: (*together(service), watermark(service)))
+    for (token, _), group in groupby(dated, key=together):
+        for start, members in _near_each_other([(watermark(service), service) for service in group]):
             # a server whose clock was set back reports a time before the watermark; nothing is lost by asking from
             # there
             intervals = cut(min(start, now) - overlap, now + SLACK)
@@ -169,8 +220,9 @@ def _near_each_other(dated: Sequence[tuple[datetime, ServiceRow]]) -> Iterator[t
 def _full_reads(
     services: Collection[ServiceRow], token_of: Mapping[str, str], *, is_resync: bool
 ) -> Iterator[FullRead]:
-    def together(service: ServiceRow) -> tuple[str, str, str]:
-        return service.enterprise_id, str(service.full_read_started_utc), service.full_read_cursor or ""
+    def together(service: ServiceRow) -> tuple[str, int, str, str]:
+        started, cursor = service.full_read_started_utc, service.full_read_cursor
+        return service.enterprise_id, _doubt(service), str(started), cursor or ""
 
     for _, group in groupby(sorted(services, key=together), key=together):
         members = list(group)
@@ -187,9 +239,25 @@ def _full_reads(
             )
 
 
+def _ended_reads(services: Collection[ServiceRow], token_of: Mapping[str, str]) -> Iterator[FullRead]:
+    def together(service: ServiceRow) -> tuple[str, int]:
+        return service.enterprise_id, _doubt(service)
+
+    for (enterprise_id, _), group in groupby(sorted(services, key=together), key=together):
+        members = list(group)
+        started = min(member.resync_started_utc for member in members if member.resync_started_utc)
+        for ids in chunks(sorted(member.service_id for member in members)):
+            yield FullRead(
+                token_of[enterprise_id], enterprise_id, ids, is_resync=True, started_utc=started, is_ended=True
+            )
+
+
 def _goes_on(service: ServiceRow, now: datetime) -> bool:
-    started = service.full_read_started_utc
-    return started is not None and service.full_read_cursor is not None and now - started <= RESYNC_RESUMES_WITHIN
+    return service.full_read_cursor is not None and _is_recent(service.full_read_started_utc, now)
+
+
+def _is_recent(started: datetime | None, now: datetime) -> bool:
+    return started is not None and abs(now - started) <= RESYNC_RESUMES_WITHIN
 
 
 def _from_the_top(service: ServiceRow) -> ServiceRow:

@@ -5,7 +5,7 @@ A token that cannot be asked is reported, never read as one that sees nothing. W
 """
 
 import asyncio
-from collections import Counter
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,11 +23,29 @@ from pso_pipeline.ingestion.plan import ServiceListing, plan_listing
 from pso_pipeline.mews.discovery import Listing, list_enterprises, list_services
 from pso_pipeline.mews.errors import MewsError
 from pso_pipeline.mews.limiter import LimiterUnusable
-from pso_pipeline.mews.records import Service
+from pso_pipeline.mews.records import Reject, Service
 from pso_pipeline.mews.requests import GetEnterprises, GetServices
 from pso_pipeline.warehouse.connection import Warehouse
-from pso_pipeline.warehouse.landing.scope import Listed, land_enterprises, land_services
-from pso_pipeline.warehouse.reading import ListingRow, read_enterprises, read_listings
+from pso_pipeline.warehouse.landing.correcting import correct_listings
+from pso_pipeline.warehouse.landing.scope import (
+    MAX_LOST_SHARE,
+    TOKEN_IS_IN_USE_FOR,
+    UNLISTED_FOR,
+    Leftover,
+    Listed,
+    Loss,
+    Offer,
+    ScopeChange,
+    ServiceLoss,
+    land_enterprises,
+    land_services,
+)
+from pso_pipeline.warehouse.reading import ListingRow, read_listings
+
+log = logging.getLogger(__name__)
+
+SHOWN_HOTELS = 5
+"""Hotels that a message names; of more, it says how many."""
 
 Columns = Callable[[str], Mapping[str, Any]]
 Unanswered = MewsError | LimiterUnusable
@@ -35,19 +53,27 @@ Unanswered = MewsError | LimiterUnusable
 
 @dataclass(frozen=True, slots=True)
 class ScopeReport:
-    """What listing came to: rows known by it, records that could not be read, why tokens failed, by fingerprint."""
+    """What listing came to.
+
+    `listed` counts the rows known by it, `rejected` the records that could not be read; `failures` says why tokens
+    failed, by fingerprint. `problems` are losses that were refused as implausible: a person has to look, and everything
+    is read as before. `notices` are changes of the scope that were made, a line each.
+    """
 
     listed: int
     rejected: int
     failures: Mapping[str, str]
+    problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
-async def discover_enterprises(api: Api, warehouse: Warehouse) -> ScopeReport:
+async def discover_enterprises(api: Api, warehouse: Warehouse, max_lost_share: float = MAX_LOST_SHARE) -> ScopeReport:
     """List the enterprises of every token and land them; new ones get their partition key.
 
     An enterprise that several tokens see belongs to the first of them. Enterprises of tokens that fail keep their
     scope. All are listed each time, since nothing else tells which have left; one request for each 1000 of them. A
-    token that reached some before and now reaches none has failed, too: its hotels go out of scope, and not in silence.
+    listing that lacks more than `max_lost_share` of a token's hotels, or all, takes none out of scope before it has
+    lasted for a day.
     """
     found = await _ask_each(api, api.tokens, lambda token: list_enterprises(api.client, api.tokens[token]))
     listing = _listing(
@@ -58,25 +84,28 @@ async def discover_enterprises(api: Api, warehouse: Warehouse) -> ScopeReport:
         lambda token: {"is_in_scope": True, "token_fingerprint": token},
     )
     answered = [token for token in api.tokens if token not in listing.failures]
-    if answered:
-        reached = await asyncio.to_thread(_land_enterprises, warehouse, listing, answered)
-        for number, (token, answer) in enumerate(found.items(), 1):
-            if not isinstance(answer, Unanswered) and not answer.records and reached[token]:
-                listing.failures[token] = (
-                    f"{GetEnterprises.operation}: access token {number} lists no enterprise any more, and listed "
-                    f"{reached[token]} before: link them again, or take it out of MEWS_ACCESS_TOKENS"
-                )
-    return listing.report()
+    if not answered:
+        return listing.report()
+    change = await asyncio.to_thread(_land_enterprises, api, warehouse, listing, answered, max_lost_share)
+    numbers = {token: number for number, token in enumerate(api.tokens, 1)}
+    refused = [loss for loss in change.losses if loss.is_refused]
+    notices = [
+        *(_accepted(loss, numbers) for loss in change.losses if not loss.is_refused),
+        *map(_left_over, change.leftovers),
+    ]
+    return listing.report([_refused(loss, numbers) for loss in refused], notices)
 
 
-async def discover_services(api: Api, warehouse: Warehouse, unusable: Collection[str] = ()) -> ScopeReport:
+async def discover_services(
+    api: Api, warehouse: Warehouse, unusable: Collection[str] = (), max_lost_share: float = MAX_LOST_SHARE
+) -> ScopeReport:
     """List the services of every token's enterprises and land them; services that are no longer listed stay.
 
     Where all of them take more than one request, only what changed and what new enterprises sell is listed most times.
     `unusable` are fingerprints of tokens that could not list their enterprises: they are not asked again.
     """
-    known = await asyncio.to_thread(_read_listings, warehouse)
     now = api.clock.now() if api.clock.reported else None
+    known, corrected = await asyncio.to_thread(_read_listings, warehouse, now)
     plans = {token: plan_listing(known.get(token, ()), now) for token in api.tokens if token not in unusable}
     began = api.clock.reported
     found = await _ask_each(api, plans, lambda token: _list_services(api, token, plans[token]))
@@ -87,7 +116,14 @@ async def discover_services(api: Api, warehouse: Warehouse, unusable: Collection
         if not isinstance(answer, Unanswered)
         for each in _listed(known.get(token, ()), plans[token], trusted(began or answer.server_time))
     ]
-    return replace(listing.report(), listed=await asyncio.to_thread(_land_services, warehouse, listing, listed))
+    offer = await asyncio.to_thread(_land_services, api, warehouse, listing, listed, max_lost_share)
+    numbers = {token: number for number, token in enumerate(api.tokens, 1)}
+    problems = [
+        _lost_services(loss, numbers[loss.token_fingerprint])
+        for loss in offer.losses
+        if loss.token_fingerprint in numbers
+    ]
+    return replace(listing.report(problems, [*corrected, *_changed_services(offer)]), listed=offer.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +147,22 @@ async def reach_of_tokens(api: Api) -> list[TokenReach]:
 
 @dataclass(slots=True)
 class _Rows:
-    """The rows that tokens listed, one for each id, and the tokens that could not be asked."""
+    """The rows that tokens listed, one for each id, and the tokens that could not be asked.
+
+    `unreadable` maps the ids of listed records that could not be read to the token that listed them.
+    """
 
     rows: list[pa.Table]
     rejects: list[pa.Table]
     failures: dict[str, str]
+    unreadable: dict[str, str]
 
-    def report(self) -> ScopeReport:
-        return ScopeReport(sum(map(len, self.rows)), sum(map(len, self.rejects)), self.failures)
+    def report(self, problems: Sequence[str] = (), notices: Sequence[str] = ()) -> ScopeReport:
+        """Say what the listing came to, and log what it changed."""
+        for line in (*problems, *notices):
+            log.warning("%s", line)
+        rows, rejects = (sum(map(len, tables)) for tables in (self.rows, self.rejects))
+        return ScopeReport(rows, rejects, self.failures, tuple(problems), tuple(notices))
 
 
 async def _ask_each(
@@ -163,7 +207,7 @@ def _listed(enterprises: Sequence[ListingRow], plan: ServiceListing, began: date
 def _listing(
     api: Api, found: Mapping[str, Listing[Any] | Unanswered], operation: str, table: Table, columns_of: Columns
 ) -> _Rows:
-    listing = _Rows([], [], {})
+    listing = _Rows([], [], {}, {})
     seen: set[str] = set()
     for token, answer in found.items():
         if isinstance(answer, Unanswered):
@@ -174,37 +218,117 @@ def _listing(
         if new:
             listing.rows.append(records_table(new, table, columns_of(token)))
         if answer.rejects:
-            listing.rejects.append(rejects_table(operation, answer.rejects, api.clock.now(), {}))
+            rejects = [_of_its_hotel(reject, table) for reject in answer.rejects]
+            listing.rejects.append(rejects_table(operation, rejects, api.clock.now(), {}))
+            listing.unreadable = {reject.id: token for reject in answer.rejects if reject.id} | listing.unreadable
     return listing
 
 
-def _land_enterprises(warehouse: Warehouse, listing: _Rows, answered: Sequence[str]) -> Counter[str | None]:
-    """Land enterprises; return how many each token reached last, whether they are in scope or not."""
-    schema = arrow_schema(ENTERPRISES)
-    schema = schema.remove(schema.get_field_index("partition_key"))
+def _of_its_hotel(reject: Reject, table: Table) -> Reject:
+    """Name the hotel of a rejected record of an enterprise: it is the record itself."""
+    return replace(reject, enterprise_id=reject.id) if table is ENTERPRISES else reject
+
+
+def _land_enterprises(
+    api: Api, warehouse: Warehouse, listing: _Rows, answered: Sequence[str], max_lost_share: float
+) -> ScopeChange:
+    columns = [name for name in arrow_schema(ENTERPRISES).names if name not in {"partition_key", "unlisted_since_utc"}]
+    schema = pa.schema([arrow_schema(ENTERPRISES).field(name) for name in columns])
     with warehouse.open() as connection:
-        land_enterprises(
+        return land_enterprises(
             connection,
             frame_of(listing.rows, schema),
             _rejects(listing),
+            unreadable=listing.unreadable,
             answered=answered,
-            all_answered=not listing.failures,
+            configured=api.tokens.keys(),
+            now=api.clock.now(),
+            max_lost_share=max_lost_share,
         )
-        return Counter(each.token_fingerprint for each in read_enterprises(connection))
 
 
-def _read_listings(warehouse: Warehouse) -> dict[str, list[ListingRow]]:
-    """Read how far services have been listed, by the fingerprint of the token."""
+def _read_listings(warehouse: Warehouse, now: datetime | None) -> tuple[dict[str, list[ListingRow]], list[str]]:
+    """Read how far services have been listed, by the fingerprint of the token, and what was corrected before."""
     by_token: dict[str, list[ListingRow]] = {}
     with warehouse.open() as connection:
+        corrected = correct_listings(connection, now) if now else []
         for each in read_listings(connection):
             by_token.setdefault(each.token_fingerprint or "", []).append(each)
-    return by_token
+    return by_token, corrected
 
 
-def _land_services(warehouse: Warehouse, listing: _Rows, listed: Sequence[Listed]) -> int:
+def _land_services(
+    api: Api, warehouse: Warehouse, listing: _Rows, listed: Sequence[Listed], max_lost_share: float
+) -> Offer:
     with warehouse.open() as connection:
-        return land_services(connection, frame_of(listing.rows, arrow_schema(SERVICES)), _rejects(listing), listed)
+        return land_services(
+            connection,
+            frame_of(listing.rows, arrow_schema(SERVICES)),
+            _rejects(listing),
+            listed,
+            unreadable=listing.unreadable,
+            now=api.clock.now(),
+            max_lost_share=max_lost_share,
+        )
+
+
+def _refused(loss: Loss, numbers: Mapping[str, int]) -> str:
+    return f"{_lost_hotels(loss, numbers)} ({_named(loss.keys)}), an implausible loss: they stay in scope. {_REMEDY}"
+
+
+def _accepted(loss: Loss, numbers: Mapping[str, int]) -> str:
+    return f"{_lost_hotels(loss, numbers)}, they are out of scope now: {_named(loss.keys)}"
+
+
+def _lost_hotels(loss: Loss, numbers: Mapping[str, int]) -> str:
+    return (
+        f"{GetEnterprises.operation}: access token {numbers[loss.token_fingerprint]} does not list {len(loss.lost):,} "
+        f"of the {loss.known:,} hotels that it listed before"
+    )
+
+
+def _left_over(leftover: Leftover) -> str:
+    hotels = f"{len(leftover.hotels):,} hotel(s) of an access token that is not in MEWS_ACCESS_TOKENS"
+    named = f"(fingerprint {leftover.token_fingerprint[:8] or 'unknown'}): {_named(leftover.keys)}"
+    hours = f"{TOKEN_IS_IN_USE_FOR.total_seconds() / 3600:.0f} hours"
+    if leftover.is_in_use:
+        return (
+            f"{hotels} are left to the process that used it last {named}; they go out of scope when it has not been "
+            f"used for {hours}"
+        )
+    return f"{hotels} are out of scope now, since it has not been used for {hours} {named}"
+
+
+def _lost_services(loss: ServiceLoss, number: int) -> str:
+    return (
+        f"{GetServices.operation}: access token {number} does not list {loss.lost:,} of the {loss.known:,} services "
+        f"that it listed before, an implausible loss: they are read as before, in "
+        f"{_named(loss.partition_keys)}. {_REMEDY}"
+    )
+
+
+def _changed_services(offer: Offer) -> list[str]:
+    notices = []
+    if offer.returned:
+        notices.append(
+            f"{GetServices.operation}: {offer.returned:,} retired service(s) are listed again and are read again"
+        )
+    if offer.moved:
+        notices.append(
+            f"{GetServices.operation}: {offer.moved:,} service(s) belong to another hotel now, with their orders"
+        )
+    return notices
+
+
+_REMEDY = (
+    "If that is right, run `PSO_SCOPE_MAX_LOST_SHARE=1 pso refresh` once, or leave it: what listings have lacked for "
+    f"{UNLISTED_FOR.total_seconds() / 3600:.0f} hours is given up"
+)
+
+
+def _named(keys: Sequence[str]) -> str:
+    more = len(keys) - SHOWN_HOTELS
+    return ", ".join(keys[:SHOWN_HOTELS]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _rejects(listing: _Rows) -> pd.DataFrame:

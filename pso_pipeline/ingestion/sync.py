@@ -1,6 +1,8 @@
 """Bringing orders up to date: read the scope, plan, fetch and land, and say of each enterprise how it went."""
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,13 +11,25 @@ from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.fetch import Fetcher
 from pso_pipeline.ingestion.landing import LandingQueue
-from pso_pipeline.ingestion.plan import FullRead, Read, plan_refresh, plan_resync
+from pso_pipeline.ingestion.plan import FullRead, Read, choose_retired, plan_refresh, plan_resync
 from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
-from pso_pipeline.warehouse.landing.progress import Failed, record
+from pso_pipeline.warehouse.landing.correcting import correct_progress
+from pso_pipeline.warehouse.landing.progress import Failed, Gone, Progress, record
 from pso_pipeline.warehouse.landing.reconciling import Reconciled, forget_met, reconcile
-from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enterprises, read_latest_fetch, read_services
+from pso_pipeline.warehouse.landing.scope import TOKEN_IS_IN_USE_FOR
+from pso_pipeline.warehouse.reading import (
+    EnterpriseRow,
+    ServiceRow,
+    read_enterprises,
+    read_latest_fetch,
+    read_services,
+    read_token_uses,
+)
+from pso_pipeline.warehouse.sql import transaction
+
+log = logging.getLogger(__name__)
 
 Unusable = WarehouseError | LimiterUnusable
 
@@ -42,11 +56,15 @@ class EnterpriseOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """How a sync went: each enterprise that was asked for, records that could not be read, requests by operation."""
+    """How a sync went: each enterprise that was asked for, records that could not be read, requests by operation.
+
+    `notices` are lines about what was put right or given up.
+    """
 
     enterprises: tuple[EnterpriseOutcome, ...]
     rejected: int
     requests: Mapping[str, int]
+    notices: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[EnterpriseOutcome, ...]:
@@ -85,8 +103,16 @@ async def sync_orders(api: Api, warehouse: Warehouse, options: SyncOptions) -> S
 
 
 async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncReport:
-    enterprises, services, latest_fetch = await asyncio.to_thread(_read_scope, warehouse, options.enterprise_ids)
-    api.clock.stamp_after(latest_fetch)
+    now = api.clock.now()
+    # without a `Date` of the server, the local clock alone says what is in the future
+    corrected = await asyncio.to_thread(_correct, warehouse, now) if api.clock.reported else []
+    scope = await asyncio.to_thread(_read_scope, warehouse, options.enterprise_ids)
+    enterprises = [
+        each
+        for each in scope.enterprises
+        if options.enterprise_ids is not None or not scope.is_left_to_another_process(each, api.tokens, now)
+    ]
+    api.clock.stamp_after(scope.latest_fetch)
     unreachable = {
         enterprise.enterprise_id: reason
         for enterprise in enterprises
@@ -97,26 +123,55 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
         for enterprise in enterprises
         if enterprise.token_fingerprint and enterprise.enterprise_id not in unreachable
     }
-    now = api.clock.now()
     if options.is_full:
-        plan = plan_resync(services, token_of, now)
+        plan = plan_resync(scope.services, token_of, now)
     else:
-        plan = plan_refresh(services, token_of, now, options.overlap)
+        plan = plan_refresh(scope.services, token_of, now, options.overlap)
     queue = LandingQueue(warehouse)
-    enterprise_of = {service.service_id: service.enterprise_id for service in services}
-    fetcher = Fetcher(api.client, api.tokens, enterprise_of, queue, api.clock, options.overlap)
-    await asyncio.to_thread(_begin, warehouse, services, unreachable, plan)
+    enterprise_of = {service.service_id: service.enterprise_id for service in scope.services}
+    unlisted = {service.service_id for service in scope.services if service.unlisted_since_utc is not None}
+    fetcher = Fetcher(api.client, api.tokens, enterprise_of, queue, api.clock, options.overlap, unlisted)
+    await asyncio.to_thread(_begin, warehouse, scope.services, unreachable, plan)
     await _carry_out(plan, fetcher, queue)
-    errors = unreachable | {enterprise_of[service]: error for service, error in fetcher.failures.items()}
-    reconciled = await asyncio.to_thread(_reconcile, warehouse, plan, latest_fetch, errors, options.max_missing_share)
+    retired = choose_retired(fetcher.gone.keys(), scope.services, token_of, now)
+    failures = fetcher.failures | {each: error for each, error in fetcher.gone.items() if each not in retired}
+    if fetcher.gone:
+        await asyncio.to_thread(_give_up, warehouse, fetcher.gone, retired, enterprise_of, now)
+    errors = unreachable | {enterprise_of[service]: error for service, error in failures.items()}
+    resynced = {
+        service: read.enterprise_id
+        for read in plan
+        if isinstance(read, FullRead) and read.is_resync
+        for service in read.service_ids
+        if service not in retired
+    }
+    reconciled = await asyncio.to_thread(
+        _reconcile, warehouse, resynced, scope.latest_fetch, errors, options.max_missing_share
+    )
     services_of: dict[str, list[str]] = {}
     for service_id, enterprise_id in enterprise_of.items():
         services_of.setdefault(enterprise_id, []).append(service_id)
+    notices = (*corrected, *_retirements(retired, enterprise_of, enterprises))
+    for line in notices:
+        log.warning("%s", line)
     return SyncReport(
         tuple(_outcome(each, services_of, queue, errors, reconciled) for each in enterprises),
-        queue.rejected,
+        len(queue.rejected),
         {operation: tally.requests for operation, tally in api.client.tallies.items()},
+        notices,
     )
+
+
+def _retirements(
+    retired: Collection[str], enterprise_of: Mapping[str, str], enterprises: Sequence[EnterpriseRow]
+) -> list[str]:
+    counts = Counter(enterprise_of[service] for service in retired)
+    return [
+        f"{each.partition_key}: {counts[each.enterprise_id]:,} service(s) no longer exist and are retired, "
+        "their orders remain"
+        for each in enterprises
+        if counts[each.enterprise_id]
+    ]
 
 
 async def _carry_out(plan: Sequence[Read], fetcher: Fetcher, queue: LandingQueue) -> None:
@@ -138,23 +193,43 @@ async def _carry_out(plan: Sequence[Read], fetcher: Fetcher, queue: LandingQueue
 
 
 def _first(errors: BaseExceptionGroup[Unusable]) -> Unusable:
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    first: BaseExceptionGroup[Unusable] | Unusable = errors
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
-def _read_scope(
-    warehouse: Warehouse, enterprise_ids: Collection[str] | None
-) -> tuple[list[EnterpriseRow], list[ServiceRow], datetime | None]:
-    """Read the enterprises that are asked for, all services, and when an order was read last."""
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The enterprises that are asked for, all services, when an order was read last, and when each token was used."""
+
+    enterprises: list[EnterpriseRow]
+    services: list[ServiceRow]
+    latest_fetch: datetime | None
+    token_uses: Mapping[str, datetime]
+
+    def is_left_to_another_process(self, enterprise: EnterpriseRow, tokens: Collection[str], now: datetime) -> bool:
+        """Whether another process with other access tokens reads the enterprise."""
+        token = enterprise.token_fingerprint or ""
+        used = self.token_uses.get(token)
+        return token not in tokens and used is not None and now - used < TOKEN_IS_IN_USE_FOR
+
+
+def _correct(warehouse: Warehouse, now: datetime) -> list[str]:
+    with warehouse.open() as connection:
+        return correct_progress(connection, now)
+
+
+def _read_scope(warehouse: Warehouse, enterprise_ids: Collection[str] | None) -> _Scope:
     with warehouse.open() as connection:
         enterprises, services = read_enterprises(connection), read_services(connection)
-        latest_fetch = read_latest_fetch(connection)
+        latest_fetch, token_uses = read_latest_fetch(connection), read_token_uses(connection)
     asked_for = [
         each
         for each in enterprises
         if (each.is_in_scope if enterprise_ids is None else each.enterprise_id in enterprise_ids)
     ]
-    return asked_for, services, latest_fetch
+    return _Scope(asked_for, services, latest_fetch, token_uses)
 
 
 def _why_unreachable(enterprise: EnterpriseRow, api: Api, token_failures: Mapping[str, str]) -> str | None:
@@ -171,12 +246,12 @@ def _begin(
     failed = [
         Failed(service.service_id, service.enterprise_id, unreachable[service.enterprise_id])
         for service in services
-        if service.enterprise_id in unreachable and service.kind != BOOKABLE
+        if service.enterprise_id in unreachable and service.kind != BOOKABLE and not service.is_retired
     ]
     afresh = [
         service_id
         for read in plan
-        if isinstance(read, FullRead) and read.is_resync and read.cursor is None
+        if isinstance(read, FullRead) and read.is_resync and read.cursor is None and not read.is_ended
         for service_id in read.service_ids
     ]
     if not failed and not afresh:
@@ -188,20 +263,32 @@ def _begin(
         connection.commit()
 
 
+def _give_up(
+    warehouse: Warehouse,
+    gone: Mapping[str, str],
+    retired: Collection[str],
+    enterprise_of: Mapping[str, str],
+    now: datetime,
+) -> None:
+    """Retire services that no longer exist, and note why the others that are gone could not be read."""
+    progress: list[Progress] = []
+    for service, error in gone.items():
+        is_retired, enterprise = service in retired, enterprise_of[service]
+        progress.append(Gone(service, enterprise, now, now if is_retired else None))
+        progress += [] if is_retired else [Failed(service, enterprise, error)]
+    with warehouse.open() as connection, transaction(connection):
+        record(connection, progress)
+
+
 def _reconcile(
     warehouse: Warehouse,
-    plan: Sequence[Read],
+    resynced: Mapping[str, str],
     read_before: datetime | None,
     errors: Mapping[str, str],
     max_missing_share: float,
 ) -> dict[str, Reconciled]:
-    """Judge what is missing in the enterprises whose resync came to its end in every service."""
-    services = {
-        service_id: read.enterprise_id
-        for read in plan
-        if isinstance(read, FullRead) and read.is_resync and read.enterprise_id not in errors
-        for service_id in read.service_ids
-    }
+    """Judge what is missing in the enterprises whose resync came to its end in every service of `resynced`."""
+    services = {service: enterprise for service, enterprise in resynced.items() if enterprise not in errors}
     if not services:
         return {}
     with warehouse.open() as connection:

@@ -31,7 +31,8 @@ class EnterpriseRow:
 class ServiceRow:
     """One service with how far it has been read; times are aware and UTC.
 
-    `is_unlisted` says that the last whole listing lacked it, `is_retired` that it is not read any more;
+    `unlisted_since_utc` says since when whole listings lack it, `is_hotel_unlisted` that the last listing lacked its
+    hotel, `is_retired` that it is not read any more;
     `resync_started_utc` is when the full resync began that has read it and not yet all others of its hotel.
     """
 
@@ -44,7 +45,8 @@ class ServiceRow:
     full_read_orders: int
     last_success_utc: datetime | None
     last_error: str | None
-    is_unlisted: bool = False
+    unlisted_since_utc: datetime | None = None
+    is_hotel_unlisted: bool = False
     is_retired: bool = False
     resync_started_utc: datetime | None = None
 
@@ -137,6 +139,12 @@ def read_listings(connection: duckdb.DuckDBPyConnection) -> list[ListingRow]:
     """List the enterprises in scope with how far their services have been listed."""
     rows = connection.execute(statement("queries/service_listings.sql")).fetchall()
     return [ListingRow(*map(_aware, row)) for row in rows]
+
+
+def read_token_uses(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """Read when each access token listed its enterprises last, by fingerprint, aware and UTC."""
+    rows = connection.execute("SELECT token_fingerprint, listed_utc FROM mews.access_tokens").fetchall()
+    return {token: _aware(used) for token, used in rows}
 
 
 def read_latest_fetch(connection: duckdb.DuckDBPyConnection) -> datetime | None:

@@ -81,6 +81,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection, source: str | None = No
     connection.execute(statement("tables/revised_orders.sql"))
     connection.execute(statement("tables/access_tokens.sql"))
     connection.execute(statement("tables/missing_candidates.sql"))
+    connection.execute(statement("tables/account_key.sql"))
+    connection.execute(statement("tables/forgotten_accounts.sql"))
     connection.execute(statement("tables/product_service_order_versions.sql"))
     _comment_on_all(connection)
 

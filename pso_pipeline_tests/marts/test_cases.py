@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pso_pipeline.warehouse.accounts import choose_account_ids
 from pso_pipeline.warehouse.marts.derive import derive
 from pso_pipeline_tests.marts.rows import insert, read
 
@@ -59,6 +60,7 @@ def test_case(connection, case):
     versions = [order(VERSION, position, each) for position, each in enumerate(given.get("earlier_versions", []), 1)]
     insert(connection, "superseded_versions", versions)
 
+    choose_account_ids(connection, is_plain=True)
     derive(connection, all_companions_environments=case.get("all_companions_environments", ()))
 
     for table, expected in case["then"].items():

@@ -23,6 +23,8 @@ class SmallDaemon:
             outcome = sensor.evaluate_tick(context)
         if outcome.cursor is not None:
             self.cursors[name] = outcome.cursor
+        for event in outcome.asset_events:
+            self.instance.report_runless_asset_event(event)
         for request in outcome.dynamic_partitions_requests or ():
             self.instance.add_dynamic_partitions(ENTERPRISE_PARTITIONS.name, request.partition_keys)
         return outcome

@@ -1,17 +1,29 @@
 """Messages about hotels: once when one fails, once when it has recovered, whatever happens to the webhook."""
 
+import functools
 import http.server
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 
 import filelock
 import pytest
+from dagster import AssetKey, DagsterRunStatus
 
+from pso_pipeline import checks
 from pso_pipeline.automation import alerts
-from pso_pipeline.automation.alerts import Message, decide_on_messages, decode_told, deliver
+from pso_pipeline.automation.alerts import decide_on, decide_on_messages, decode_told, find_silence
+from pso_pipeline.automation.messages import Hotel, deliver, message_about
+from pso_pipeline.automation.outcomes import Ended, read_api_problem, read_last_ended
+from pso_pipeline.definitions import defs
+from pso_pipeline.ingestion.causes import cause_of
+from pso_pipeline.mews.patience import Patience
+from pso_pipeline.runs import KILLED_TAG
+from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.reading import EnterpriseHealth
 from pso_pipeline_tests.orchestration.daemon import keys_of
+from pso_pipeline_tests.orchestration.test_jobs import materializations
 from pso_pipeline_tests.orchestration.test_partition_states import FAILED, MATERIALIZED, states
 
 
@@ -74,8 +86,131 @@ def test_a_hotel_that_went_out_of_scope_has_not_recovered():
     assert (told(decision), decision.failing) == ([], {})
 
 
+def test_hotels_that_fail_for_one_cause_are_one_message_and_their_recovery_another():
+    reasons = {f"h{n:03}": f"services/getAll: refused (status 403, RequestId R{n})" for n in range(240)}
+    decision = decide_on_messages(health(**reasons, other="too many requests"), {})
+    first, second = decision.messages
+    assert (first.event, first.count, len(first.hotels), first.partition_key) == ("hotel_failing", 240, 100, None)
+    assert first.text == "240 hotels (H000, H001, H002, …) cannot be read: " + reasons["h000"]
+    assert first.hotels[99] == Hotel("h099-key", "h099", "H099")
+    assert (second.text, second.enterprise_id) == ("Other (other-key) cannot be read: too many requests", "other")
+    assert len(decision.failing) == 241
+    (again,) = decide_on_messages(health(**dict.fromkeys(reasons), other="again"), decision.failing).messages
+    assert again.text == f"Read again: 240 hotels (H000, H001, H002, …); the failure was: {reasons['h000']}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_same"),
+    [
+        (
+            "services/getAll: refused (status 403, RequestId a-1)",
+            "orders/getAll: refused (status 403, RequestId b)",
+            True,
+        ),
+        (
+            "x/getAll: http://a has failed 5 times in a row; last: it failed (status 500)",
+            "y/z: it failed (status 500)",
+            True,
+        ),
+        ("no access token 1 sees it", "no access token 12 sees it", True),
+        ("the token was refused", "the server failed", False),
+    ],
+)
+def test_the_same_cause_is_known_by_what_no_single_request_adds(one, other, are_same):
+    assert (cause_of(one) == cause_of(other)) is are_same
+
+
+def test_an_outage_of_the_api_is_one_message_red_assets_and_one_message_when_it_is_over(
+    daemon, sandbox, webhook, monkeypatch
+):
+    """With the refreshes in between, which fail every hotel; nothing shows a row or a success that was not read."""
+    monkeypatch.setattr("pso_pipeline.mews.client.Patience", functools.partial(Patience, attempts=1))
+    monkeypatch.setattr(alerts, "BRIEF", Patience(attempts=1))
+    monkeypatch.setattr(checks, "BRIEF", Patience(attempts=1))
+    instance = daemon.instance
+    assert daemon.run(daemon.clock("hourly_refresh"))
+    daemon.tick("hotel_alerts")
+    listed = {name: len(materializations(instance, AssetKey(name))) for name in ("enterprises", "services")}
+    assert read_api_problem(instance) is None
+
+    sandbox.faults.add(Answer(503), times=None)
+    daemon.tick("hotel_alerts")
+    assert webhook.messages == []
+    outage = daemon.tick("hotel_alerts")
+    assert "the server failed" in str(read_api_problem(instance))
+    assert keys_of(outage) is None
+    assert not daemon.run(outage)
+    assert set(states(instance).values()) == {FAILED}
+    for name, count in listed.items():
+        assert len(materializations(instance, AssetKey(name))) == count
+        assert is_failed(instance, name)
+    for _ in range(2):
+        assert daemon.tick("hotel_alerts").run_requests == []
+    (said,) = webhook.messages
+    assert (said["event"], said["text"][:36]) == ("api_failing", "The API does not answer: enterprises")
+
+    sandbox.faults.clear()
+    recovery = daemon.tick("hotel_alerts")
+    assert read_api_problem(instance) is None
+    assert daemon.run(recovery)
+    assert set(states(instance).values()) == {MATERIALIZED}
+    assert not is_failed(instance, "enterprises")
+    for _ in range(2):
+        daemon.tick("hotel_alerts")
+    assert [each["event"] for each in webhook.messages] == ["api_failing", "api_recovered"]
+
+
+def is_failed(instance, name):
+    """Whether the web UI shows an asset as failed: its last run, which was to materialize it, did not."""
+    (record,) = instance.get_asset_records([AssetKey(name)])
+    entry = record.asset_entry
+    return (
+        instance.get_run_by_id(entry.last_run_id).status is DagsterRunStatus.FAILURE
+        and entry.last_materialization.run_id != entry.last_run_id
+    )
+
+
+def test_hotels_that_still_fail_long_after_an_outage_are_spoken_of():
+    outage = decide_on_messages(health(astoria="down", bristol="down"), {}, in_outage=True)
+    assert (told(outage), outage.failing, sorted(outage.unspoken)) == ([], {}, ["astoria", "bristol"])
+    settling = decide_on_messages(health(astoria="down", bristol=None), {}, outage.unspoken, in_outage=True)
+    assert (told(settling), sorted(settling.unspoken)) == ([], ["astoria"])
+    after = decide_on_messages(health(astoria="down", bristol=None), {}, settling.unspoken)
+    assert told(after) == [("hotel_failing", "astoria", "down")]
+
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ended_hours_ago", "on_for_hours", "is_silent"),
+    [(1, 9, False), (2.9, 9, False), (3.1, 9, True), (9, 2.9, False), (None, 2.9, False), (None, 3.1, True)],
+)
+def test_that_nothing_finished_is_said_once_and_that_refreshes_end_again(ended_hours_ago, on_for_hours, is_silent):
+    last = None if ended_hours_ago is None else Ended(NOON - timedelta(hours=ended_hours_ago), None)
+    problem = find_silence(last, NOON - timedelta(hours=on_for_hours), NOON, timedelta(hours=3))
+    assert (problem is not None) is is_silent
+    decision = decide_on("refreshes", problem, {})
+    assert [each.text[:23] for each in decision.messages] == (["Nothing finished since "] if is_silent else [])
+    assert decide_on("refreshes", problem, decision.failing).messages == ()
+    recovered = decide_on("refreshes", None, decision.failing)
+    assert [each.event for each in recovered.messages] == (["refreshes_recovered"] if is_silent else [])
+
+
+def test_a_run_that_was_killed_says_nothing_of_the_pipeline(daemon, sandbox, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setenv("PSO_BI_DIR", "data/warehouse.duckdb")
+        assert not daemon.run(daemon.clock("hourly_refresh"))
+    last = read_last_ended(daemon.instance)
+    assert last is not None
+    assert str(last.problem).startswith("nothing was published in data/warehouse.duckdb")
+    run = daemon.instance.create_run_for_job(defs.resolve_job_def("refresh"), tags={KILLED_TAG: "true"})
+    daemon.instance.report_run_failed(run)
+    assert read_last_ended(daemon.instance) == last
+
+
 def messages(count):
-    return [Message("hotel_failing", "refused", f"h{n}-key", f"h{n}", f"H{n}") for n in range(count)]
+    return [message_about("hotel_failing", "refused", [Hotel(f"h{n}-key", f"h{n}", f"H{n}")]) for n in range(count)]
 
 
 def test_what_a_webhook_does_not_take_is_kept_in_order(webhook):

@@ -115,6 +115,26 @@ def test_orders_that_change_after_the_first_read_are_noted_with_their_services_r
         assert len(revised(connection)) == 3, "read again, nothing changed"
 
 
+def test_an_order_that_moves_to_another_hotels_service_counts_there_alone_and_is_noted_for_both(warehouse):
+    of_two = [read_to_its_end(), Completed("s2", "e2", START, START, is_full=True)]
+    with warehouse.open() as connection:
+        land_orders(connection, landing(order("o1"), order("o2"), progress=of_two))
+        moved = order("o1", updated=5, fetched=9, service="s2", enterprise_id="e2")
+        land_orders(connection, landing(moved))
+        query = "SELECT id, service_id, enterprise_id FROM mews.product_service_order{} ORDER BY ALL"
+        assert connection.execute(query.format("s")).fetchall() == [("o1", "s2", "e2"), ("o2", "s1", "e1")]
+        assert connection.execute(query.format("_versions")).fetchall() == [
+            ("o1", "s1", "e1"),
+            ("o1", "s2", "e2"),
+            ("o2", "s1", "e1"),
+        ]
+        assert revised(connection) == [("s1", "o1", 2), ("s2", "o1", 1)]
+        land_orders(connection, landing(moved))
+        assert len(revised(connection)) == 2, "read again, nothing changed"
+        land_orders(connection, landing(order("o1", updated=2, fetched=10, state="Optional")))
+        assert revised(connection)[-1] == ("s2", "o1", 2), "an older version of the old service changes its history"
+
+
 def test_landing_the_same_page_again_changes_nothing(warehouse):
     page = [order("o1", extra='{"New":1}'), order("o2", state="Martian", cancelled_utc=None)]
     with warehouse.open() as connection:

@@ -1,9 +1,11 @@
--- One row for each service in `progress`: how many orders that had been read by $read_before the warehouse holds as present, and
--- how many of them its full resync did not meet.
+-- One row for each service in `progress`: how many orders that had been read by $read_before the warehouse holds as present, how
+-- many of them its full resync did not find, and how many of those the full read before did not find either.
+-- Source: mews.product_service_orders, mews.full_read_ids, mews.missing_candidates.
 SELECT
     progress.service_id,
     count(stored.id) AS present,
-    count(stored.id) FILTER (WHERE met.id IS NULL) AS missing
+    count(stored.id) FILTER (WHERE met.id IS NULL) AS missing,
+    count(stored.id) FILTER (WHERE met.id IS NULL AND candidates.id IS NOT NULL) AS again
 FROM progress
 LEFT JOIN mews.product_service_orders AS stored
     ON
@@ -11,4 +13,6 @@ LEFT JOIN mews.product_service_orders AS stored
         AND NOT stored.is_missing_from_source
         AND stored.fetched_utc <= $read_before
 LEFT JOIN (SELECT DISTINCT id FROM mews.full_read_ids) AS met ON met.id = stored.id
+LEFT JOIN (SELECT DISTINCT service_id, id FROM mews.missing_candidates) AS candidates
+    ON candidates.id = stored.id AND candidates.service_id = stored.service_id
 GROUP BY progress.service_id;

@@ -5,10 +5,10 @@ USING found ON stored.id = found.id
 WHEN MATCHED AND (
     stored.name, stored.time_zone_identifier, stored.chain_id, stored.chain_name, stored.country_code, stored.city,
     stored.created_utc, stored.updated_utc, stored.linked_utc, stored.is_in_scope, stored.token_fingerprint,
-    CAST(stored.extra AS VARCHAR)
+    CAST(stored.extra AS VARCHAR), stored.unlisted_since_utc
 ) IS DISTINCT FROM (
     found.name, found.time_zone_identifier, found.chain_id, found.chain_name, found.country_code, found.city,
-    found.created_utc, found.updated_utc, found.linked_utc, found.is_in_scope, found.token_fingerprint, found.extra
+    found.created_utc, found.updated_utc, found.linked_utc, found.is_in_scope, found.token_fingerprint, found.extra, NULL
 ) THEN UPDATE SET
     name = found.name,
     time_zone_identifier = found.time_zone_identifier,
@@ -21,5 +21,6 @@ WHEN MATCHED AND (
     linked_utc = found.linked_utc,
     is_in_scope = found.is_in_scope,
     token_fingerprint = found.token_fingerprint,
-    extra = found.extra
+    extra = found.extra,
+    unlisted_since_utc = NULL
 WHEN NOT MATCHED THEN INSERT BY NAME;

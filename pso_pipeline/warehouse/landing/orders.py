@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import duckdb
 import pandas as pd
 
+from pso_pipeline.warehouse.accounts import ORDERS, REJECTS, without_forgotten
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
 from pso_pipeline.warehouse.landing.known import KnownOrders
 from pso_pipeline.warehouse.landing.progress import Progress, Revised, record
@@ -38,17 +39,17 @@ class OrdersLanding:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCount:
-    """How many orders of a service a landing added, how many it changed, and of how many it brought an older version.
+    """How many orders of a service a landing added, how many it changed, and whether it affects any other (`noted`).
 
-    `is_tied` says that versions with the same `updated_utc` met. The enterprise is null where no service list named the
-    service yet.
+    Older versions count among these, and orders that moved to another service or from one. `is_tied` says that versions
+    with the same `updated_utc` met. The enterprise is null where no service list named the service yet.
     """
 
     service_id: str
     enterprise_id: str | None
     created: int
     changed: int
-    late: int
+    noted: int
     is_tied: bool
 
 
@@ -75,7 +76,8 @@ def _land(connection: duckdb.DuckDBPyConnection, landing: OrdersLanding, known: 
     counts: list[ServiceCount] = []
     with transaction(connection):
         if len(landing.orders):
-            with registered(connection, rows_of_frame("frame", landing.orders)):
+            frame = without_forgotten(connection, ORDERS, rows_of_frame("frame", landing.orders))
+            with registered(connection, frame):
                 arriving = known.arrive(connection) if known else None
                 counts = _land_frame(connection, are_all_new=arriving is not None and arriving.are_all_new)
         rejected = keep_rejects(connection, landing.rejects)
@@ -106,11 +108,7 @@ def _land_frame(connection: duckdb.DuckDBPyConnection, *, are_all_new: bool) -> 
 
 def _revise(connection: duckdb.DuckDBPyConnection, counts: Sequence[ServiceCount], note: str) -> None:
     """Give the services whose orders changed a new revision, and note which orders these are."""
-    revised = [
-        Revised(each.service_id, each.enterprise_id)
-        for each in counts
-        if each.enterprise_id and (each.created or each.changed or each.late)
-    ]
+    revised = [Revised(each.service_id, each.enterprise_id) for each in counts if each.enterprise_id and each.noted]
     if revised:
         record(connection, revised)
         connection.execute(statement(f"landing/{note}.sql"))
@@ -133,7 +131,7 @@ def keep_rejects(connection: duckdb.DuckDBPyConnection, rejects: pd.DataFrame) -
     """Keep records that could not be read, each once; return how many were not kept before. The caller commits."""
     if not len(rejects):
         return 0
-    with registered(connection, rows_of_frame("rejects", rejects)):
+    with registered(connection, without_forgotten(connection, REJECTS, rows_of_frame("rejects", rejects))):
         return len(connection.execute(statement("landing/keep_rejects.sql")).fetchall())
 
 

@@ -33,7 +33,8 @@ class FullReadProgress:
 class Completed:
     """A service was read to the end: all its changes up to `watermark_utc` have landed.
 
-    `is_full` says that this ends its unfinished full read. A null watermark leaves the one that stands.
+    `is_full` says that this ends its unfinished full read, `resync_started_utc` when that began where it was a resync.
+    A null watermark leaves the one that stands.
     """
 
     service_id: str
@@ -41,6 +42,7 @@ class Completed:
     watermark_utc: datetime | None
     succeeded_utc: datetime
     is_full: bool
+    resync_started_utc: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """The API refuses a service that whole listings lack: it is retired at `retired_utc`, kept where that is null."""
+
+    service_id: str
+    enterprise_id: str
+    unlisted_utc: datetime
+    retired_utc: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Revised:
     """A landing added or changed orders of a service."""
 
@@ -60,12 +72,13 @@ class Revised:
     enterprise_id: str
 
 
-Progress = FullReadProgress | Completed | Failed | Revised
+Progress = FullReadProgress | Completed | Failed | Gone | Revised
 
 _STATEMENTS = {
     FullReadProgress: "landing/record_full_read.sql",
     Completed: "landing/record_completed.sql",
     Failed: "landing/record_failed.sql",
+    Gone: "landing/record_gone.sql",
     Revised: "landing/raise_revision.sql",
 }
 SERVICE_SCHEMA = pa.schema(
@@ -80,6 +93,9 @@ SERVICE_SCHEMA = pa.schema(
         "succeeded_utc": TIMESTAMP,
         "is_full": pa.bool_(),
         "error": pa.string(),
+        "resync_started_utc": TIMESTAMP,
+        "unlisted_utc": TIMESTAMP,
+        "retired_utc": TIMESTAMP,
     }
 )
 
@@ -89,12 +105,13 @@ def record(connection: duckdb.DuckDBPyConnection, progress: Sequence[Progress]) 
 
     A service that was completed twice, a full read and the interval after it, has completed both.
     """
-    ended = {each.service_id for each in progress if isinstance(each, Completed) and each.is_full}
+    ended = {each.service_id: each for each in progress if isinstance(each, Completed) and each.is_full}
     for kind, name in _STATEMENTS.items():
         latest: dict[str, Progress] = {each.service_id: each for each in progress if isinstance(each, kind)}
         for service_id, each in latest.items():
             if isinstance(each, Completed) and service_id in ended:
-                latest[service_id] = replace(each, is_full=True)
+                began = ended[service_id].resync_started_utc
+                latest[service_id] = replace(each, is_full=True, resync_started_utc=began)
         if latest:
             with registered(connection, rows_of_records("progress", latest.values(), SERVICE_SCHEMA)):
                 connection.execute(statement(name))

@@ -1,4 +1,7 @@
-"""Ending a full resync: orders that the source no longer has are marked, unless too many would vanish at once."""
+"""Ending a full resync: orders that the source no longer has are marked, unless too many would vanish at once.
+
+An order is marked only when two full reads in a row did not find it: one answer that lacks it proves little.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -8,18 +11,23 @@ import duckdb
 
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_records
 from pso_pipeline.warehouse.landing.progress import SERVICE_SCHEMA, Revised, record
-from pso_pipeline.warehouse.sql import statement
+from pso_pipeline.warehouse.sql import statement, transaction
+
+PLAUSIBLE_MISSING = 3
+"""Orders of a hotel that may be missing whatever share of its orders that is, as long as some are left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a full resync of one enterprise found: orders held as present before, and how many it did not meet.
+    """What a full resync of one enterprise found: orders held as present before, and how many it did not find.
 
-    `is_refused` says that the share was implausible and nothing was marked.
+    `marked` counts those that are marked missing now, since the full read before did not find them either. `is_refused`
+    says that the share was implausible and nothing was marked.
     """
 
     present: int
     missing: int
+    marked: int
     is_refused: bool
 
     def describe(self) -> str:
@@ -31,46 +39,80 @@ class Reconciled:
             )
         if not self.missing:
             return "nothing is missing from the source"
-        return f"{self.missing:,} orders newly marked missing from the source"
+        waiting = self.missing - self.marked
+        marked = f"{self.marked:,} orders newly marked missing from the source"
+        if not waiting:
+            return marked
+        unfound = f"{waiting:,} orders were not found, and are marked missing if the next full read does not find them"
+        return f"{marked}, {unfound}" if self.marked else unfound
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Orders of a service, or of several: held as present, not found, and not found by the full read before either."""
+
+    present: int = 0
+    missing: int = 0
+    again: int = 0
+
+    def __add__(self, other: "_Counts") -> "_Counts":
+        return _Counts(self.present + other.present, self.missing + other.missing, self.again + other.again)
+
+    def are_implausible(self, max_missing_share: float) -> bool:
+        """Whether so many missing orders are taken for a fault of the source; a share of 1 allows any."""
+        if max_missing_share >= 1 or not self.missing:
+            return False
+        plausible = max(PLAUSIBLE_MISSING, max_missing_share * self.present)
+        return self.missing == self.present or self.missing > plausible
 
 
 def reconcile(
     connection: duckdb.DuckDBPyConnection, services: Mapping[str, str], read_before: datetime, max_missing_share: float
 ) -> dict[str, Reconciled]:
-    """Mark what complete resyncs did not meet, in one transaction, and forget what they met.
+    """Mark what two complete resyncs in a row did not find, in one transaction, and forget what this one found.
 
     `services` maps each completely read service to its enterprise. Only orders that had been read by `read_before`,
     when the resync began, are judged: what another refresh lands while it goes on exists. The share is taken for each
-    enterprise over these services: a read that the server cut short would otherwise empty a hotel.
+    enterprise over these services, and over all of them: a read that the server cut short would otherwise empty hotels.
     """
     before = {"read_before": read_before.astimezone(UTC).replace(tzinfo=None)}
-    connection.begin()
     revised = [Revised(service, enterprise) for service, enterprise in services.items()]
-    with registered(connection, rows_of_records("progress", revised, SERVICE_SCHEMA)):
-        found = connection.execute(statement("landing/count_missing.sql"), before).fetchall()
-    counts = {service: (present, missing) for service, present, missing in found}
-    counts_of: dict[str, list[tuple[int, int]]] = {}
-    for service, enterprise in services.items():
-        counts_of.setdefault(enterprise, []).append(counts[service])
-    outcome = {enterprise: _judge(each, max_missing_share) for enterprise, each in counts_of.items()}
-    marked = [each for each in revised if counts[each.service_id][1] and not outcome[each.enterprise_id].is_refused]
-    if marked:
-        with registered(connection, rows_of_records("progress", marked, SERVICE_SCHEMA)):
-            connection.execute(statement("landing/mark_missing.sql"), before)
+    with transaction(connection):
+        with registered(connection, rows_of_records("progress", revised, SERVICE_SCHEMA)):
+            found = connection.execute(statement("landing/count_missing.sql"), before).fetchall()
+            counts = {service: _Counts(*numbers) for service, *numbers in found}
+            outcome = _judge(services, counts, max_missing_share)
+            marked = [each for each in revised if counts[each.service_id].again and outcome[each.enterprise_id].marked]
+            if marked:
+                with registered(connection, rows_of_records("marked", marked, SERVICE_SCHEMA)):
+                    connection.execute(statement("landing/mark_missing.sql"), before)
+            connection.execute(statement("landing/forget_candidates.sql"))
+            connection.execute(statement("landing/keep_candidates.sql"), before)
         record(connection, marked)
-    forget_met(connection, services)
-    connection.commit()
+        forget_met(connection, services)
     return outcome
 
 
+def _judge(
+    services: Mapping[str, str], counts: Mapping[str, _Counts], max_missing_share: float
+) -> dict[str, Reconciled]:
+    of_hotel: dict[str, _Counts] = {}
+    for service, enterprise in services.items():
+        of_hotel[enterprise] = of_hotel.get(enterprise, _Counts()) + counts[service]
+    refused = {hotel for hotel, each in of_hotel.items() if each.are_implausible(max_missing_share)}
+    in_all = sum((each for hotel, each in of_hotel.items() if hotel not in refused), _Counts())
+    if len(of_hotel) > 1 and in_all.are_implausible(max_missing_share):
+        refused |= {hotel for hotel, each in of_hotel.items() if each.missing}
+    return {
+        hotel: Reconciled(each.present, each.missing, 0 if hotel in refused else each.again, hotel in refused)
+        for hotel, each in of_hotel.items()
+    }
+
+
 def forget_met(connection: duckdb.DuckDBPyConnection, services: Collection[str]) -> None:
-    """Forget which orders a full resync of the services met; the caller commits."""
+    """Forget which orders a full resync of the services found, and that it has read them; the caller commits."""
+    ids = [list(services)]
+    connection.execute("DELETE FROM mews.full_read_ids WHERE service_id IN (SELECT unnest(?::VARCHAR[]))", ids)
     connection.execute(
-        "DELETE FROM mews.full_read_ids WHERE service_id IN (SELECT unnest(?::VARCHAR[]))", [list(services)]
+        "UPDATE mews.sync_state SET resync_started_utc = NULL WHERE service_id IN (SELECT unnest(?::VARCHAR[]))", ids
     )
-
-
-def _judge(counts: Collection[tuple[int, int]], max_missing_share: float) -> Reconciled:
-    present = sum(count for count, _ in counts)
-    missing = sum(count for _, count in counts)
-    return Reconciled(present, missing, is_refused=missing > max_missing_share * present)

@@ -8,6 +8,7 @@ WHEN MATCHED THEN UPDATE SET
     full_read_started_utc = CASE WHEN NOT reached.is_full THEN stored.full_read_started_utc END,
     full_read_cursor = CASE WHEN NOT reached.is_full THEN stored.full_read_cursor END,
     full_read_orders = CASE WHEN NOT reached.is_full THEN stored.full_read_orders END,
+    resync_started_utc = coalesce(reached.resync_started_utc, stored.resync_started_utc),
     last_success_utc = reached.succeeded_utc,
     last_error = NULL
 WHEN NOT MATCHED THEN INSERT (service_id, enterprise_id, watermark_utc, last_success_utc, revision) VALUES (

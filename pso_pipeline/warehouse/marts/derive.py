@@ -20,6 +20,7 @@ import duckdb
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, FIRM_STATES, PENDING_STATES, STATES
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, SCHEMA_VERSION
+from pso_pipeline.warehouse.accounts import make_account_key
 from pso_pipeline.warehouse.memory import give_back_freed, lower_limit, one_thread, with_enough_memory
 from pso_pipeline.warehouse.schema import table_ddl
 from pso_pipeline.warehouse.sql import literal, statement, transaction
@@ -232,6 +233,7 @@ def derive(
     """
     if all_companions_environments is not None:
         _set_environments(connection, all_companions_environments)
+    make_account_key(connection)
     _run(connection, PREPARED_ONCE)
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
     looks_at_all = enterprise_ids is None or not is_complete(connection)

@@ -5,6 +5,7 @@
 --                 over midnight there are two; where they change between that noon and midnight, by the day's own
 --   age_in_days   whole days from creation to the hotel's last midnight: -1 before creation, 365 at most, where the curve ends
 --   is_unresolved_by  whether an order is still Confirmed 60 days after its creation, at the hotel's last midnight
+--   published_account_id  the account's id as the marts hold it: hashed with the key in mews.account_key, or as it is
 CREATE OR REPLACE TEMP MACRO local_date(moment, time_zone, utc_offset) AS
     CAST(coalesce(moment + utc_offset, timezone(time_zone, timezone('UTC', moment))) AS DATE);
 
@@ -28,3 +29,15 @@ CREATE OR REPLACE TEMP MACRO age_in_days(created_at, last_midnight_utc) AS
 
 CREATE OR REPLACE TEMP MACRO is_unresolved_by(state_group, created_at, last_midnight_utc) AS
     coalesce(state_group = 'confirmed' AND created_at <= last_midnight_utc - INTERVAL 60 DAY, FALSE);
+
+CREATE OR REPLACE TEMP MACRO published_account_id(id) AS
+    CASE
+        WHEN (SELECT any_value(is_plain) FROM mews.account_key) THEN id
+        ELSE left(
+            sha256(
+                (SELECT any_value(key) FROM mews.account_key)
+                || sha256((SELECT any_value(key) FROM mews.account_key) || lower(id))
+            ),
+            32
+        )
+    END;

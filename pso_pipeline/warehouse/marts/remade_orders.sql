@@ -13,7 +13,11 @@ WITH changed AS (
 ),
 
 as_they_are_and_were AS (
-    SELECT orders.enterprise_id, orders.service_id, orders.account_id, orders.created_utc AS created_at
+    SELECT
+        orders.enterprise_id,
+        orders.service_id,
+        published_account_id(orders.account_id) AS account_id,
+        orders.created_utc AS created_at
     FROM mews.product_service_orders AS orders
     SEMI JOIN changed ON changed.id = orders.id AND changed.enterprise_id = orders.enterprise_id
     UNION

@@ -9,3 +9,7 @@ ALTER TABLE mews.warehouse_info ADD COLUMN derivation_id VARCHAR;
 UPDATE mews.warehouse_info SET warehouse_id = uuid();
 CREATE TABLE mews.access_tokens (token_fingerprint VARCHAR, listed_utc TIMESTAMP);
 CREATE TABLE mews.missing_candidates (service_id VARCHAR, id VARCHAR);
+
+-- It also keeps the key of the hashes of account ids, and the hashes of accounts that were forgotten.
+CREATE TABLE mews.account_key (key VARCHAR, is_plain BOOLEAN);
+CREATE TABLE mews.forgotten_accounts (account_hash VARCHAR, forgotten_utc TIMESTAMP);

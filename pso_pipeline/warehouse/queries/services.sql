@@ -1,4 +1,5 @@
--- One row for each service, with how far it has been read. Source: mews.services, mews.sync_state.
+-- One row for each service, with how far it has been read. Source: mews.services, mews.sync_state,
+-- mews.enterprises.
 SELECT
     services.id,
     services.enterprise_id,
@@ -9,9 +10,11 @@ SELECT
     coalesce(sync_state.full_read_orders, 0),
     sync_state.last_success_utc,
     sync_state.last_error,
-    services.unlisted_since_utc IS NOT NULL,
+    services.unlisted_since_utc,
+    coalesce(enterprises.unlisted_since_utc IS NOT NULL, FALSE),
     services.retired_utc IS NOT NULL,
     sync_state.resync_started_utc
 FROM mews.services
 LEFT JOIN mews.sync_state ON sync_state.service_id = services.id
+LEFT JOIN mews.enterprises ON enterprises.id = services.enterprise_id
 ORDER BY services.enterprise_id, services.id;

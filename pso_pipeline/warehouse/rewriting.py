@@ -1,0 +1,102 @@
+"""Writing the warehouse's files again, so that no byte of what was changed or deleted stays in them.
+
+A database keeps what it deleted in its file until that place is used for something else. Which rows go is decided
+elsewhere (`accounts`).
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from pso_pipeline.settings import DUCKLAKE_PREFIX
+from pso_pipeline.warehouse.connection import ROWS_PER_ROW_GROUP, WAREHOUSE_STORAGE, Warehouse
+from pso_pipeline.warehouse.errors import WarehouseUnusable
+from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory
+from pso_pipeline.warehouse.sql import literal
+
+COUNTS = "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = $database ORDER BY ALL"
+
+
+def rewrite(warehouse: Warehouse) -> None:
+    """Write the warehouse again with the rows that it has now; the caller holds it (`Warehouse.hold`).
+
+    A file is copied under another name, compared, and replaced in one rename: killed at any instant, it is the old one
+    or the new. Of a DuckLake, files with deleted rows are written again, and the old ones removed.
+
+    Raises:
+        WarehouseUnusable: There is no room for a second file, or the copy differs; the warehouse is as it was.
+    """
+    if warehouse.location.startswith(DUCKLAKE_PREFIX):
+        _rewrite_ducklake(warehouse)
+        return
+    path = Path(warehouse.location).absolute()
+    fresh = path.with_name(f"{path.name}.rewritten")
+    with _failures_named(path):
+        _remove(fresh)
+        try:
+            with contextlib.closing(duckdb.connect()) as connection:
+                _copy(connection, path, fresh)
+            if _log_of(path).exists() or _log_of(fresh).exists():
+                raise WarehouseUnusable(
+                    f"{path} was not written again: its log could not be closed, make room on the disk"
+                )
+            _sync(fresh)
+            fresh.replace(path)
+            _sync(path.parent)
+        finally:
+            _remove(fresh)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, path: Path, fresh: Path) -> None:
+    limit_memory(connection, MEMORY_MB)
+    connection.execute(f"SET temp_directory = {literal(str(fresh.with_name(fresh.name + '.spill')))}")
+    options = f"(STORAGE_VERSION {literal(WAREHOUSE_STORAGE)}, ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})"
+    connection.execute(f"ATTACH {literal(str(path))} AS warehouse {options}")
+    connection.execute(f"ATTACH {literal(str(fresh))} AS fresh {options}")
+    fresh.chmod(0o600)
+    connection.execute("COPY FROM DATABASE warehouse TO fresh")
+    if _rows(connection, "warehouse") != _rows(connection, "fresh"):
+        raise WarehouseUnusable(f"{path} was not written again: the copy has other rows than it")
+    connection.execute("CHECKPOINT fresh; CHECKPOINT warehouse; DETACH fresh; DETACH warehouse")
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, int]:
+    tables = [name for (name,) in connection.execute(COUNTS, {"database": database}).fetchall()]
+    counts = (connection.execute(f"SELECT count(*) FROM {database}.{name}").fetchone() for name in tables)  # noqa: S608  # names of the catalogue
+    return {name: row[0] if row else 0 for name, row in zip(tables, counts, strict=True)}
+
+
+def _rewrite_ducklake(warehouse: Warehouse) -> None:
+    with warehouse.open_held() as connection:
+        connection.execute("CALL ducklake_rewrite_data_files('warehouse', delete_threshold => 0)")
+        connection.execute("CALL ducklake_expire_snapshots('warehouse', older_than => now())")
+        connection.execute("CALL ducklake_cleanup_old_files('warehouse', cleanup_all => true)")
+
+
+@contextlib.contextmanager
+def _failures_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        said = str(error).splitlines()[0]
+        raise WarehouseUnusable(f"{path} was not written again and is as it was: {said}") from None
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
+def _remove(path: Path) -> None:
+    for each in (path, _log_of(path)):
+        each.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

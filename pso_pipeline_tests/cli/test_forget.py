@@ -1,0 +1,125 @@
+"""`pso forget`: an account is gone from every file, stays away, and the figures stay as they are."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pso_pipeline.sandbox import times
+from pso_pipeline.sandbox.faults import Answer
+from pso_pipeline_tests.cli.conftest import pso
+
+ACCOUNT = "7f3a9c1e-55d0-4b7e-9f21-0a8de6c41b77"
+OTHER = "c0ffee00-1111-4222-8333-444455556666"
+ORDERS = "productServiceOrders/getAll"
+TOTALS = "SELECT sum(orders_created), sum(firm_orders), sum(canceled_orders) FROM mart.agg_orders_daily"
+
+
+@pytest.fixture
+def guest(world):
+    """An order of a guest, booked for another, with the guest's id in free texts too."""
+    service = world.add_service(world.add_enterprise(Name="Cosmos"))
+    return world.add_order(
+        service, AccountId=ACCOUNT, BookerId=OTHER, OriginDetails=f"for {ACCOUNT.upper()}", Note={"by": f"x{ACCOUNT}y"}
+    )
+
+
+@pytest.fixture
+def second(world, guest):
+    """An order of another guest, booked by the first."""
+    return world.add_order(guest["ServiceId"], AccountId=OTHER, BookerId=ACCOUNT)
+
+
+def later(record, seconds=1):
+    """A moment after the record was last updated."""
+    return times.text(times.parse(record["UpdatedUtc"]) + seconds * 1_000_000)
+
+
+def files_with(text):
+    forms = [text.encode(), text.upper().encode()]
+    files = [path for path in Path.cwd().rglob("*") if path.is_file() and not path.is_symlink()]
+    assert len(files) > 20
+    return [path for path in files if any(form in path.read_bytes() for form in forms)]
+
+
+def files_that_leave(text):
+    """Those of the files that hold a text which are not the warehouse's own."""
+    own = ("warehouse.duckdb", "warehouse.duckdb.wal")
+    return [path for path in files_with(text) if path.name not in own]
+
+
+def landed(query):
+    with duckdb.connect("data/warehouse.duckdb", read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def published(query):
+    with duckdb.connect("data/bi/pso_bi.duckdb", read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_an_account_is_gone_everywhere_and_stays_away(world, sandbox, guest, second):
+    sandbox.faults.add(Answer(400, f'{{"Message": "no account {ACCOUNT}"}}'.encode()), operation=ORDERS)
+    assert pso("refresh").status == 1, "the API names the account in an error, which Dagster stores"
+    assert pso("refresh").status == 0
+    world.change(guest, State="Started", UpdatedUtc=later(guest))
+    assert pso("refresh").status == 0
+    versions = landed("SELECT count(*) FROM mews.product_service_order_versions")
+    totals = published(TOTALS)
+    assert files_with(ACCOUNT) != []
+    assert any("dagster" in str(path) for path in files_with(ACCOUNT))
+
+    said = pso("forget", ACCOUNT.upper())
+    assert (said.status, said.err) == (0, "")
+    assert said.out == f"{ACCOUNT}: 2 order(s) no longer say whose they are\n"
+    assert files_with(ACCOUNT) == []
+    assert published(TOTALS) == totals
+    assert published("SELECT count(*) FROM mart.fct_product_service_orders WHERE account_id IS NULL") == [(1,)]
+    assert landed(f"SELECT count(*) FROM mews.product_service_orders WHERE account_id = '{OTHER}'") == [(1,)]
+    assert landed("SELECT count(*) FROM mews.product_service_order_versions") == versions
+    assert len(list(Path("data/bi/versions").glob("2*"))) == 1
+
+    world.change(guest, State="Processed", UpdatedUtc=later(guest, 2), OriginDetails=ACCOUNT)
+    assert pso("refresh").status == 0
+    assert pso("refresh", "--full").status == 0
+    assert files_with(ACCOUNT) == []
+    ((state, account, booker, details, extra),) = landed(
+        "SELECT state, account_id, booker_id, origin_details, extra FROM mews.product_service_orders"
+        f" WHERE id = '{guest['Id']}'"
+    )
+    assert (state, account, booker, details, extra) == ("Processed", None, None, None, None)
+    assert landed("SELECT count(*) FROM mews.product_service_order_versions") == [(versions[0][0] + 1,)]
+
+
+def test_an_account_that_no_order_has_is_kept_out(world, sandbox):
+    assert pso("refresh").status == 0
+    said = pso("forget", ACCOUNT)
+    assert (said.status, said.out) == (0, f"{ACCOUNT}: no order has it; it is kept out of later reads\n")
+    service = world.add_service(world.add_enterprise(Name="Late"))
+    world.add_order(service, AccountId=ACCOUNT)
+    assert pso("refresh").status == 0
+    assert files_with(ACCOUNT) == []
+
+
+def test_a_word_that_is_no_id_is_a_usage_error(sandbox):
+    said = pso("forget", "a")
+    assert said.status == 2
+    assert said.complaint == "pso: no id of an account: a; it takes 8 characters or more"
+
+
+def test_account_ids_leave_the_warehouse_as_a_keyed_hash(world, sandbox, guest, second):
+    assert pso("refresh").status == 0
+    hashed = dict(published("SELECT order_id, account_id FROM mart.fct_product_service_orders"))
+    assert all(len(each) == 32 for each in hashed.values())
+    assert files_that_leave(ACCOUNT) == []
+    ((key,),) = landed("SELECT key FROM mews.account_key")
+    assert files_that_leave(key) == []
+    world.change(guest, State="Started", UpdatedUtc=later(guest))
+    assert pso("refresh").status == 0
+    assert dict(published("SELECT order_id, account_id FROM mart.fct_product_service_orders")) == hashed
+    assert pso("refresh", PSO_KEEP_PERSONAL_DATA="plain").status == 0
+    plain = dict(published("SELECT order_id, account_id FROM mart.fct_product_service_orders"))
+    assert {plain[guest["Id"]], plain[second["Id"]]} == {ACCOUNT, OTHER}
+    assert pso("refresh").status == 0
+    assert dict(published("SELECT order_id, account_id FROM mart.fct_product_service_orders")) == hashed
+    assert ACCOUNT.encode() not in Path("data/warehouse.marts.duckdb").read_bytes()
