@@ -122,12 +122,12 @@ def metrics_metadata(headline: Headline, rows: Preview | None) -> Metadata:
     """Show the headline figures of one enterprise."""
     rates = {
         "cancellation_rate_30d": (headline.canceled_within_30d, headline.mature_firm_orders_30d),
-        "check_in_rate": (headline.checked_in_orders, headline.firm_orders),
+        "served_of_resolved": (headline.checked_in_orders, headline.checked_in_orders + headline.canceled_orders),
     }
     figures: Metadata = {
         "dagster/partition_row_count": headline.metrics_rows,
         "orders": headline.orders_created,
-        "checked_in_orders": headline.checked_in_orders,
+        "served_orders": headline.checked_in_orders,
         "canceled_orders": headline.canceled_orders,
         **{name: numerator / denominator for name, (numerator, denominator) in rates.items() if denominator},
     }
@@ -172,7 +172,7 @@ def snapshot_metadata(
 
 
 def _hotel_record(hotel: HotelHeadline) -> TableRecord:
-    rates = {"cancellation_rate_30d": hotel.cancellation_rate_30d, "check_in_rate": hotel.check_in_rate}
+    rates = {"cancellation_rate_30d": hotel.cancellation_rate_30d, "served_of_resolved": hotel.served_of_resolved}
     cells = {
         "hotel": hotel.name,
         "orders": hotel.orders,

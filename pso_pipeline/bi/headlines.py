@@ -16,7 +16,7 @@ from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory, threads_for, 
 
 @dataclass(frozen=True, slots=True)
 class HotelHeadline:
-    """One hotel: its orders, those canceled, and two rates from 0 to 1, None where nothing is old or firm enough yet.
+    """One hotel: its orders, those canceled, and two rates from 0 to 1, None where no order is old enough or resolved.
 
     `as_of_utc` is aware: every change up to it is in the figures.
     """
@@ -27,7 +27,7 @@ class HotelHeadline:
     orders: int
     canceled_orders: int
     cancellation_rate_30d: float | None
-    check_in_rate: float | None
+    served_of_resolved: float | None
 
 
 def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
@@ -41,7 +41,7 @@ def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
         SELECT
             hotel.enterprise_name, hotel.partition_key, hotel.as_of_utc, coalesce(sum(daily.orders_created), 0),
             coalesce(sum(daily.canceled_orders), 0),
-            {rate_sql(metrics.rate("cancellation_rate_30d"))}, {rate_sql(metrics.rate("check_in_rate"))}
+            {rate_sql(metrics.rate("cancellation_rate_30d"))}, {rate_sql(metrics.rate("check_in_rate_resolved"))}
         FROM mart.dim_enterprises AS hotel
         LEFT JOIN mart.agg_orders_daily AS daily ON daily.enterprise_id = hotel.enterprise_id
         WHERE hotel.is_in_scope

@@ -111,14 +111,14 @@ def _sandbox(world: dict[str, int | str]) -> Iterator[dict[str, str]]:
 
 def _print_headlines(bi_dir: Path) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("hotel", "orders", "30-day cancellation rate", "check-in rate", "as of (UTC)"):
+    for name in ("hotel", "orders", "30-day cancellation rate", "served, of resolved", "as of (UTC)"):
         table.add_column(name, justify="left" if name == "hotel" else "right")
     for hotel in hotel_headlines(bi_dir):
         table.add_row(
             for_terminal(hotel.name),
             f"{hotel.orders:,}",
             _percent(hotel.cancellation_rate_30d),
-            _percent(hotel.check_in_rate),
+            _percent(hotel.served_of_resolved),
             hotel.as_of_utc.strftime("%Y-%m-%d %H:%M") if hotel.as_of_utc else "",
         )
     terminal().print(table)
