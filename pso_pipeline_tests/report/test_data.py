@@ -157,10 +157,13 @@ def test_hotels_and_totals(found, snapshot):
     assert {(hotel["label"], hotel["as_of_utc"]) for hotel in found["hotels"]} == {
         (name, as_of and as_of.isoformat()) for name, as_of in hotels
     }
-    assert found["other_hotels"] is None
-    orders = snapshot.execute("SELECT count(*) FROM mart.fct_product_service_orders").fetchone()[0]
-    assert found["orders"] == found["orders_shown"] == orders
-    assert sum(hotel["orders"] for hotel in found["hotels"]) == orders
+    assert found["other_hotels"] == []
+    counted, others = snapshot.execute(
+        "SELECT count(*) FILTER (as_of_utc IS NOT NULL), count(*) FILTER (as_of_utc IS NULL) FROM mart.rpt_orders"
+    ).fetchone()
+    assert (found["orders"], found["orders_shown"], found["orders_not_counted"]) == (counted, counted, others)
+    for is_counted, orders in ((True, counted), (False, others)):
+        assert sum(hotel["orders"] for hotel in found["hotels"] if hotel["is_counted"] is is_counted) == orders > 0
 
 
 def test_the_normal_quantile_gives_the_intervals_of_the_other_tools(found):
@@ -181,11 +184,13 @@ def test_beyond_the_limits_everything_is_still_counted(published, found, monkeyp
         monkeypatch.setattr(limits, name, limit)
     short = read_report_data(snapshot_path(published))
     assert (len(short.hotels), len(short.services), len(short.origins), len(short.segments)) == (3, 2, 1, 1)
-    assert short.other_hotels is not None
-    assert short.other_hotels.hotels == len(found["hotels"]) - 3
+    assert [(others.hotels, others.is_counted) for others in short.other_hotels] == [
+        (len(found["hotels"]) - 4, True),
+        (1, False),
+    ]
     assert [hotel.orders for hotel in short.hotels] == [hotel["orders"] for hotel in found["hotels"][:3]]
     for table, counts in short.counts.items():
-        assert set(counts.hotel) == {0, 1, 2, 3}
+        assert set(counts.hotel) == {0, 1, 2, 3, 4}
         assert (set(counts.service), set(counts.origin), set(counts.segment)) == ({0, 1, 2}, {0, 1}, {0, 1})
         for aggregate, values in counts.values.items():
             assert sum(values) == sum(found["counts"][table]["values"][aggregate]), aggregate

@@ -111,7 +111,7 @@ def test_hotels_of_one_name_are_told_apart(tmp_path):
     ]
     data = read_report_data(current_snapshot(publish_world(World(enterprises=hotels), tmp_path)).database)
     assert {hotel.label for hotel in data.hotels} == {"Grand (key-0)", "Grand (key-1)", "key-2", "Other"}
-    assert {hotel.label for hotel in data.hotels if not hotel.is_in_scope} == {"Other"}
+    assert {hotel.label for hotel in data.hotels if hotel.status == "no longer read"} == {"Other"}
 
 
 def test_before_anything_was_published(tmp_path):

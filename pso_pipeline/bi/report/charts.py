@@ -88,7 +88,7 @@ def months() -> Chart:
     each = base.transform_filter("datum.kind === 'month'")
     return alt.layer(
         each.transform_filter("!datum.is_complete").mark_rect(color="var(--shade)", opacity=1),
-        _line(base.transform_filter("datum.kind === 'line'")).encode(color=alt.value(_ACCENT)),
+        _line(base.transform_filter("datum.kind === 'line'")).encode(color=alt.value(_ACCENT), strokeDash=_dashes()),
         _whiskers(each),
         _points(each.transform_filter("isValid(datum.rate)")),
     ).properties(height=240, width="container", data=alt.NamedData(ROWS))
@@ -97,9 +97,8 @@ def months() -> Chart:
 def curve() -> Chart:
     """Draw the share of canceled orders by their age, one line for each series.
 
-    Rows hold `series`, `place` (0 to 4, the series' colour and shape), `days`, `rate`, and `stretch`: complete, or
-    incomplete where only the older orders of the series have reached that age. Ages are spaced by their square root.
-    Shapes tell the series apart where colours do not: to one in twelve men, and in print.
+    Rows hold `series`, `place` (0 to 4, the series' colour and shape), `days` and `rate`. Ages are spaced by their
+    square root. Shapes tell the series apart where colours do not: to one in twelve men, and in print.
     """
     by_place = alt.EncodingSortField("place", op="min")
     legend = alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 420 ? 3 : 5"))
@@ -159,7 +158,10 @@ def outcomes() -> Chart:
             y=alt.Y("share:Q", axis=_SHARE_AXIS, scale=alt.Scale(domain=[0, 1]), stack="zero"),
             color=alt.Color(
                 "outcome:N",
-                scale=alt.Scale(domain=["Checked in", "Canceled", "Still open"], range=[_ACCENT, _CANCELED, _NEUTRAL]),
+                scale=alt.Scale(
+                    domain=["Served", "Canceled", "Unresolved", "Still open"],
+                    range=[_ACCENT, _CANCELED, _GREYED, _NEUTRAL],
+                ),
                 legend=alt.Legend(title=None, orient="top", symbolType="square"),
             ),
             order=alt.Order("place:O"),
@@ -195,12 +197,12 @@ def bars() -> Chart:
 
 
 def _line(base: Chart) -> Chart:
-    return base.mark_line(strokeWidth=2).encode(
-        y=alt.Y("rate:Q", axis=_SHARE_AXIS, scale=alt.Scale(zero=True)),
-        strokeDash=alt.StrokeDash(
-            "stretch:N", scale=alt.Scale(domain=["complete", "incomplete"], range=[[1, 0], [4, 4]]), legend=None
-        ),
-    )
+    return base.mark_line(strokeWidth=2).encode(y=alt.Y("rate:Q", axis=_SHARE_AXIS, scale=alt.Scale(zero=True)))
+
+
+def _dashes() -> alt.StrokeDash:
+    scale = alt.Scale(domain=["complete", "incomplete"], range=[[1, 0], [4, 4]])
+    return alt.StrokeDash("stretch:N", scale=scale, legend=None)
 
 
 def _points(base: Chart) -> Chart:

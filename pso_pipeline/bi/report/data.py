@@ -9,11 +9,12 @@ import math
 import re
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import duckdb
 import msgspec
@@ -22,6 +23,7 @@ import pyarrow as pa
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
 from pso_pipeline.heap import give_back
+from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory, one_thread, threads_for, with_enough_memory
 
 MAX_MONTHS = 60
@@ -36,6 +38,12 @@ MAX_ORIGINS = 10
 MAX_SEGMENTS = 5
 """The largest that the page lists by name; what lies beyond is counted together."""
 
+MAX_NAMED = 5
+"""How many hotels of each status the page names above its figures."""
+
+MAX_LABEL = 60
+"""Characters of a name that the page shows; a longer one ends with an ellipsis."""
+
 CURVE_DAYS = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365)
 """Ages at which the cancellation curve is shown, in days."""
 
@@ -48,6 +56,9 @@ PRECISION = 0.1
 SHORTEST_HOURS = 1 / 60
 """Shorter durations are counted together."""
 
+OTHERS = {True: "All others", False: "All others, not counted"}
+"""What the page calls the hotels that it does not list, by whether totals count them."""
+
 POSITIONS = ("months", "hotels", "services", "origin_values", "account_type_values")
 """Temporary tables that say where on the page a month, a hotel, a service, an origin or a segment stands."""
 
@@ -58,29 +69,49 @@ _ADDITIVE = re.compile(r"(?:SUM|COUNT)\((?!\s*DISTINCT\b).+\)", re.DOTALL)
 _QUANTILE = re.compile(r"MEDIAN\((?P<median_of>\w+)\)|QUANTILE_CONT\((?P<column>\w+), (?P<quantile>0?\.\d+)\)")
 
 
+Status: TypeAlias = Literal["current", "held back", "not read to its end", "no longer read"]
+"""How a hotel stands: `held back` where a check keeps its newest figures back, `not read to its end` where one of its
+services never was, `no longer read` where it is out of scope. Totals count neither of the last two."""
+
+
 class Hotel(msgspec.Struct, frozen=True):
     """One hotel that the page lists by name. `as_of_utc` is naive UTC, None before it was read to its end."""
 
     label: str
     time_zone: str | None
     as_of_utc: datetime | None
-    is_in_scope: bool
+    is_counted: bool
+    status: Status
+    held_back_reason: str | None
     orders: int
 
 
 class OtherHotels(msgspec.Struct, frozen=True):
-    """The hotels that the page counts together: how many, and as of when the oldest and the newest."""
+    """Hotels that the page shows together, those that totals count apart from the others."""
 
+    label: str
+    is_counted: bool
     hotels: int
+    orders: int
     oldest_as_of_utc: datetime | None
-    newest_as_of_utc: datetime | None
+
+
+class HotelApart(msgspec.Struct, frozen=True):
+    """A hotel that the page names above its figures, listed or not; `hotels` have its status, this one included."""
+
+    status: Status
+    hotels: int
+    label: str
+    as_of_utc: datetime | None
+    held_back_reason: str | None
+    orders: int
 
 
 class Counts(msgspec.Struct, frozen=True):
     """Counts of one table, column by column: row i belongs to `hotel[i]`, `service[i]` and so on.
 
-    Keys are positions in the lists of `ReportData`, which for "all others" is their length. `values` is keyed by the
-    aggregate, as `metrics.yml` writes it.
+    Keys are positions in the lists of `ReportData`; those of `other_hotels` follow those of `hotels`, and every other
+    list has its "all others" at its length. `values` is keyed by the aggregate, as `metrics.yml` writes it.
     """
 
     hotel: list[int]
@@ -92,7 +123,11 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """The cancellation curve: for each row the counts on each of `days`, as far as the cohort's maturity goes."""
+    """The cancellation curve: for each row, which is a cohort, the counts on each of `days`.
+
+    A cohort's orders at risk become fewer as its youngest are not that old yet: the page shows no day on which any is
+    missing.
+    """
 
     days: tuple[int, ...]
     hotel: list[int]
@@ -127,9 +162,10 @@ class Quantile(msgspec.Struct, frozen=True):
 class ReportData(msgspec.Struct, frozen=True):
     """Everything that the page computes from.
 
-    `counts` is keyed by the name of the table. `months` are first days without gaps. `orders` counts the snapshot's
-    orders, `orders_shown` those created in `months`. `roles` names the aggregates of two sets that the page shows by
-    themselves: `created` and `firm` orders. `normal_quantile` is that of a two-sided 95 % interval.
+    `counts` is keyed by the name of the table. `months` are first days without gaps. `orders` counts the orders of the
+    hotels that are counted, `orders_shown` those of them created in `months`, `orders_not_counted` those of the other
+    hotels. `roles` names the aggregates of sets that the page shows by themselves: `created`, `firm` and
+    `resolved` orders. `normal_quantile` is that of a two-sided 95 % interval.
     """
 
     rates: tuple[Rate, ...]
@@ -139,7 +175,8 @@ class ReportData(msgspec.Struct, frozen=True):
     normal_quantile: float
     months: list[date]
     hotels: list[Hotel]
-    other_hotels: OtherHotels | None
+    other_hotels: list[OtherHotels]
+    apart: list[HotelApart]
     services: list[str]
     origins: list[str]
     segments: list[str]
@@ -148,6 +185,7 @@ class ReportData(msgspec.Struct, frozen=True):
     durations: Durations
     orders: int
     orders_shown: int
+    orders_not_counted: int
 
 
 def read_report_data(database: Path) -> ReportData:
@@ -206,6 +244,26 @@ def aggregates_of(rates: Sequence[Rate]) -> list[str]:
     return list(found)
 
 
+def label_of(name: str) -> str:
+    """Write a name from the API as one line of a page, cut to `MAX_LABEL`."""
+    line = for_terminal(name) or "(no name)"
+    return line if len(line) <= MAX_LABEL else f"{line[: MAX_LABEL - 1]}…"
+
+
+def labels_of(names: Iterable[str]) -> list[str]:
+    """Write names as lines that differ from each other, also where they differ only in what is cut off or invisible."""
+    seen: Counter[str] = Counter()
+    labels = []
+    for label in map(label_of, names):
+        seen[label] += 1
+        labels.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return labels
+
+
+def _line(text: str | None) -> str | None:
+    return text and for_terminal(text)
+
+
 def _read(
     database: Path,
     spill: str,
@@ -239,13 +297,14 @@ def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.T
     listed = {
         "months": connection.execute("SELECT month FROM months ORDER BY position").to_arrow_table(),
         "hotels": connection.execute(
-            "SELECT label, time_zone, as_of_utc, is_in_scope, orders::BIGINT AS orders"
+            "SELECT label, time_zone, as_of_utc, is_counted, status, held_back_reason, orders::BIGINT AS orders"
             " FROM hotels WHERE is_listed ORDER BY position"
         ).to_arrow_table(),
         "other hotels": connection.execute(
-            "SELECT count(*) AS hotels, min(as_of_utc) AS oldest_as_of_utc, max(as_of_utc) AS newest_as_of_utc"
-            " FROM hotels WHERE NOT is_listed"
+            "SELECT is_counted, count(*) AS hotels, sum(orders)::BIGINT AS orders, min(as_of_utc) AS oldest_as_of_utc"
+            " FROM hotels WHERE NOT is_listed GROUP BY position, is_counted ORDER BY position"
         ).to_arrow_table(),
+        "apart": connection.execute(_query("apart"), {"max_named": MAX_NAMED}).to_arrow_table(),
         "services": _labels(connection, "services"),
         "origins": _labels(connection, "origin_values"),
         "segments": _labels(connection, "account_type_values"),
@@ -268,23 +327,30 @@ def _counting(metrics: Metrics) -> dict[str, Query[pa.Table]]:
 
 def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData:
     rates_of_tables = _rates_of_tables(metrics)
-    others = OtherHotels(**found["other hotels"].to_pylist()[0])
-    orders, orders_shown = found["totals"].to_pylist()[0].values()
+    hotels = found["hotels"].to_pylist()
     return ReportData(
         rates=_rates_but_curve(metrics),
         quantiles=tuple(Quantile(measure, quantile_of(measure)[1]) for measure in metrics.measures),
         roles={
             "created": metrics.rate("cancellations_per_order_created").denominator,
             "firm": metrics.rate("cancellation_rate_to_date").denominator,
+            "resolved": metrics.rate("cancellation_rate_resolved").denominator,
         },
         small_group=SMALL_GROUP,
         normal_quantile=statistics.NormalDist().inv_cdf(0.975),
         months=found["months"]["month"].to_pylist(),
-        hotels=[Hotel(**row) for row in found["hotels"].to_pylist()],
-        other_hotels=others if others.hotels else None,
-        services=found["services"]["label"].to_pylist(),
-        origins=found["origins"]["label"].to_pylist(),
-        segments=found["segments"]["label"].to_pylist(),
+        hotels=[
+            Hotel(**row | {"label": label, "held_back_reason": _line(row["held_back_reason"])})
+            for label, row in zip(labels_of(row["label"] for row in hotels), hotels, strict=True)
+        ],
+        other_hotels=[OtherHotels(OTHERS[row["is_counted"]], **row) for row in found["other hotels"].to_pylist()],
+        apart=[
+            HotelApart(**row | {"label": label_of(row["label"]), "held_back_reason": _line(row["held_back_reason"])})
+            for row in found["apart"].to_pylist()
+        ],
+        services=labels_of(found["services"]["label"].to_pylist()),
+        origins=labels_of(found["origins"]["label"].to_pylist()),
+        segments=labels_of(found["segments"]["label"].to_pylist()),
         counts={
             table: Counts(
                 **found[table].drop_columns(aggregates).to_pydict(), values=found[table].select(aggregates).to_pydict()
@@ -294,8 +360,7 @@ def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData
         },
         curve=Curve(CURVE_DAYS, **found["curve"].to_pydict()),
         durations=Durations(duration_edges(), DURATION_STEPS, **found["durations"].to_pydict()),
-        orders=orders,
-        orders_shown=orders_shown,
+        **found["totals"].to_pylist()[0],
     )
 
 

@@ -7,9 +7,10 @@ ones written here. The same snapshot always gives the same file.
 import base64
 import gzip
 import hashlib
+import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -60,15 +61,18 @@ def render(data: ReportData, charts: CompiledCharts, snapshot: Snapshot) -> str:
     manifest = snapshot.manifest
     scripts = [charts.vega, *(_template(name) for name in SCRIPTS)]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["instant"] = _instant
+    environment.filters["age"] = lambda as_of_utc: _age(as_of_utc, manifest.published_utc)
     return environment.from_string(_template("page.html")).render(
         data=data,
         origin=_origin(snapshot),
         as_of=manifest.as_of_utc and _instant(manifest.as_of_utc),
         published=_instant(manifest.published_utc),
-        number_of_hotels=len(data.hotels) + (data.other_hotels.hotels if data.other_hotels else 0),
+        number_of_hotels=_number_of_hotels(data, is_counted=True),
+        number_not_counted=_number_of_hotels(data, is_counted=False),
+        apart=[(status, list(hotels)) for status, hotels in itertools.groupby(data.apart, lambda hotel: hotel.status)],
         headlines=[(rate, _headline(data, rate)) for rate in data.rates if rate.is_headline],
         default_rate=DEFAULT_RATE,
+        online_shares=[rate.name for rate in data.rates if rate.denominator == "SUM(checked_in_orders)"],
         precision=PRECISION,
         policy=_policy(scripts),
         # style sheet and scripts ship with the package and would not work escaped; the policy lets no other script run
@@ -102,9 +106,29 @@ def _instant(instant: datetime) -> str:
     return f"{instant.day} {instant:%B %Y, %H:%M} UTC"
 
 
+def _age(as_of_utc: datetime | None, published_utc: datetime) -> str:
+    """Say as of when figures are, and how old that was when they were published."""
+    if as_of_utc is None:
+        return "not read to its end yet"
+    age = published_utc - as_of_utc.replace(tzinfo=UTC)
+    days, hours = age.days, age.seconds // 3600
+    words = f"{days:,} day{'' if days == 1 else 's'}" if days > 0 else f"{max(hours, 0)} h"
+    return f"as of {_instant(as_of_utc)}, {words} old"
+
+
+def _number_of_hotels(data: ReportData, *, is_counted: bool) -> int:
+    listed = sum(hotel.is_counted is is_counted for hotel in data.hotels)
+    return listed + sum(others.hotels for others in data.other_hotels if others.is_counted is is_counted)
+
+
 def _headline(data: ReportData, rate: Rate) -> str:
-    values = data.counts[rate.table].values
-    numerator, denominator = sum(values[rate.numerator]), sum(values[rate.denominator])
+    """Write a rate of all hotels that are counted."""
+    counts = data.counts[rate.table]
+    is_counted = [hotel.is_counted for hotel in data.hotels] + [hotels.is_counted for hotels in data.other_hotels]
+    numerator, denominator = (
+        sum(orders for hotel, orders in zip(counts.hotel, counts.values[of], strict=True) if is_counted[hotel])
+        for of in (rate.numerator, rate.denominator)
+    )
     return f"{numerator / denominator:.1%} ({numerator:,} of {denominator:,} orders)" if denominator else "none yet"
 
 

@@ -1,6 +1,8 @@
--- hotels: one row for each hotel, the largest first, with its position on the page.
+-- hotels: one row for each hotel, with its position on the page: those that totals count before the others, the largest
+-- first. Counted are hotels in scope whose services were all read to their end, since others have no as_of_utc.
 -- Reason: a page of thousands of hotels would be too large. The largest are listed as long as they are no more than
--- $max_hotels and their counts no more than about $max_cells groups; the others share one position.
+-- $max_hotels and their counts no more than about $max_cells groups. The others that are counted share one position, and
+-- those that are not the next one.
 CREATE OR REPLACE TEMP TABLE hotels AS
 WITH sizes AS (
     SELECT
@@ -15,15 +17,22 @@ WITH sizes AS (
     GROUP BY daily.enterprise_id
 ),
 
+known AS (
+    SELECT
+        * REPLACE (coalesce(is_in_scope, FALSE) AS is_in_scope),
+        coalesce(is_in_scope, FALSE) AND as_of_utc IS NOT NULL AS is_counted
+    FROM mart.dim_enterprises
+),
+
 ranked AS (
     SELECT
         hotel.*,
         coalesce(sizes.orders, 0) AS orders,
         row_number() OVER by_size - 1 AS rank,
         sum(coalesce(sizes.cells, 0)) OVER by_size AS cells_so_far
-    FROM mart.dim_enterprises AS hotel
+    FROM known AS hotel
     LEFT JOIN sizes ON sizes.enterprise_id = hotel.enterprise_id
-    WINDOW by_size AS (ORDER BY coalesce(sizes.orders, 0) DESC, hotel.enterprise_id)
+    WINDOW by_size AS (ORDER BY hotel.is_counted DESC, coalesce(sizes.orders, 0) DESC, hotel.enterprise_id)
 ),
 
 listed AS (
@@ -36,15 +45,22 @@ listed AS (
 
 SELECT
     enterprise_id,
-    least(rank, count(*) FILTER (is_listed) OVER ()) AS position,
+    dense_rank() OVER (ORDER BY is_listed DESC, CASE WHEN is_listed THEN rank END, is_counted DESC) - 1 AS position,
     is_listed,
     CASE
-        WHEN enterprise_name IS NULL THEN partition_key
+        WHEN enterprise_name IS NULL THEN coalesce(partition_key, enterprise_id)
         WHEN shares_its_name THEN enterprise_name || ' (' || coalesce(partition_key, enterprise_id) || ')'
         ELSE enterprise_name
     END AS label,
     time_zone,
     as_of_utc,
-    is_in_scope,
+    is_counted,
+    CASE
+        WHEN NOT is_in_scope THEN 'no longer read'
+        WHEN is_held_back THEN 'held back'
+        WHEN as_of_utc IS NULL THEN 'not read to its end'
+        ELSE 'current'
+    END AS status,
+    held_back_reason,
     orders
 FROM listed

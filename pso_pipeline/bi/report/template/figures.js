@@ -1,29 +1,43 @@
 /* What the page computes: rates, intervals and quantiles from the counts that a selection leaves. It touches no element
    of the page. What the counts are stands in data.py; rates come with the data, as metrics.yml defines them.
 
-   A selection is {hotel, service, from, to}: positions in the lists of the data, null for every hotel or service, and
-   months from and to, both included. */
+   A selection is {hotel, service, from, to}: positions in the lists of the data, null for every hotel that is counted or
+   every service, and months from and to, both included. */
 "use strict";
 
 const figures = (() => {
   let data;
+  let isCounted;
+  let cohorts;
+
+  /* ages in days that a month of creation must have reached throughout to be in the first line of the curve: the first
+     of them that leaves enough orders */
+  const OLD_ENOUGH = [90, 30, 7, 1];
+  const QUARTERS = 4; /* shown beside it, one colour each in page.css */
+  const SHORTEST = 7; /* days that a quarter's line must reach to be shown */
 
   /** Unpacks the data: JSON, compressed by gzip, in base64. */
   async function load(text) {
     const bytes = Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0));
     const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     data = await new Response(unpacked).json();
+    isCounted = [...data.hotels, ...data.other_hotels].map((hotel) => hotel.is_counted);
+    cohorts = listCohorts();
     return data;
+  }
+
+  /** Whether a selection leaves a row of a table, or an object with the same keys. */
+  function isLeft({ hotel, service, month }, selection) {
+    return month >= selection.from && month <= selection.to
+      && (selection.hotel === null ? isCounted[hotel] : hotel === selection.hotel)
+      && (selection.service === null || service === selection.service);
   }
 
   /** Calls `use` with the number of each row that the selection leaves. */
   function eachRow(table, selection, use) {
     const { hotel, service, month } = table;
     for (let row = 0; row < month.length; row += 1) {
-      if (month[row] < selection.from || month[row] > selection.to) continue;
-      if (selection.hotel !== null && hotel[row] !== selection.hotel) continue;
-      if (selection.service !== null && service[row] !== selection.service) continue;
-      use(row);
+      if (isLeft({ hotel: hotel[row], service: service[row], month: month[row] }, selection)) use(row);
     }
   }
 
@@ -84,17 +98,71 @@ const figures = (() => {
     );
   }
 
-  /** The cancellation curve of what is selected: for each age, of how many orders how many were canceled. */
-  function curve(selection) {
-    const { days, at_risk: atRisk, canceled } = data.curve;
-    const points = days.map((age) => ({ days: age, atRisk: 0, canceled: 0 }));
-    eachRow(data.curve, selection, (row) => {
-      atRisk[row].forEach((orders, index) => {
-        points[index].atRisk += orders;
-        points[index].canceled += canceled[row][index];
-      });
+  /** Every cohort (hotel, service and month of creation) that has firm orders, with the place in `days` of the last age
+      that all of them have been observed for: -1 where the youngest has no full day yet, or its hotel was never read. */
+  function listCohorts() {
+    const daily = data.counts.agg_orders_daily;
+    const firm = daily.values[data.roles.firm];
+    const keyOf = (table, row) => `${table.hotel[row]} ${table.service[row]} ${table.month[row]}`;
+    const found = new Map();
+    firm.forEach((orders, row) => {
+      const key = keyOf(daily, row);
+      const [hotel, service, month] = [daily.hotel[row], daily.service[row], daily.month[row]];
+      const cohort = found.get(key) ?? { hotel, service, month, firm: 0, last: -1, canceled: [] };
+      cohort.firm += orders;
+      found.set(key, cohort);
     });
-    return points.filter((point) => point.atRisk > 0);
+    data.curve.at_risk.forEach((atRisk, row) => {
+      const cohort = found.get(keyOf(data.curve, row));
+      if (cohort === undefined) return;
+      cohort.canceled = data.curve.canceled[row];
+      cohort.last = atRisk.filter((orders) => orders === cohort.firm).length - 1;
+    });
+    return [...found.values()].filter((cohort) => cohort.firm > 0);
+  }
+
+  /** The cancellation curve of the cohorts that a selection leaves and that are all at least so many days old: how many
+      of their `orders` were canceled by each age. It ends with the age of the youngest order, so that every order is in
+      every point and the line cannot fall. */
+  function curve(selection, least = 0) {
+    const { days } = data.curve;
+    const selected = cohorts.filter((cohort) => isLeft(cohort, selection));
+    const kept = selected.filter(({ last }) => last >= 0 && days[last] >= least);
+    const counted = least === 0 ? selected : kept;
+    const sum = (of, count) => of.reduce((before, cohort) => before + count(cohort), 0);
+    const orders = sum(counted, ({ firm }) => firm);
+    const end = counted.length ? Math.min(...counted.map(({ last }) => last)) : -1;
+    const points = days.slice(0, end + 1).map((age, index) => ({
+      days: age, orders, canceled: sum(counted, ({ canceled }) => canceled[index]),
+    }));
+    return { points, orders, leftOut: sum(selected, ({ firm }) => firm) - orders };
+  }
+
+  function quarterOf(month) {
+    const date = new Date(data.months[month]);
+    return `${date.getUTCFullYear()} Q${Math.floor(date.getUTCMonth() / 3) + 1}`;
+  }
+
+  /** The lines of the curve: first the months that are old enough, then the newest quarters that are; and the quarters
+      among the newest that are too young for a line. */
+  function curves(selection) {
+    const tried = OLD_ENOUGH.map((least) => ({ least, ...curve(selection, least) }));
+    const first = tried.find(({ orders }) => orders >= data.small_group)
+      ?? tried.find(({ orders }) => orders > 0)
+      ?? { least: 0, ...curve(selection) };
+    const quarters = new Map();
+    for (let month = selection.from; month <= selection.to; month += 1) {
+      const name = quarterOf(month);
+      const { from } = quarters.get(name) ?? { from: month };
+      quarters.set(name, { ...selection, from, to: month });
+    }
+    const found = quarters.size > 1 ? [...quarters].reverse().map(([name, part]) => ({ name, ...curve(part) })) : [];
+    const isShown = ({ points }) => points.length > 0 && points[points.length - 1].days >= SHORTEST;
+    const shown = found.filter(isShown).slice(0, QUARTERS);
+    const oldest = shown.length ? found.indexOf(shown[shown.length - 1]) : found.length;
+    const tooYoung = found.slice(0, oldest).filter((line) => line.orders > 0 && !isShown(line)).map(({ name }) => name);
+    const name = first.leftOut > 0 ? `Months ${first.least}+ days old` : "All months shown";
+    return { lines: [{ name, ...first }, ...shown], tooYoung, shortest: SHORTEST };
   }
 
   /** The number of orders in each bin of the durations. */
@@ -105,20 +173,22 @@ const figures = (() => {
     return counts;
   }
 
-  /** A quantile in hours, read from the bins, and so off by no more than the width of one; null where there is none. */
+  /** A quantile as {hours, beyond}, read from the bins, and so off by no more than the width of one; `beyond` says that
+      it is longer (1) or shorter (-1) than what the bins tell apart. `hours` is null where there is none. */
   function quantile(share, counts) {
     const { edges } = data.durations;
     const total = counts.reduce((before, orders) => before + orders, 0);
-    if (total === 0) return null;
+    if (total === 0) return { hours: null, beyond: 0 };
     let below = 0;
-    for (let bin = 0; bin < counts.length; bin += 1) {
-      if (counts[bin] > 0 && below + counts[bin] >= share * total) {
-        const lower = bin === 0 ? 0 : edges[bin - 1];
-        return lower + (edges[bin] - lower) * ((share * total - below) / counts[bin]);
-      }
+    let bin = 0;
+    while (below + counts[bin] < share * total || counts[bin] === 0) {
       below += counts[bin];
+      bin += 1;
     }
-    return edges[edges.length - 1];
+    if (bin === 0) return { hours: edges[0], beyond: -1 };
+    const [lower, upper] = [edges[bin - 1], edges[bin]];
+    if (bin === edges.length - 1) return { hours: lower, beyond: 1 };
+    return { hours: lower + (upper - lower) * ((share * total - below) / counts[bin]), beyond: 0 };
   }
 
   /** The number of orders between the ends of the bars, the last of which takes what lies beyond too. */
@@ -131,5 +201,5 @@ const figures = (() => {
     return found;
   }
 
-  return { load, sum, sumsBy, rate, rateBy, curve, bins, quantile, steps, quotient };
+  return { load, sum, sumsBy, rate, rateBy, curves, bins, quantile, steps, quotient };
 })();

@@ -4,7 +4,6 @@
 
 (async () => {
   const OTHERS = "All others";
-  const SERIES = 4; /* quarters shown beside the whole, one colour each in page.css */
   const LISTED = 15; /* bars of a breakdown; its table holds all */
   const SHARE = { format: "percent" };
   const find = (selector) => document.querySelector(selector);
@@ -14,13 +13,17 @@
   const decimal = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const one = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
   const spoken = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" });
+  const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
+  const listed = new Intl.ListFormat("en-GB");
   const short = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
 
   const data = await figures.load(find("#data").textContent);
   const rates = new Map(data.rates.map((rate) => [rate.name, rate]));
   const months = data.months.map((text) => ({ key: text.slice(0, 7), date: new Date(text) }));
+  const hotels = [...data.hotels, ...data.other_hotels];
+  const isAnyOut = hotels.some((hotel) => !hotel.is_counted);
   const labels = {
-    hotel: data.hotels.map((hotel) => hotel.label),
+    hotel: hotels.map((hotel) => hotel.label),
     service: data.services,
     origin: data.origins,
     segment: data.segments,
@@ -53,8 +56,9 @@
     return { shown: parts.filter(Boolean).join(", "), basis: basis(quotient) };
   }
 
-  function duration(hours) {
+  function duration({ hours, beyond }) {
     if (hours === null) return "–";
+    if (beyond !== 0) return `${beyond > 0 ? "over" : "under"} ${duration({ hours, beyond: 0 })}`;
     if (hours < 1) return `${Math.round(hours * 60)} min`;
     return hours < 48 ? `${one.format(hours)} hours` : `${one.format(hours / 24)} days`;
   }
@@ -70,14 +74,23 @@
 
   function fillChoices() {
     const choice = (value, label) => charts.element("option", label, { value });
-    ["hotel", "service"].forEach((dimension) => {
-      const listed = labels[dimension].map((label, position) => [label, position]);
-      listed.sort(([a], [b]) => a.localeCompare(b, "en"));
-      const choices = listed.map(([label, position]) => choice(position, label));
-      const places = Object.values(data.counts).flatMap((table) => table[dimension]);
-      if (places.some((position) => position === listed.length)) choices.push(choice(listed.length, OTHERS));
-      inputs[dimension].append(...choices);
-    });
+    const choices = (dimension, isOffered) => labels[dimension]
+      .map((label, position) => [label, position])
+      .filter(([, position]) => isOffered(position))
+      .sort(([a, left], [b, right]) => (left >= data.hotels.length) - (right >= data.hotels.length) || a.localeCompare(b, "en"))
+      .map(([label, position]) => choice(position, label));
+    inputs.hotel.append(...choices("hotel", (position) => hotels[position].is_counted));
+    if (isAnyOut) {
+      inputs.hotel.options[0].textContent = "All hotels counted";
+      const apart = charts.element("optgroup", null, { label: "In no total" });
+      apart.append(...choices("hotel", (position) => !hotels[position].is_counted));
+      inputs.hotel.append(apart);
+    }
+    const services = labels.service.map((label, position) => [label, position]);
+    services.sort(([a], [b]) => a.localeCompare(b, "en"));
+    inputs.service.append(...services.map(([label, position]) => choice(position, label)));
+    const places = Object.values(data.counts).flatMap((table) => table.service);
+    if (places.some((position) => position === services.length)) inputs.service.append(choice(services.length, OTHERS));
     ["from", "to"].forEach((end) => {
       inputs[end].append(...months.map(({ date }, position) => choice(position, short.format(date))));
     });
@@ -104,10 +117,27 @@
   }
 
   function describe({ hotel, service, from, to }) {
-    const where = hotel === null ? "all hotels" : labelOf("hotel", hotel);
+    const where = hotel === null ? (isAnyOut ? "all hotels counted" : "all hotels") : labelOf("hotel", hotel);
     const what = service === null ? "all services" : labelOf("service", service);
     const ends = [...new Set([from, to].map((month) => short.format(months[month].date)))];
     return `${where}, ${what}, ${ends.join(" to ")}`;
+  }
+
+  /** What must be known of the hotels whose figures are shown, or are not. */
+  function caution(selection) {
+    if (selection.hotel === null) {
+      const created = hotels.map((hotel, position) => (hotel.is_counted ? 0
+        : figures.sum("agg_orders_daily", data.roles.created, { ...selection, hotel: position })));
+      const total = created.reduce((before, orders) => before + orders, 0);
+      return isAnyOut ? ` Hotels that are no longer read, or not read to their end yet, are not among them; they have ${counted.format(total)} more.` : "";
+    }
+    const { status, as_of_utc: asOf, held_back_reason: reason } = hotels[selection.hotel];
+    const age = asOf ? `its figures are as of ${moment.format(new Date(`${asOf}Z`))} UTC` : "it has no complete figures";
+    return {
+      "held back": ` The newest figures of this hotel are held back (${reason}): ${age}.`,
+      "no longer read": ` This hotel is no longer read: ${age}.`,
+      "not read to its end": " This hotel is not read to its end yet: orders are missing.",
+    }[status] ?? "";
   }
 
   /* ---- headline and list of rates ---- */
@@ -136,23 +166,28 @@
     data.quantiles.forEach(({ measure, quantile }) => {
       const card = find(`[data-measure="${measure.name}"]`);
       const isSmall = total > 0 && total < data.small_group;
-      showCard(card, duration(figures.quantile(quantile, bins)), `of ${counted.format(total)} cancellations`, { isSmall });
+      showCard(card, duration(figures.quantile(quantile, bins)), `of ${counted.format(total)} cancellations with a time`, { isSmall });
     });
   }
 
-  /** How much of the firm orders is old enough for the longest headline: says what a rate to date is worth. */
-  function maturity(selection) {
-    const oldest = data.rates.reduce((a, b) => ((b.maturity_days ?? 0) > (a.maturity_days ?? 0) ? b : a));
-    const mature = figures.sum(oldest.table, oldest.denominator, selection);
-    const firm = figures.sum("agg_orders_daily", data.roles.firm, selection);
-    return firm > 0 ? `${shared.format(mature / firm)} of its orders are ${oldest.maturity_days} days old` : "";
+  /** What can still change a rate that waits for no age: says what it is worth. */
+  function unsettled(selection) {
+    const [firm, resolved] = ["firm", "resolved"].map((role) => figures.sum("agg_orders_daily", data.roles[role], selection));
+    if (firm === 0) return "No firm orders are selected.";
+    return firm === resolved
+      ? "Every firm order counted was resolved."
+      : `Not final: ${shared.format((firm - resolved) / firm)} of the firm orders were still open when the data were read.`;
+  }
+
+  function isUnsettled(rate) {
+    return rate.maturity_days === null && rate.format === "percent"
+      && [data.roles.firm, data.roles.resolved].includes(rate.denominator) && rate.group !== "composition";
   }
 
   function listRates(selection) {
     const rows = data.rates.map((rate) => {
       const found = figures.rate(rate, selection);
-      const stillRises = rate.group === "cancellation" && rate.maturity_days === null && rate.format === "percent";
-      const note = stillRises ? ` Still rises: ${maturity(selection)}.` : "";
+      const note = isUnsettled(rate) ? ` ${unsettled(selection)}` : "";
       const sure = found.isSmall ? `, ${interval(found)}` : "";
       const figure = [shown(rate, found.value), basis(found) + sure, found.isSmall ? "is-small" : ""];
       return [[rate.label, rate.sentence + note], figure];
@@ -206,8 +241,9 @@
     const complete = known.filter((point) => point.is_complete);
     const last = complete[complete.length - 1];
     const words = last
-      ? `${rate.label} by month. Last complete month: ${last.name}, ${last.shown}. Every month is in the table below.`
-      : `${rate.label} by month: no complete month in what is selected.`;
+      ? `${rate.label} by month. Last ${points.every((point) => point.is_complete) ? "" : "complete "}month with a figure: ` +
+        `${last.name}, ${last.shown}. Every month is in the table below.`
+      : `${rate.label} by month: no complete month with a figure in what is selected.`;
     charts.fill(table(name), columns, points.map(cells));
     await charts.draw(name, known.length ? [...points, ...lines(known)] : [], words);
   }
@@ -220,10 +256,14 @@
     const few = points.some((point) => point.look === "small")
       ? ` Grey, with the 95% interval: fewer than ${data.small_group} orders.`
       : "";
+    const hollow = young.some((point) => point.rate !== null) ? " Where it has a point, that counts only the others." : "";
+    const every = firm.size && [...firm.values()].some((orders) => orders > 0)
+      ? `Every firm order shown was at least ${rate.maturity_days} days old when the data were read.`
+      : "No firm orders are selected.";
     find("#cohort-note").textContent = (young.length
-      ? `Shaded: in ${young.length === 1 ? "this month" : `these ${young.length} months`} not all orders are ` +
-        `${rate.maturity_days} days old yet, so the figure (hollow) can still change and is no trend.`
-      : `All orders shown are at least ${rate.maturity_days} days old.`) + few;
+      ? `Shaded: ${young.length === 1 ? "a month" : `${young.length} months`} in which not all firm orders were ` +
+        `${rate.maturity_days} days old when the data were read.${hollow}`
+      : every) + few;
     find("#cohort-sentence").textContent = rate.sentence;
     await showMonthly(
       "cohorts", rate, points,
@@ -244,63 +284,43 @@
 
   /* ---- cancellation curve ---- */
 
-  function quarterOf({ date }) {
-    return `${date.getUTCFullYear()} Q${Math.floor(date.getUTCMonth() / 3) + 1}`;
-  }
-
-  /** The whole selection and its last quarters, each a selection of its own. */
-  function series(selection) {
-    const quarters = new Map();
-    for (let month = selection.from; month <= selection.to; month += 1) {
-      const name = quarterOf(months[month]);
-      const { from } = quarters.get(name) ?? { from: month };
-      quarters.set(name, { ...selection, from, to: month });
-    }
-    const last = [...quarters].slice(-SERIES).reverse();
-    return [["All months shown", selection], ...(quarters.size > 1 ? last : [])];
-  }
-
-  /** Rows of one line; it becomes incomplete where only the older orders have reached that age. */
-  function curveRows(name, place, points) {
-    const whole = points.length ? points[0].atRisk : 0;
-    return points.flatMap((point, index) => {
-      const quotient = figures.quotient(SHARE, point.canceled, point.atRisk);
-      const row = (stretch) => ({
-        series: name,
-        place,
-        days: point.days,
-        rate: quotient.value,
-        stretch,
-        name: `${name}, day ${point.days}${point.atRisk < whole ? ", not complete" : ""}`,
-        ...tooltip(SHARE, quotient),
-      });
-      /* the whole always ends with young orders: it is drawn through, and the counts say how many are in it */
-      const isComplete = point.atRisk === whole || place === 0;
-      const next = points[index + 1];
-      const turns = isComplete && place > 0 && next && next.atRisk < whole;
-      return [row(isComplete ? "complete" : "incomplete"), ...(turns ? [row("incomplete")] : [])];
+  /** Rows of one line, which all count the same orders. */
+  function curveRows({ name, points, orders }, place) {
+    return points.map(({ days, canceled }) => {
+      const quotient = figures.quotient(SHARE, canceled, orders);
+      return { series: name, place, days, rate: quotient.value, name: `${name}, day ${days}`, ...tooltip(SHARE, quotient) };
     });
   }
 
+  function curveNote([first], tooYoung, shortest) {
+    const told = first.points.filter(({ days }) => [1, 7, 30, 90].includes(days))
+      .map(({ days, canceled }) => `${shared.format(canceled / first.orders)} by day ${days}`);
+    const canceled = told.length ? `${first.name}: canceled ${listed.format(told)}, of ${counted.format(first.orders)} firm orders.` : "";
+    const young = first.leftOut > 0
+      ? ` Not among them: ${counted.format(first.leftOut)} firm orders of months that are not ${first.least} days old in their hotel.`
+      : "";
+    const missing = tooYoung.length
+      ? ` Without a line: ${listed.format(tooYoung)}, where some order has been observed for less than ${shortest} days.`
+      : "";
+    return (canceled + young + missing).trim();
+  }
+
   async function showCurve(selection) {
-    const found = series(selection).map(([name, part]) => [name, figures.curve(part)]);
-    const enough = found.map(([name, points]) => [name, points.filter((point) => point.atRisk >= data.small_group)]);
-    const rows = enough.flatMap(([name, points], place) => curveRows(name, place, points));
-    const all = found[0][1];
-    const at = (age) => all.find((point) => point.days === age);
-    const told = [1, 7, 30, 90].map(at).filter(Boolean)
-      .map(({ days, atRisk, canceled }) => `${shared.format(canceled / atRisk)} by day ${days}`);
-    find("#curve-note").textContent = told.length ? `Canceled so far: ${told.join(", ")}.` : "";
-    const body = data.curve.days.map((days, index) => [
+    const { lines: found, tooYoung, shortest } = figures.curves(selection);
+    const rows = found.flatMap((line, place) => (line.orders >= data.small_group ? curveRows(line, place) : []));
+    const note = curveNote(found, tooYoung, shortest);
+    find("#curve-note").textContent = note;
+    const longest = Math.max(...found.map(({ points }) => points.length));
+    const body = data.curve.days.slice(0, longest).map((days, index) => [
       `Day ${days}`,
-      ...found.map(([, points]) => {
+      ...found.map(({ points, orders }) => {
         if (!points[index]) return "–";
-        const quotient = figures.quotient(SHARE, points[index].canceled, points[index].atRisk);
-        return cell(SHARE, quotient, `${shown(SHARE, quotient.value)} of ${counted.format(quotient.denominator)}`);
+        const quotient = figures.quotient(SHARE, points[index].canceled, orders);
+        return cell(SHARE, quotient, `${shown(SHARE, quotient.value)} of ${counted.format(orders)}`);
       }),
     ]);
-    charts.fill(table("curve"), ["Age", ...found.map(([name]) => name)], body);
-    await charts.draw("curve", rows, `Share of orders canceled by age. ${told.join(", ") || "No orders selected."}.`);
+    charts.fill(table("curve"), ["Age", ...found.map(({ name }) => name)], body);
+    await charts.draw("curve", rows, `Share of firm orders canceled by age. ${note || "No orders selected."}`);
   }
 
   /* ---- time to cancel ---- */
@@ -320,35 +340,56 @@
     charts.fill(table("durations"), ["Time to cancel", "Cancellations", "Share"], rows.map(({ name, quotient }) => [
       name, counted.format(quotient.numerator), shown(SHARE, quotient.value),
     ]));
-    const words = total ? `Cancellations by time to cancel; most of them ${most.name}: ${most.shown}.` : "No cancellations selected.";
+    const words = total ? `Cancellations by time to cancel; the largest part ${most.name}: ${most.shown}.` : "No cancellations selected.";
     await charts.draw("durations", total ? rows : [], words);
   }
 
   /* ---- check-in ---- */
 
+  const OUTCOMES = ["Served", "Canceled", "Unresolved", "Still open"];
+
+  /** Firm orders by what became of them, in the order of `OUTCOMES`; unresolved and open ones are Confirmed. */
+  function outcomes([served, canceled, unresolved, firm]) {
+    return [served, canceled, unresolved, firm - served - canceled - unresolved];
+  }
+
+  function outcomesNote(selection, of) {
+    const firm = figures.sum("agg_orders_daily", data.roles.firm, selection);
+    const [, , unresolved, open] = outcomes([...of.map((rate) => figures.rate(rate, selection).numerator), firm]);
+    if (firm === 0) return "No firm orders are selected.";
+    if (unresolved + open === 0) return "Every firm order selected was served or canceled.";
+    const share = (orders) => `${counted.format(orders)} (${shared.format(orders / firm)})`;
+    const parts = [
+      open > 0 ? `${share(open)} were still open when the data were read and may yet be served or canceled` : "",
+      unresolved > 0 ? `${share(unresolved)} are unresolved: still Confirmed long after their creation, so that nobody ` +
+        "served or canceled them" : "",
+    ];
+    return `Of ${counted.format(firm)} firm orders, ${parts.filter(Boolean).join("; ")}.`;
+  }
+
   async function showOutcomes(selection) {
-    const [arrived, canceled] = [rates.get("check_in_rate"), rates.get("cancellation_rate_to_date")];
-    const [arrivals, cancellations] = [arrived, canceled].map((rate) => figures.rateBy(rate, "month", selection));
+    const of = ["check_in_rate", "cancellation_rate_to_date", "unresolved_share"].map((name) => rates.get(name));
+    const found = of.map((rate) => figures.sumsBy(rate.table, rate.numerator, "month", selection));
+    const firms = figures.sumsBy("agg_orders_daily", data.roles.firm, "month", selection);
     const rows = [];
     const body = [];
     for (let month = selection.from; month <= selection.to; month += 1) {
-      const firm = arrivals.get(month)?.denominator ?? 0;
-      const parts = [arrivals.get(month)?.numerator ?? 0, cancellations.get(month)?.numerator ?? 0];
-      const counts = [...parts, firm - parts[0] - parts[1]];
+      const firm = firms.get(month) ?? 0;
+      const counts = outcomes([...found.map((sums) => sums.get(month) ?? 0), firm]);
       body.push([short.format(months[month].date), ...[...counts, firm].map((orders) => counted.format(orders))]);
       if (firm === 0) continue;
       counts.forEach((orders, place) => {
         const quotient = figures.quotient(SHARE, orders, firm);
-        const outcome = ["Checked in", "Canceled", "Still open"][place];
         rows.push({
-          month: months[month].key, outcome, place, share: quotient.value,
-          name: `${outcome}, ${spoken.format(months[month].date)}`, ...tooltip(SHARE, quotient),
+          month: months[month].key, outcome: OUTCOMES[place], place, share: quotient.value,
+          name: `${OUTCOMES[place]}, ${spoken.format(months[month].date)}`, ...tooltip(SHARE, quotient),
         });
       });
     }
-    charts.fill(table("outcomes"), ["Month of creation", "Checked in", "Canceled", "Still open", "Firm orders"], body);
-    const whole = figures.rate(arrived, selection);
-    await charts.draw("outcomes", rows, `What became of the firm orders of each month; checked in altogether ${shown(arrived, whole.value)}.`);
+    charts.fill(table("outcomes"), ["Month of creation", ...OUTCOMES, "Firm orders"], body);
+    const note = outcomesNote(selection, of);
+    find("#outcomes-note").textContent = note;
+    await charts.draw("outcomes", rows, `What became of the firm orders of each month. ${note}`);
   }
 
   async function showSelfService(selection) {
@@ -377,23 +418,24 @@
 
   async function showCheckIns(selection) {
     const shares = data.rates.filter((rate) => rate.group === "check_in" && rate.denominator === rates.get("connector_check_in_share").denominator);
-    await showBars("check-ins", "Share of checked-in orders", { ...SHARE, label: "Check-in" }, shares.map((rate) => [rate.label, figures.rate(rate, selection)]));
+    await showBars("check-ins", "Share of served orders", { ...SHARE, label: "Online check-in of served orders" }, shares.map((rate) => [rate.label, figures.rate(rate, selection)]));
   }
 
   async function showBreakdowns(selection) {
     const rate = rates.get(find("#breakdown-rate").value);
     find("#breakdown-sentence").textContent = rate.sentence;
-    find("#breakdown-note").textContent = rate.group === "cancellation" && rate.maturity_days === null
-      ? `This rate still rises as orders grow older: ${maturity(selection)}. Compare groups of the same age only.`
+    find("#breakdown-note").textContent = isUnsettled(rate)
+      ? `${unsettled(selection)} Groups differ by the age of their orders too.`
       : "";
     await Promise.all(["hotel", "service", "origin", "segment"].map(async (dimension) => {
-      const isOthers = (position) => position === labels[dimension].length;
+      const named = dimension === "hotel" ? data.hotels.length : labels[dimension].length;
+      const isOthers = (position) => position >= named;
       const entries = [...figures.rateBy(rate, dimension, selection)]
         .filter(([, quotient]) => quotient.denominator > 0)
         .sort(([a, left], [b, right]) => isOthers(a) - isOthers(b) || right.denominator - left.denominator)
         .map(([position, quotient]) => [labelOf(dimension, position), quotient]);
       find(`#more-${dimension}`).textContent = entries.length > LISTED
-        ? `The ${LISTED} with the most orders; the table holds all ${entries.length}.`
+        ? `The first ${LISTED} of ${entries.length}; the table holds all.`
         : "";
       await showBars(`by-${dimension}`, dimension[0].toUpperCase() + dimension.slice(1), rate, entries);
     }));
@@ -404,7 +446,7 @@
   async function show() {
     const selection = selected();
     const orders = figures.sum("agg_orders_daily", data.roles.created, selection);
-    find("#selection").textContent = `Showing ${counted.format(orders)} orders: ${describe(selection)}.`;
+    find("#selection").textContent = `Showing ${counted.format(orders)} orders: ${describe(selection)}.${caution(selection)}`;
     showCards(selection);
     listRates(selection);
     await Promise.all([
