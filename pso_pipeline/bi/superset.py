@@ -7,6 +7,7 @@ brings the bundle into step and names what it changed. A rate is added in `metri
 starts Superset stands in `dashboards/superset` and imports nothing of this package.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import NormalDist
@@ -17,12 +18,18 @@ import yaml
 
 from pso_pipeline.bi.rates import Measure, Rate, load_metrics, rate_sql
 from pso_pipeline.contract.columns import Table
-from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.marts import (
+    AGG_CANCELLATION_CURVE,
+    AGG_ORDERS_DAILY,
+    DIM_ENTERPRISES,
+    FCT_PRODUCT_SERVICE_ORDERS,
+)
 
 DATA_SETS: Mapping[str, Table] = {
     "orders_by_day": AGG_ORDERS_DAILY,
     "orders": FCT_PRODUCT_SERVICE_ORDERS,
     "cancellation_by_age": AGG_CANCELLATION_CURVE,
+    "hotel_status": DIM_ENTERPRISES,
 }
 """Each data set by the name of its `.sql` and `.yaml` file, with the table whose rows it shows under readable names."""
 
@@ -34,7 +41,12 @@ _FIRM_ORDERS = "SUM(firm_orders)"
 _OPEN_ENDED = {_FIRM_ORDERS, "SUM(resolved_orders)"}
 """Denominators that take in orders of any age, so that a rate of what became of them is not yet settled."""
 
-_NOT_SETTLED = "Young orders can still be canceled or check in: do not compare young months with old ones."
+_NOT_SETTLED = "Young orders can still be served or canceled: do not compare young months with old ones."
+
+_LABEL_LENGTH = 60
+_SHOWN = re.compile(r"\bshown\((?P<column>[\w.]+)\)")
+_IS_WHOLE = "SUM(orders_at_risk) = SUM(firm_orders)"
+"""Every order of the cohorts that are added up has been observed for that many days."""
 
 _Metric = dict[str, Any]
 
@@ -79,14 +91,15 @@ def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
     (`<name>_interval`); beside a rate with a maturity the same for groups whose orders are all old enough
     (`<name>_complete`) and for those where some are not yet (`<name>_maturing`); beside a measure in hours the same in
     days (`<name>_in_days`) and as milliseconds that Superset writes as `2d 2h` (`<name>_readable`); the counts
-    (`sum_<column>`).
+    (`sum_<column>`). A rate of the cancellation curve is null where an order is younger than the age.
     """
     metrics = load_metrics()
     for rate in metrics.rates:
         if rate.table == table.name:
-            yield _of_rate(rate)
+            condition = _IS_WHOLE if table is AGG_CANCELLATION_CURVE else None
+            yield _where(condition, _of_rate(rate))
             if rate.is_share:
-                yield _interval(rate)
+                yield _where(condition, _interval(rate))
             if rate.maturity_days is not None:
                 yield from _by_maturity(rate, rate.maturity_days)
     for measure in metrics.measures:
@@ -107,6 +120,10 @@ def interval_sql(rate: Rate) -> str:
         for sign in "-+"
     )
     return f"{low} || '–' || {high}"
+
+
+def _where(condition: str | None, metric: _Metric) -> _Metric:
+    return metric | {"expression": f"CASE WHEN {condition} THEN {metric['expression']} END"} if condition else metric
 
 
 def _of_rate(rate: Rate) -> _Metric:
@@ -189,10 +206,29 @@ def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
                 _D3_FORMATS["count"],
             )
         yield _metric(
+            "still_open",
+            "Still open",
+            "SUM(confirmed_orders) - SUM(unresolved_orders)",
+            "Confirmed orders that are not unresolved: they may yet be served or canceled.",
+            _D3_FORMATS["count"],
+        )
+    if table is AGG_CANCELLATION_CURVE:
+        yield _metric(
+            "sum_firm_orders",
+            "Firm orders",
+            _FIRM_ORDERS,
+            "Firm orders of the cohorts, whatever their age; only meaningful grouped by days_since_creation.",
+            _D3_FORMATS["count"],
+        )
+    if table is DIM_ENTERPRISES:
+        yield _metric("hotels", "Hotels", "COUNT(*)", "Hotels, also those that are no longer read.", ",d")
+        yield _metric("orders", "Orders", "SUM(orders)", "Orders in any state.", _D3_FORMATS["count"])
+        yield _metric("age_in_days", "Age in days", "MAX(age_in_days)", "Age of the oldest figures.", ",.1f")
+        yield _metric(
             "data_as_of",
             "Data as of (UTC)",
             "MIN(CASE WHEN is_in_scope THEN as_of_utc END)",
-            "Every change up to here is in the figures of every hotel in scope.",
+            "Every change up to here is in the figures of every hotel that is read now and was read to its end.",
             None,
         )
 
@@ -251,7 +287,17 @@ def _columns(table: Table, chosen: list[dict[str, Any]]) -> list[dict[str, Any]]
 
 def _sql(folder: Path, name: str) -> str:
     hotels, rows = ((folder / "sql" / f"{file}.sql").read_text(encoding="utf-8") for file in ("hotels", name))
-    return f"WITH hotels AS (\n{hotels})\n{rows}"
+    return _SHOWN.sub(lambda found: shown_sql(found["column"]), f"WITH hotels AS (\n{hotels})\n{rows}")
+
+
+def shown_sql(column: str) -> str:
+    """Write a text from the API as one line that no program takes for markup: what `shown(column)` is in `sql/`.
+
+    Spaces become single ones; control, invisible and bidirectional characters go; angle brackets become round ones:
+    Superset renders what looks like HTML. What is too long is cut.
+    """
+    line = rf"regexp_replace(regexp_replace({column}, '\s+', ' ', 'g'), '\p{{C}}+', '', 'g')"
+    return f"left(translate({line}, '<>', '()'), {_LABEL_LENGTH})"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -10,6 +10,7 @@ from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.schema import create_tables
 from pso_pipeline_tests.marts.rows import insert
 from pso_pipeline_tests.marts.world import generate
+from pso_pipeline_tests.report.conftest import publish_odd, publish_sandbox
 from pso_pipeline_tests.superset.bundle import Bundle, load_bundle
 
 ORDERS = 20_000
@@ -45,6 +46,16 @@ def snapshot(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("superset")
     write_marts(folder / "marts.duckdb", ORDERS)
     return publish(folder / "marts.duckdb", folder / "bi").snapshot.database
+
+
+@pytest.fixture(scope="session")
+def published_odd(tmp_path_factory):
+    return publish_odd(tmp_path_factory.mktemp("odd"))
+
+
+@pytest.fixture(scope="session")
+def published_sandbox(tmp_path_factory):
+    return publish_sandbox(tmp_path_factory.mktemp("sandbox"))
 
 
 def pytest_configure(config):

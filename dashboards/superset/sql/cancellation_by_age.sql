@@ -1,9 +1,33 @@
--- mart.agg_cancellation_curve with the names of hotel and service.
+-- One row for each cohort (hotel that is counted, service and month of creation) and each of some ages, with the names of
+-- hotel and service. Source: mart.agg_cancellation_curve.
+-- Reason for rows of ages that a cohort has not reached: whatever is chosen, orders_at_risk then adds up to firm_orders
+-- exactly where every order has been observed that long, and a curve of those ages alone cannot fall.
 SELECT
-    hotels.hotel, coalesce(services.service_name, '(no name)') AS service, services.service_kind,
-    hotels.chain_name, hotels.country_code, hotels.city,
-    left(CAST(curve.cohort_month AS VARCHAR), 7) AS cohort,
-    curve.*
-FROM mart.agg_cancellation_curve AS curve
-LEFT JOIN hotels ON hotels.enterprise_id = curve.enterprise_id
-LEFT JOIN mart.dim_services AS services ON services.service_id = curve.service_id
+    hotels.hotel, hotels.hotel_status, coalesce(shown(services.service_name), '(no name)') AS service,
+    services.service_kind, shown(hotels.chain_name) AS chain_name, hotels.country_code, shown(hotels.city) AS city,
+    left(CAST(cohorts.cohort_month AS VARCHAR), 7) AS cohort,
+    cohorts.firm_orders,
+    coalesce(
+        max(ages.days_since_creation) FILTER (curve.orders_at_risk = cohorts.firm_orders) OVER (
+            PARTITION BY cohorts.enterprise_id, cohorts.service_id, cohorts.cohort_month
+        ),
+        -1
+    ) AS observed_days,
+    cohorts.enterprise_id, cohorts.service_id, cohorts.cohort_month, ages.days_since_creation,
+    coalesce(curve.orders_at_risk, 0) AS orders_at_risk, coalesce(curve.canceled_by_then, 0) AS canceled_by_then
+FROM (
+    SELECT
+        enterprise_id, service_id, CAST(date_trunc('month', date) AS DATE) AS cohort_month,
+        CAST(sum(firm_orders) AS BIGINT) AS firm_orders
+    FROM mart.agg_orders_daily
+    GROUP BY enterprise_id, service_id, date_trunc('month', date)
+    HAVING sum(firm_orders) > 0
+) AS cohorts
+CROSS JOIN (
+    SELECT unnest([0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365]) AS days_since_creation
+) AS ages
+INNER JOIN hotels ON hotels.enterprise_id = cohorts.enterprise_id AND hotels.is_counted
+LEFT JOIN mart.agg_cancellation_curve AS curve
+    ON curve.enterprise_id = cohorts.enterprise_id AND curve.service_id = cohorts.service_id
+    AND curve.cohort_month = cohorts.cohort_month AND curve.days_since_creation = ages.days_since_creation
+LEFT JOIN mart.dim_services AS services ON services.service_id = cohorts.service_id
