@@ -59,6 +59,7 @@ _MONTH_AXIS = alt.Axis(
     ),
     ticks=False,
 )
+_LABEL_LIMIT = alt.ExprRef("containerSize()[0] < 600 ? 150 : 260")
 _SHARE_AXIS = alt.Axis(title=None, format=".0%", tickCount=5)
 
 
@@ -181,7 +182,7 @@ def bars() -> Chart:
         y=alt.Y(
             "label:N",
             sort=alt.EncodingSortField("place", op="min"),
-            axis=alt.Axis(title=None, labelLimit=175, ticks=False, domain=False),
+            axis=alt.Axis(title=None, labelLimit=_LABEL_LIMIT, ticks=False, domain=False),
         ),
         tooltip=_TOOLTIP,
     )

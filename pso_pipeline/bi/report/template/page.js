@@ -297,7 +297,7 @@
       .map(({ days, canceled }) => `${shared.format(canceled / first.orders)} by day ${days}`);
     const canceled = told.length ? `${first.name}: canceled ${listed.format(told)}, of ${counted.format(first.orders)} firm orders.` : "";
     const young = first.leftOut > 0
-      ? ` Not among them: ${counted.format(first.leftOut)} firm orders of months that are not ${first.least} days old in their hotel.`
+      ? ` Not among them: ${counted.format(first.leftOut)} firm orders of months in whose hotel and service some order is younger.`
       : "";
     const missing = tooYoung.length
       ? ` Without a line: ${listed.format(tooYoung)}, where some order has been observed for less than ${shortest} days.`
