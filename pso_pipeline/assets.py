@@ -59,9 +59,8 @@ from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.accounts import choose_account_ids
 from pso_pipeline.warehouse.checks.evaluate import find_held_back
-from pso_pipeline.warehouse.checks.readings import find_underived
 from pso_pipeline.warehouse.connection import Warehouse
-from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline.warehouse.marts.derive import create_marts, derive, is_complete
 from pso_pipeline.warehouse.memory import DERIVING_MEMORY_MB
 from pso_pipeline.warehouse.reading import (
     Preview,
@@ -322,7 +321,7 @@ def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = 
             warehouse.marts_path,
             bi_dir,
             marts_lock=warehouse.hold(),
-            find_held_back=functools.partial(_find_held_back, warehouse, settings),
+            find_held_back=functools.partial(_find_held_back, pipeline),
         )
         report = keep_report(bi_dir)
         hotels = hotel_headlines(bi_dir)
@@ -336,12 +335,14 @@ def _prepare_marts(warehouse: Warehouse, settings: Settings, connection: duckdb.
     create_marts(connection)
 
 
-def _find_held_back(warehouse: Warehouse, settings: Settings) -> dict[str, str]:
-    """Find the hotels that a check holds back; marts that lack hotels are completed before."""
+def _find_held_back(pipeline: PipelineResource) -> dict[str, str]:
+    """Find the hotels that a check holds back; marts that are not complete are completed before."""
+    settings, warehouse = pipeline.settings(), pipeline.warehouse()
     with warehouse.open_held(DERIVING_MEMORY_MB) as connection:
         _prepare_marts(warehouse, settings, connection)
-        if find_underived(connection):
-            derive(connection, reopen_marts=warehouse.reopen_marts)
+        if not is_complete(connection):
+            environments = settings.pso_all_companions_environments
+            derive(connection, all_companions_environments=environments, reopen_marts=warehouse.reopen_marts)
         return find_held_back(connection)
 
 

@@ -41,7 +41,13 @@ COLUMNS = """
 
 MARK = """
     CREATE OR REPLACE TEMP TABLE marked AS
-    SELECT hotels.* REPLACE (NULL::TIMESTAMP AS as_of_utc, TRUE AS is_held_back, held_back.reason AS held_back_reason)
+    SELECT
+        hotels.* REPLACE (
+            NULL::TIMESTAMP AS as_of_utc,
+            NULL::DATE AS as_of_date,
+            TRUE AS is_held_back,
+            held_back.reason AS held_back_reason
+        )
     FROM mart.dim_enterprises AS hotels
     INNER JOIN held_back ON held_back.enterprise_id = hotels.enterprise_id
     QUALIFY 1 = row_number()

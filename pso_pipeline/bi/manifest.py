@@ -34,10 +34,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     `as_of_utc` is the oldest `as_of_utc` of the hotels in scope that have one: every change up to it is in their
     figures. It is None before any hotel has been read to its end. `hotels_never_read` counts the hotels in scope that
-    have no figures because they have not been read to their end yet. `held_back` gives the reason why a check holds the
-    newest figures of a hotel back, by its partition key, or its id where it has none. `tables` is keyed by the table's
-    name without its schema. Times are aware and UTC. `content_digest` is that of the whole database, comments and
-    definitions included.
+    have no `as_of_utc`, since at least one of their services has not been read to its end yet. `held_back` gives the
+    reason why a check holds the newest figures of a hotel back, by its partition key, or its id where it has none.
+    `tables` is keyed by the table's name without its schema. Times are aware and UTC. `content_digest` is that of the
+    whole database, comments and definitions included.
     """
 
     schema_version: int

@@ -35,6 +35,7 @@ from pso_pipeline.bi.holding_back import hold_back
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
 from pso_pipeline.bi.parquet import take_over, write_tables
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
+from pso_pipeline.warehouse.errors import is_damage
 from pso_pipeline.warehouse.marts.derive import is_complete
 from pso_pipeline.warehouse.memory import ONE_TABLE_MEMORY_MB, limit_memory, threads_for
 
@@ -44,6 +45,8 @@ PATIENCE_SECONDS = 900.0
 READABLE_STORAGE = (1, 0)
 """Newest DuckDB version whose storage format every driver in a BI tool reads."""
 
+MADE_AGAIN = "remove it and run a refresh, which makes it again"
+
 SCOPE = """
     SELECT
         min(as_of_utc) FILTER (WHERE is_in_scope),
@@ -51,7 +54,11 @@ SCOPE = """
     FROM mart.dim_enterprises
 """
 HELD_BACK = """
-    SELECT coalesce(partition_key, enterprise_id), held_back_reason, as_of_utc
+    SELECT
+        coalesce(partition_key, enterprise_id),
+        held_back_reason,
+        as_of_utc,
+        enterprise_id IN (SELECT enterprise_id FROM mart.fct_product_service_orders)
     FROM mart.dim_enterprises WHERE is_held_back ORDER BY ALL
 """
 STORAGE_VERSION = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
@@ -147,7 +154,7 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path, held_back: Map
         content_digest=content,
         tables={name: table or written[name] for name, table in taken_over.items()},
         hotels_never_read=never_read,
-        held_back={key: reason for key, reason, _ in held},
+        held_back={key: reason for key, reason, *_ in held},
     )
     (version / folder.MANIFEST).write_bytes(encode_manifest(manifest))
     folder.seal(version, folder.MANIFEST)
@@ -173,8 +180,14 @@ def _digest_copy(database: Path, marts_path: Path) -> tuple[dict[str, str], str]
         return digests, digest_database(copy, digests)
 
 
-def _describe_held_back(key: str, reason: str, as_of_utc: datetime | None) -> str:
-    stays = f"its figures as of {as_of_utc:%Y-%m-%d %H:%M:%S} UTC stay" if as_of_utc else "it has no earlier figures"
+def _describe_held_back(key: str, reason: str, as_of_utc: datetime | None, has_orders: bool) -> str:
+    stays = (
+        f"its figures as of {as_of_utc:%Y-%m-%d %H:%M:%S} UTC stay"
+        if as_of_utc
+        else "its last published figures stay"
+        if has_orders
+        else "it has no earlier figures"
+    )
     return f"{key} is not published, {stays}: {reason}"
 
 
@@ -184,6 +197,10 @@ def _missing_marts_named(marts_path: Path) -> Iterator[None]:
         yield
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise MartsUnusable(f"{marts_path} does not hold all marts, run a refresh: {_line(error)}") from None
+    except duckdb.Error as error:
+        if not is_damage(error):
+            raise
+        raise MartsUnusable(f"{marts_path} is damaged ({_line(error)}): {MADE_AGAIN}") from None
 
 
 def _published_before(bi_dir: Path) -> Snapshot | None:
@@ -240,8 +257,7 @@ def _check_storage(copy: duckdb.DuckDBPyConnection, marts_path: Path) -> None:
     version = re.match(r"v(\d+)\.(\d+)", storage)
     if version is None or (int(version[1]), int(version[2])) > READABLE_STORAGE:
         raise MartsUnusable(
-            f"{marts_path} has storage format {storage}, which the DuckDB 1.0 in BI tools cannot read: "
-            "remove it and refresh, and it is made anew"
+            f"{marts_path} has storage format {storage}, which the DuckDB 1.0 in BI tools cannot read: {MADE_AGAIN}"
         )
 
 

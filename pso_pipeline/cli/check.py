@@ -48,10 +48,11 @@ def _describe(reach: TokenReach) -> str:
 
 
 def _check_warehouse(settings: Settings) -> bool:
-    """Open the warehouse and say so; whether it could not be opened."""
+    """Open the warehouse, read all of it and say so; whether that could not be done."""
     warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds=PATIENCE_SECONDS)
     try:
-        with warehouse.open():
+        with warehouse.open() as connection:
+            warehouse.verify(connection)
             click.echo(f"warehouse  ok: {warehouse.shown_location}")
     except WarehouseError as error:
         click.echo(f"warehouse  failed: {error}")

@@ -171,7 +171,8 @@ FCT_PRODUCT_SERVICE_ORDERS = Table(
         Column(
             "is_rebooked",
             "BOOLEAN",
-            "Whether it was canceled, and its account ordered the same service again at most 1 hour before or after.",
+            "Whether it was canceled, and its account ordered the service within 1 hour before or after: an order "
+            "that is not canceled, is not known to be another guest's, and excuses no other cancellation.",
         ),
         Column(
             "is_canceled_never_seen_confirmed",
@@ -264,7 +265,9 @@ AGG_ORDERS_DAILY = Table(
         ),
         Column("canceled_after_check_in_orders", "BIGINT", "Canceled orders that bear a mark of online check-in."),
         Column("quick_cancels", "BIGINT", "Orders canceled at most 1 hour after their creation."),
-        Column("rebooked_cancels", "BIGINT", "Canceled orders that were ordered again at most 1 hour before or after."),
+        Column(
+            "rebooked_cancels", "BIGINT", "Canceled orders with an order of their own in their place (is_rebooked)."
+        ),
         Column("voucher_orders", "BIGINT", "Firm orders with a voucher."),
         Column("linked_orders", "BIGINT", "Firm orders linked to a reservation; Mews may have predicted the link."),
         *(column for days in (7, 30, 90) for column in _mature(days)),

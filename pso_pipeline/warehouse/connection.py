@@ -5,7 +5,9 @@ Holds the paths, the lock and the attaching of the two databases: `warehouse` (w
 """
 
 import contextlib
+import functools
 import importlib.resources
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 
 from pso_pipeline.heap import give_back
 from pso_pipeline.settings import DUCKLAKE_PREFIX, is_this_machine
-from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable, is_damage
 from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, threads_for, with_enough_memory
 from pso_pipeline.warehouse.schema import prepare
 from pso_pipeline.warehouse.sql import literal
@@ -40,6 +42,14 @@ snapshot."""
 
 MARTS_STORAGE = "v1.0.0"
 """Format of the marts' file: files of newer ones would not open in the DuckDB 1.0 drivers that BI tools ship."""
+
+RESTORE = "restore it from a backup (docs/runbook.md), or move it away, and everything is read again from the API"
+"""What to do about a damaged warehouse."""
+
+FILE_HEADER_BYTES = 3 * 4096
+"""What is in a DuckDB file before its first block."""
+
+logger = logging.getLogger(__name__)
 
 Connect = Callable[[], contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]]
 
@@ -81,6 +91,11 @@ class Warehouse:
         return self.marts_path.with_name(self.marts_path.name + ".lock")
 
     @property
+    def is_ducklake(self) -> bool:
+        """Whether orders land in a DuckLake instead of a file."""
+        return self.location.startswith(DUCKLAKE_PREFIX)
+
+    @property
     def shown_location(self) -> str:
         """The location without the password of a catalogue's database, for people."""
         return _without_passwords(self.location)
@@ -88,7 +103,7 @@ class Warehouse:
     @property
     def exists(self) -> bool:
         """Whether something has landed here before."""
-        return self.location.startswith(DUCKLAKE_PREFIX) or Path(self.location).exists()
+        return self.is_ducklake or Path(self.location).exists()
 
     @contextlib.contextmanager
     def open(self, memory_mb: int = MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -113,7 +128,12 @@ class Warehouse:
                 self._attach(connection, memory_mb)
                 prepare(connection, source_kind(self.source) if self.source else None)
                 yield connection
-            except _UNWRITABLE as error:
+            except duckdb.Error as error:
+                if is_damage(error):
+                    _detach(connection)
+                    self._name_damage(connection, error)
+                if not isinstance(error, _UNWRITABLE):
+                    raise
                 raise WarehouseUnusable(
                     f"{self.shown_location} could not be written: {_first_line(error)} "
                     "(make room where it is missing; what was not committed will be read again)"
@@ -123,6 +143,49 @@ class Warehouse:
                 # dagster-duckdb's context manager leaves the connection open where the block raises
                 connection.close()
                 give_back()
+
+    def verify(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Read all that is stored in the files, on a connection that `open` gave: DuckDB compares their checksums.
+
+        Raises:
+            duckdb.Error: A file is damaged; `open` then names it.
+        """
+        for name in ("warehouse", "marts"):
+            if name == "marts" or not self.is_ducklake:
+                _read_all(connection, name)
+
+    def _name_damage(self, connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
+        """Find out which file is damaged; return where none is. Damaged marts are removed, and are derived again.
+
+        Raises:
+            WarehouseDamaged: One is.
+        """
+        limit_memory(connection, MEMORY_MB)
+        if self.marts_path.exists() and self._is_damaged(connection, self.marts_path, MARTS_STORAGE):
+            self._remove_marts()
+            raise WarehouseDamaged(
+                f"{self.marts_path} was damaged and is removed ({_first_line(error)}): it is made from the warehouse, "
+                "and the next refresh makes it again"
+            )
+        if self.is_ducklake or not self._is_damaged(connection, Path(self.location), WAREHOUSE_STORAGE):
+            return
+        raise WarehouseDamaged(f"{_described_damage(self.location, error)}; {RESTORE}")
+
+    def _is_damaged(self, connection: duckdb.DuckDBPyConnection, path: Path, storage: str) -> bool:
+        try:
+            self._attach_file(connection, path, "suspected", storage)
+            _read_all(connection, "suspected")
+        except WarehouseDamaged:
+            return True
+        except duckdb.Error as error:
+            return is_damage(error)
+        finally:
+            _detach_file(connection, "suspected")
+        return False
+
+    def _remove_marts(self) -> None:
+        for path in (self.marts_path, self.marts_path.with_name(f"{self.marts_path.name}.wal")):
+            path.unlink(missing_ok=True)
 
     def reopen_marts(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Close the marts' file and open it again, between two transactions on the connection that `open` gave.
@@ -165,21 +228,29 @@ class Warehouse:
         connection.execute("SET checkpoint_threshold = '1TB'")
         # DuckDB's own choice for a connection in memory is the folder in which the process was started
         _spill_into(connection, str(self.marts_path.with_name(f"{self.marts_path.name}.spill")))
-        if self.location.startswith(DUCKLAKE_PREFIX):
+        if self.is_ducklake:
             _load_ducklake(connection)
             self._attach_ducklake(connection)
         else:
-            self._attach_file(connection, Path(self.location), "warehouse", WAREHOUSE_STORAGE)
+            try:
+                self._attach_file(connection, Path(self.location), "warehouse", WAREHOUSE_STORAGE)
+            except WarehouseDamaged as error:
+                raise WarehouseDamaged(f"{error}; {RESTORE}") from None
         connection.execute("CREATE SCHEMA IF NOT EXISTS warehouse.mews")
         self._attach_marts(connection)
 
     def _threads(self) -> int:
-        if self.location.startswith(DUCKLAKE_PREFIX):
+        if self.is_ducklake:
             return THREADS
         return threads_for((Path(self.location), self.marts_path))
 
     def _attach_marts(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._attach_file(connection, self.marts_path, "marts", MARTS_STORAGE)
+        try:
+            self._attach_file(connection, self.marts_path, "marts", MARTS_STORAGE)
+        except WarehouseDamaged as error:
+            logger.warning("the marts are made again from the warehouse: %s", error)
+            self._remove_marts()
+            self._attach_file(connection, self.marts_path, "marts", MARTS_STORAGE)
         connection.execute("CREATE SCHEMA IF NOT EXISTS marts.mart")
         connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
 
@@ -194,7 +265,14 @@ class Warehouse:
         options = f"(STORAGE_VERSION {literal(storage)}, ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})"
         if not path.exists():
             self._make_file(connection, path, options)
+        has_log = path.with_name(f"{path.name}.wal").exists()
         self._attach_patiently(connection, str(path), name, options)
+        if not has_log and _is_truncated(connection, name, path):
+            try:
+                _read_all(connection, name)
+            except duckdb.Error as error:
+                _detach_file(connection, name)
+                raise WarehouseDamaged(_described_damage(str(path), error)) from None
 
     def _make_file(self, connection: duckdb.DuckDBPyConnection, path: Path, options: str) -> None:
         """Make a database file under another name first: a process killed midway leaves one that DuckDB refuses."""
@@ -252,6 +330,32 @@ def _locked(path: Path, patience_seconds: float) -> Iterator[None]:
         lock.release()
 
 
+def _is_truncated(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> bool:
+    """Tell whether a file is shorter than the blocks that DuckDB counts in it; some of them may be free."""
+    row = connection.execute(
+        "SELECT block_size * total_blocks + $header FROM pragma_database_size() WHERE database_name = $name",
+        {"name": name, "header": FILE_HEADER_BYTES},
+    ).fetchone()
+    return row is not None and path.stat().st_size < row[0]
+
+
+def _read_all(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Read every table of an attached database, of each the columns one after the other."""
+    columns = connection.execute(
+        "SELECT schema_name, table_name, column_name FROM duckdb_columns() INNER JOIN duckdb_tables()"
+        " USING (database_name, schema_name, table_name) WHERE database_name = $name",
+        {"name": name},
+    ).fetchall()
+    for schema, table, column in columns:
+        # names cannot be bound; these are of our own tables
+        query = f'SELECT bit_xor(hash("{column}")) FROM {name}."{schema}"."{table}"'  # noqa: S608
+        with_enough_memory(connection, functools.partial(connection.execute, query))
+
+
+def _described_damage(path: str, error: BaseException) -> str:
+    return f"{path} is damaged, or no DuckDB file: {_first_line(error)}"
+
+
 def _spill_into(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
     """Name the folder for what memory does not hold; DuckDB refuses to be told again once it has used one."""
     if connection.execute("SELECT current_setting('temp_directory')").fetchone() != (folder,):
@@ -294,6 +398,8 @@ def _naming(path: object) -> Iterator[None]:
         if _is_held_elsewhere(error):
             raise
         said = _first_line(error)
+        if is_damage(error):
+            raise WarehouseDamaged(_described_damage(_without_passwords(str(path)), error)) from None
         kind = _NoDataPath if _NO_DATA_PATH in said else WarehouseUnusable
         raise kind(f"{_without_passwords(str(path))} cannot be opened: {said}") from None
 

@@ -2,10 +2,20 @@
 
 WarehouseError
 ├── WarehouseBusy        somebody else holds the file: wait, or close it there
-├── WarehouseUnusable    no permission, no room, not a DuckDB file: mend what the message names
+├── WarehouseUnusable    no permission, no room: mend what the message names
+│   └── WarehouseDamaged a file that is not as DuckDB wrote it: restore it, or read everything again
 ├── WarehouseTooNew      written by a newer pso_pipeline: upgrade this one
 └── WarehouseMixed       filled from another kind of source: give the sandbox and real data a warehouse each
 """
+
+import re
+
+import duckdb
+
+_DAMAGE = re.compile(
+    r"Could not read enough bytes|Corrupt database file|not a valid DuckDB database file|Failure while replaying WAL",
+    re.IGNORECASE,
+)
 
 
 class WarehouseError(Exception):
@@ -20,9 +30,20 @@ class WarehouseUnusable(WarehouseError):
     """The file or folder cannot be opened or written."""
 
 
+class WarehouseDamaged(WarehouseUnusable):
+    """A file is truncated, altered, or no DuckDB file."""
+
+
 class WarehouseTooNew(WarehouseError):
     """The tables were made by a newer version of the package."""
 
 
 class WarehouseMixed(WarehouseError):
     """The warehouse holds data of another kind of source: real data and the sandbox's never share one."""
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether DuckDB could not read a file because it is not as it was written."""
+    return isinstance(error, duckdb.InternalException | duckdb.SerializationException) or (
+        isinstance(error, duckdb.Error) and _DAMAGE.search(str(error)) is not None
+    )

@@ -80,6 +80,17 @@ def test_marts_that_are_being_made_again_are_never_published_half_filled(publish
     check_untouched(published)
 
 
+def test_damaged_marts_are_named(published, marts):
+    size = marts.stat().st_size
+    with marts.open("r+b") as file:
+        for place in range(size // 2, size, 1000):
+            file.seek(place)
+            file.write(b"x")
+    with pytest.raises(MartsUnusable, match=rf"^{marts} (is damaged|cannot be opened).*Corrupt"):
+        publish(marts, published)
+    check_untouched(published)
+
+
 def test_a_storage_format_that_bi_tools_cannot_read(marts, published, tmp_path):
     newer = tmp_path / "newer.duckdb"
     with duckdb.connect() as connection:

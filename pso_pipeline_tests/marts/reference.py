@@ -122,18 +122,37 @@ def canceled_within(order: Order, limit: timedelta) -> bool:
     return is_canceled(order) and canceled is not None and bool(canceled - order["created_utc"] <= limit)
 
 
+def is_active(order: Order) -> bool:
+    """Pending, or firm and not canceled: an unknown state says neither."""
+    return order["state"] in {"Inquired", "Optional", "Requested", "Confirmed", "Started", "Processed"}
+
+
+def may_be_of_one_guest(order: Order, other: Order) -> bool:
+    """One account may order for many guests: another booker, or another reservation, is another guest."""
+    return all(
+        order.get(name) is None or other.get(name) is None or order[name] == other[name]
+        for name in ("account_id", "booker_id", "linked_reservation_id")
+    )
+
+
 def rebooked_ids(orders: list[Order]) -> set[str]:
+    """Each cancellation takes the earliest order that no earlier cancellation took."""
     by_account = defaultdict(list)
     for order in orders:
         if order["account_id"] is not None:
             by_account[order["account_id"], order["service_id"]].append(order)
-    return {
-        order["id"]
-        for together in by_account.values()
-        for order in together
-        if is_canceled(order) and order["cancelled_utc"] is not None
-        if any(o["id"] != order["id"] and abs(o["created_utc"] - order["cancelled_utc"]) <= HOUR for o in together)
-    }
+    rebooked = set()
+    for together in by_account.values():
+        left = sorted(filter(is_active, together), key=lambda order: (order["created_utc"], order["id"]))
+        canceled = [order for order in together if is_canceled(order) and order["cancelled_utc"] is not None]
+        for order in sorted(canceled, key=lambda order: (order["cancelled_utc"], order["id"])):
+            for other in left:
+                close = abs(other["created_utc"] - order["cancelled_utc"]) <= HOUR
+                if close and may_be_of_one_guest(order, other):
+                    rebooked.add(order["id"])
+                    left.remove(other)
+                    break
+    return rebooked
 
 
 def facts(world: World) -> dict[str, dict[str, Any]]:

@@ -88,19 +88,20 @@ def _add_order(world: World, chance: random.Random, number: int) -> None:
         "service_id": service["id"],
         "account_id": chance.choice([None, "company", f"guest {chance.randrange(300)}"]),
         "account_type": chance.choice(ACCOUNT_TYPES),
+        "booker_id": chance.choice([None, None, "booker", "another booker"]),
         "state": chance.choice(STATES),
         "origin": chance.choice(ORIGINS),
         "created_utc": created,
         "cancelled_utc": None,
         "voucher_id": chance.choice([None, "voucher"]),
-        "linked_reservation_id": chance.choice([None, "reservation"]),
+        "linked_reservation_id": chance.choice([None, None, "reservation", "another reservation"]),
         "is_missing_from_source": chance.choice([None, False, False, False, False, False, True]),
     }
     for mark in ("owner_checked_in", "any_companion_checked_in", "all_companions_checked_in", "connector_check_in"):
         order[mark] = chance.choice([None, False, True])
     if order["state"] == "Canceled" or chance.random() < 0.1:
         order["cancelled_utc"] = _cancellation(chance, created)
-        if chance.random() < 0.2 and world.product_service_orders:
+        if chance.random() < 0.4 and world.product_service_orders:
             _place_beside(order, chance.choice(world.product_service_orders), chance)
     _add_versions(world, chance, order)
 

@@ -122,7 +122,7 @@ def test_an_empty_snapshot_of_a_full_warehouse_is_named(landed):
 
 def test_marts_that_have_moved_on_since_are_not_held_against_the_snapshot(landed):
     with Warehouse("data/warehouse.duckdb").open() as connection:
-        connection.execute("UPDATE marts.internal.derived_enterprises SET as_of_utc = as_of_utc + INTERVAL 1 MINUTE")
+        connection.execute("UPDATE mart.dim_enterprises SET as_of_utc = as_of_utc + INTERVAL 1 MINUTE")
         connection.execute("UPDATE marts.internal.check_counts SET checked = 99")
     assert failing() == {}
 

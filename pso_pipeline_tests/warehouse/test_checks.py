@@ -9,7 +9,6 @@ from pso_pipeline.warehouse.checks.evaluate import evaluate_derived, evaluate_la
 from pso_pipeline.warehouse.checks.readings import (
     Volume,
     count_scope_ids,
-    find_underived,
     read_rejections,
     read_volumes,
 )
@@ -246,12 +245,6 @@ def test_hotels_whose_ids_or_keys_are_not_theirs_alone_are_held_back(connection,
     found = find_held_back(connection)
     assert found.keys() == held_back.keys()
     assert all(reason in found[hotel].split("; ") for hotel, reason in held_back.items())
-
-
-def test_hotels_without_figures_are_found(connection):
-    assert sorted(find_underived(connection)) == ["astoria", "bristol"]
-    derive(connection, ["astoria"])
-    assert find_underived(connection) == ["bristol"]
 
 
 SPOILED = {

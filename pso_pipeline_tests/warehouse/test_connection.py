@@ -14,8 +14,9 @@ import duckdb
 import pytest
 
 from pso_pipeline.warehouse.connection import Warehouse
-from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable
 from pso_pipeline.warehouse.landing.orders import land_orders
+from pso_pipeline.warehouse.marts.derive import create_marts
 from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 HOLD_FILE = """
@@ -256,6 +257,98 @@ def test_no_permission_names_the_path(warehouse, unprivileged):
     with as_nobody(), pytest.raises(WarehouseUnusable, match=rf"{folder}/deeper.*Permission denied"):
         count(elsewhere)
     folder.chmod(0o755)
+
+
+def truncated(share):
+    def damage(path):
+        os.truncate(path, int(path.stat().st_size * share))
+
+    return damage
+
+
+def altered(share):
+    def damage(path):
+        with path.open("r+b") as file:
+            file.seek(int(path.stat().st_size * share))
+            content = file.read(4000)
+            file.seek(-len(content), os.SEEK_CUR)
+            file.write(bytes(byte ^ 0xFF for byte in content))
+
+    return damage
+
+
+DAMAGES = {
+    "truncated to a half": truncated(0.5),
+    "truncated to its head": truncated(0.02),
+    "truncated by a byte": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "altered near its beginning": altered(0.3),
+    "altered in the middle": altered(0.6),
+    "altered near its end": altered(0.9),
+    "empty": truncated(0),
+    "no database": lambda path: path.write_text("no database " * 10_000),
+}
+
+
+@pytest.fixture
+def filled(warehouse):
+    """A warehouse and marts of several blocks each."""
+    with warehouse.open() as connection:
+        create_marts(connection)
+        rows = [order(f"o{number}", extra=f'{{"a":"{os.urandom(64).hex()}"}}') for number in range(10_000)]
+        land_orders(connection, landing(*rows))
+        connection.execute(
+            "INSERT INTO mart.fct_product_service_orders (order_id, account_id)"
+            " SELECT md5(range::VARCHAR), md5((range + 1)::VARCHAR) FROM range(30_000)"
+        )
+    return warehouse
+
+
+def read_and_write(warehouse):
+    with warehouse.open() as connection:
+        warehouse.verify(connection)
+        create_marts(connection)
+        connection.execute("INSERT INTO mart.fct_product_service_orders (order_id) VALUES ('another')")
+        land_orders(connection, landing(order("another")))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_warehouse_is_named_and_left(filled, damage):
+    DAMAGES[damage](Path(filled.location))
+    content = Path(filled.location).read_bytes()
+    with pytest.raises(
+        WarehouseDamaged, match=f"^{filled.location} is damaged, .*; restore it from a backup"
+    ) as caught:
+        read_and_write(filled)
+    assert "\n" not in str(caught.value)
+    assert "room" not in str(caught.value)
+    assert Path(filled.location).read_bytes() == content
+    assert filled.marts_path.exists()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_marts_are_made_again_and_the_warehouse_is_left(filled, damage):
+    DAMAGES[damage](filled.marts_path)
+    with contextlib.suppress(WarehouseDamaged):
+        read_and_write(filled)
+    read_and_write(filled)
+    assert count(filled) == 10_001
+    with filled.open() as connection:
+        assert connection.execute("SELECT count(*) FROM mart.fct_product_service_orders").fetchone() <= (2,)
+
+
+def test_marts_that_turn_out_to_be_damaged_are_named_and_removed(filled):
+    altered(0.6)(filled.marts_path)
+    with pytest.raises(
+        WarehouseDamaged, match=f"^{filled.marts_path} was damaged and is removed .* next refresh makes"
+    ):
+        read_and_write(filled)
+    assert not filled.marts_path.exists()
+
+
+def test_what_is_not_damaged_is_verified(filled):
+    with filled.open() as connection:
+        filled.verify(connection)
+    read_and_write(filled)
 
 
 def test_an_error_of_a_statement_is_not_taken_for_a_full_disk(warehouse):

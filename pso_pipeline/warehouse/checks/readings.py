@@ -101,11 +101,6 @@ def count_scope_ids(connection: duckdb.DuckDBPyConnection) -> ScopeIds:
     return ScopeIds(*connection.execute(statement("checks/scope_ids.sql")).fetchall()[0])
 
 
-def find_underived(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Find the hotels, by id, that have no figures in the marts though the warehouse knows them."""
-    return [row[0] for row in connection.execute(statement("checks/underived_enterprises.sql")).fetchall()]
-
-
 def read_computed_orders(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[datetime | None, int]]:
     """Read of each hotel, by id, the aware as_of_utc and the orders of the marts, once compared with the warehouse."""
     rows = connection.execute(statement("checks/computed_orders.sql")).fetchall()

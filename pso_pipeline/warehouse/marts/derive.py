@@ -52,12 +52,18 @@ FACTS = (
     "utc_offsets",
     "first_check_ins",
     "confirmations",
+    "rebooking_pairs",
     "rebooked_orders",
     "order_facts",
     "changed_states",
     "first_sights",
 )
 """What the facts of a batch are, whatever it consists of."""
+
+REBOOKED = "rebooked_orders"
+"""The one of them that is made here: one order for each cancellation is chosen one after the other."""
+
+PAIRS_IN_ORDER = "SELECT order_id, other_id FROM rebooking_pairs ORDER BY canceled_at, order_id, created_at, other_id"
 
 OF_HOTELS = ("hotels_at_hand", "landed_orders", "others_of_hotels", *FACTS, "facts_of_hotels")
 OF_ORDERS = ("orders_at_hand", "landed_orders", "others_of_orders", *FACTS, "facts_of_orders")
@@ -352,7 +358,28 @@ def _run(
         if name in WIDE:
             give_back_freed(connection)
         with one_thread(connection) if name in by_one_thread else contextlib.nullcontext():
-            connection.execute(statement(f"marts/{name}.sql"), parameters)
+            if name == REBOOKED:
+                _match_rebookings(connection)
+            else:
+                connection.execute(statement(f"marts/{name}.sql"), parameters)
+
+
+def _match_rebookings(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `rebooked_orders`: the cancellations of `rebooking_pairs` that are given an order, each one of its own.
+
+    By the time of their cancellation they take the earliest order that is left. So as many as can be are rebooked, and
+    one order never excuses two cancellations. Each choice depends on the orders around it alone, so that it is the same
+    whatever else is in the batch.
+    """
+    rebooked, taken = set(), set()
+    for canceled, other in connection.execute(PAIRS_IN_ORDER).fetchall():
+        if canceled not in rebooked and other not in taken:
+            rebooked.add(canceled)
+            taken.add(other)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {REBOOKED} AS SELECT unnest($ids::VARCHAR[]) AS order_id",
+        {"ids": sorted(rebooked)},
+    )
 
 
 def _headlines(connection: duckdb.DuckDBPyConnection, enterprise_ids: Sequence[str]) -> dict[str, Headline]:

@@ -13,6 +13,7 @@ SELECT
     services.requires_all_companions,
     orders.account_id,
     orders.account_type,
+    orders.booker_id,
     orders.state,
     coalesce(states.state_group, 'unknown') AS state_group,
     orders.origin,

@@ -3,7 +3,7 @@
 -- Reason: the one place where UTC becomes the hotel's own date; the facts and what is counted are both made from here.
 CREATE OR REPLACE TEMP VIEW order_facts AS
 SELECT
-    orders.* EXCLUDE (zone, last_midnight_utc, requires_all_companions, observed_at)
+    orders.* EXCLUDE (booker_id, zone, last_midnight_utc, requires_all_companions, observed_at)
         REPLACE (published_account_id(orders.account_id) AS account_id),
     local_date(orders.created_at, creation.time_zone, creation.utc_offset) AS created_date,
     local_date(orders.canceled_at, cancellation.time_zone, cancellation.utc_offset) AS canceled_date,
