@@ -17,6 +17,7 @@ from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.sandbox.server import serve
 from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.reading import read_status, state_of
 
 HURRIED = Patience(attempts=3, seconds=20, first_pause=0.01, longest_pause=0.02, first_hold=0.01, longest_hold=0.02)
 
@@ -30,16 +31,21 @@ class Pipeline:
     settings: Settings
     overlap: timedelta = timedelta(minutes=10)
     patience: Patience = HURRIED
+    found: Any = None
+    offered: Any = None
 
     @property
     def world(self):
         return self.sandbox.world
 
-    def refresh(self, *, is_full=False, only=None, max_missing_share=0.2):
-        """Discover and sync, each with a client of its own, as the steps of a run do."""
+    def refresh(self, *, is_full=False, only=None, max_missing_share=0.2, max_lost_share=0.2):
+        """Discover and sync, each with a client of its own, as the steps of a run do; keeps the listings' reports."""
         clock = ServerClock()
-        found = self._with_api(lambda api: discover_enterprises(api, self.warehouse), clock)
-        offered = self._with_api(lambda api: discover_services(api, self.warehouse), clock)
+        found = self._with_api(lambda api: discover_enterprises(api, self.warehouse, max_lost_share), clock)
+        offered = self._with_api(
+            lambda api: discover_services(api, self.warehouse, max_lost_share=max_lost_share), clock
+        )
+        self.found, self.offered = found, offered
         failures = {**found.failures, **offered.failures}
         options = SyncOptions(only, is_full, self.overlap, max_missing_share, failures)
         return self._with_api(lambda api: sync_orders(api, self.warehouse, options), clock)
@@ -62,6 +68,16 @@ class Pipeline:
                 return await ask(api)
 
         return asyncio.run(asking())
+
+    def use_tokens(self, monkeypatch, *tokens):
+        """Go on with these access tokens in the settings, as another process may."""
+        monkeypatch.setenv("MEWS_ACCESS_TOKENS", ",".join(tokens))
+        self.settings = Settings.load()
+
+    def states(self, now):
+        """Name the state of each hotel, by its name."""
+        with self.warehouse.open() as connection:
+            return {each.name: state_of(each, now, timedelta(hours=3)) for each in read_status(connection)}
 
     def query(self, sql):
         with self.warehouse.open() as connection:

@@ -242,6 +242,25 @@ def test_an_order_that_becomes_visible_hours_after_its_update_is_found_by_lookin
     assert_equals_source(pipeline)
 
 
+def test_a_watermark_that_a_wrong_clock_left_in_the_future_loses_nothing(pipeline, world, breakfast):
+    pipeline.overlap = timedelta()
+    order = world.add_order(breakfast)
+    pipeline.refresh()
+    pipeline.query(
+        "UPDATE mews.sync_state SET watermark_utc = watermark_utc + INTERVAL 400 DAY;"
+        "UPDATE mews.product_service_orders SET fetched_utc = fetched_utc + INTERVAL 400 DAY"
+    )
+    world.clock.advance(3600)
+    world.change(order, State="Canceled")
+    world.clock.advance(3600)
+    report = pipeline.refresh()
+    assert any("watermark in the future" in notice for notice in report.notices)
+    assert_equals_source(pipeline)
+    latest = "SELECT max(fetched_utc) < now()::TIMESTAMP + INTERVAL 1 DAY FROM mews.product_service_order_versions"
+    assert pipeline.query(latest) == [(True,)]
+    assert pipeline.query("SELECT watermark_utc < now()::TIMESTAMP + INTERVAL 1 DAY FROM mews.sync_state") == [(True,)]
+
+
 def test_a_server_that_is_an_hour_ahead_once_loses_nothing(pipeline, world, breakfast):
     """One of many servers, or a proxy: its `Date` alone would move the watermark over an hour of orders."""
     pipeline.overlap = timedelta()

@@ -19,6 +19,53 @@ def test_killed_at_random_moments(tmp_path):
     assert figures["orders"] > 900
 
 
+def test_a_full_resync_killed_in_the_middle_goes_on_where_it_was_and_marks_nothing_before_its_end(tmp_path):
+    """Hotels that were read to their end are not read again, nor what was landed of those that were under way."""
+    world = ScriptedWorld()
+    world.clock.freeze()
+    services = [world.add_service(world.add_enterprise(Name=f"Hotel {number}")) for number in range(20)]
+    orders = {
+        service["Id"]: [world.add_order(service, CreatedUtc=f"2026-01-01T00:{n:02}:00Z") for n in range(60)]
+        for service in services
+    }
+    with serve(world, requests_per_window=None) as sandbox:
+        refreshes = Refreshes(sandbox, tmp_path, page_size=10, pages_per_landing=2)
+        refreshes.complete()
+        gone = [orders[service["Id"]][30] for service in services]
+        for order in gone:
+            world.remove(order)
+        sandbox.requests.clear()
+        # as slow as heavy answers are: what was landed meanwhile is what counts
+        sandbox.faults.add(Slow(0.5), operation=ORDERS, times=None)
+        process = refreshes.start(is_full=True)
+        world.after_page(120, lambda: os.kill(process.pid, signal.SIGKILL))
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        sandbox.faults.clear()
+        missing = "SELECT count(*) FROM mews.product_service_orders WHERE is_missing_from_source"
+        assert refreshes.query(missing) == [(0,)]
+        ended = refreshes.query("SELECT service_id FROM mews.sync_state WHERE resync_started_utc IS NOT NULL")
+        begun = refreshes.query("SELECT service_id FROM mews.sync_state WHERE full_read_cursor IS NOT NULL")
+        assert ended
+        assert begun
+        world.clock.advance(600)
+        late = world.change(orders[services[0]["Id"]][5], State="Canceled")
+        sandbox.requests.clear()
+        refreshes.complete(is_full=True)
+        bodies = [request.body or {} for request in sandbox.requests.of(ORDERS)]
+        full = [body for body in bodies if "UpdatedUtc" not in body]
+        again = {service for body in full for service in body["ServiceIds"]}
+        assert again.isdisjoint(service for (service,) in ended)
+        assert all(body["Limitation"]["Cursor"] for body in full if body["ServiceIds"][0] in {s for (s,) in begun})
+        assert refreshes.query(missing) == [(0,)], "one full read, however often it was interrupted"
+        assert refreshes.query("SELECT count(*) FROM mews.missing_candidates") == [(20,)]
+        assert refreshes.query(f"SELECT state FROM mews.product_service_orders WHERE id = '{late['Id']}'") == [
+            ("Canceled",)
+        ]
+        refreshes.complete(is_full=True)
+        refreshes.compare_with_source()
+
+
 def test_a_first_read_of_100_pages_killed_at_page_90_goes_on_where_it_was(tmp_path):
     world = ScriptedWorld()
     world.clock.freeze()
