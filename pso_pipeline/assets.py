@@ -28,6 +28,7 @@ from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import Published, publish
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, RPT_ORDERS
 from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
+from pso_pipeline.heartbeat import send_heartbeat
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
@@ -325,6 +326,7 @@ def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = 
         )
         report = keep_report(bi_dir)
         hotels = hotel_headlines(bi_dir)
+        send_heartbeat(pipeline.settings())
     return published, snapshot_metadata(published, report, hotels, refreshed)
 
 

@@ -137,6 +137,12 @@ class Settings(_Read):
         repr=False,
         description="an address to which messages about failing and recovered hotels are posted",
     )
+    pso_heartbeat_url: AnyHttpUrl | None = Field(
+        default=None,
+        # who knows the address can send a sign of life in our name
+        repr=False,
+        description="an address that is fetched after each successful publication",
+    )
     pso_allow_http: bool = Field(
         default=False, description="1 where addresses of other machines may be http://, which encrypts nothing"
     )

@@ -18,6 +18,7 @@ def no_settings_of_a_person(monkeypatch, tmp_path):
         "PSO_WAREHOUSE",
         "PSO_BI_DIR",
         "PSO_ALERT_WEBHOOK",
+        "PSO_HEARTBEAT_URL",
         "PSO_LOOK_BACK_CRON",
         "PSO_REFRESH_CRON",
         "PSO_RESYNC_CRON",

@@ -11,15 +11,22 @@ from dagster import DagsterError, DagsterInstance
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from pso_pipeline.cli.environment import FAILED, prepare_dagster_home, stop
+from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.storage import FIRST_START_SECONDS
+
+
+class InstanceUnusable(Exception):
+    """Dagster's files in DAGSTER_HOME cannot be used or written; one line that names the folder and says why."""
 
 
 @contextlib.contextmanager
 def open_instance(home: Path) -> Iterator[DagsterInstance]:
-    """Open the instance for the length of the block; ends the command where its files cannot be used or written.
+    """Open the instance for the length of the block, without a second process that opens it for the first time.
 
     The lock serializes the first start for storages other than ours too, which take none.
+
+    Raises:
+        InstanceUnusable: DAGSTER_HOME cannot be used, here or within the block: no permission, no room, not Dagster's.
     """
     home = prepare_dagster_home(home)
     try:
@@ -28,10 +35,10 @@ def open_instance(home: Path) -> Iterator[DagsterInstance]:
         with instance:
             yield instance
     except Timeout:
-        stop(f"another process has been opening DAGSTER_HOME {home} for too long: end it", FAILED)
+        raise InstanceUnusable(f"another process has been opening DAGSTER_HOME {home} for too long: end it") from None
     except DBAPIError as error:
-        stop(f"DAGSTER_HOME {home} cannot be used: {error.orig} (make room where the disk is full)", FAILED)
+        raise InstanceUnusable(f"DAGSTER_HOME {home} cannot be used: {error.orig}") from None
     except (SQLAlchemyError, DagsterError) as error:
-        stop(f"DAGSTER_HOME {home} cannot be used: {str(error).splitlines()[0]}", FAILED)
+        raise InstanceUnusable(f"DAGSTER_HOME {home} cannot be used: {str(error).splitlines()[0]}") from None
     except OSError as error:
-        stop(f"DAGSTER_HOME {home} cannot be used: {error.strerror or error}", FAILED)
+        raise InstanceUnusable(f"DAGSTER_HOME {home} cannot be used: {error.strerror or error}") from None

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pso_pipeline.assets import describe_token_failures, list_enterprises
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, say, stop, terminal
-from pso_pipeline.cli.instance import open_instance
+from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.definitions import PIPELINE, defs
 from pso_pipeline.ingestion.sync import SyncReport
 from pso_pipeline.jobs import is_ours
@@ -44,18 +44,21 @@ def command(keys: tuple[str, ...], full: bool) -> None:  # click passes options 
 
 def run_refresh(dagster_home: Path, keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
     """Run the job on the instance in this folder and print how it went; tell whether everything landed."""
-    with open_instance(dagster_home) as instance, _ending_properly():
-        end_dead_runs(instance, is_ours)
-        if keys:
-            _check_keys(instance, keys)
-        result = defs.get_job_def("full_resync" if is_full else "refresh").execute_in_process(
-            instance=instance,
-            run_config={
-                "ops": {"sync_orders": {"config": {"enterprises": list(keys), "full": is_full}}},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
-            raise_on_error=False,
-        )
+    try:
+        with open_instance(dagster_home) as instance, _ending_properly():
+            end_dead_runs(instance, is_ours)
+            if keys:
+                _check_keys(instance, keys)
+            result = defs.get_job_def("full_resync" if is_full else "refresh").execute_in_process(
+                instance=instance,
+                run_config={
+                    "ops": {"sync_orders": {"config": {"enterprises": list(keys), "full": is_full}}},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+                raise_on_error=False,
+            )
+    except InstanceUnusable as error:
+        stop(str(error), FAILED)
     report = _report(result)
     if report is not None and report.enterprises:
         _print_report(report)

@@ -8,10 +8,11 @@ Add here what decides when a request may go out. Whether it is tried again is de
 """
 
 import asyncio
+import logging
 import math
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -24,6 +25,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from pso_pipeline.contract.limits import REQUESTS_PER_WINDOW, WINDOW_SECONDS
 from pso_pipeline.mews.clock import Clock
+
+_LOG = logging.getLogger(__name__)
 
 _LONGEST_HOLD = 86_400.0
 """Seconds after which a hold ends whatever the server said, so that a slip in its clock does not stop us for good."""
@@ -92,8 +95,13 @@ class TokenLimiter:
         self._turns = 0
         with self._naming_the_file():
             state_dir.mkdir(parents=True, exist_ok=True)
+            was_damaged = self._remove_damaged()
             self._bucket = self._open_bucket()
-        self._lock = cast("filelock.FileLock", self._bucket.limiter_lock())
+            self._lock = cast("filelock.FileLock", self._bucket.limiter_lock())
+            if was_damaged:
+                # what it had counted is lost: the whole limit may have been used just now
+                with self._lock.acquire(timeout=_LOCK_PATIENCE, poll_interval=0.005):
+                    self._bucket.put(RateItem(_REQUEST, int(clock.wall() * 1000), weight=limits.requests))
 
     async def wait_for_turn(self, longest_hold: float = math.inf) -> float:
         """Wait until one more request may go out, and count it. Returns the seconds spent on hold after a 429.
@@ -122,6 +130,17 @@ class TokenLimiter:
     def close(self) -> None:
         """Close the files."""
         self._bucket.close()
+
+    def _remove_damaged(self) -> bool:
+        """Remove the files of the bucket where they are no database any more; tell whether they were."""
+        # the lock that the bucket takes too, so that no other process removes what this one has made
+        with filelock.FileLock(f"{self._bucket_file}.lock", timeout=_LOCK_PATIENCE, poll_interval=0.005):
+            is_damaged = _is_damaged(self._bucket_file)
+            if is_damaged:
+                _LOG.warning("%s is damaged and is made again", self._bucket_file)
+                for suffix in ("", "-wal", "-shm"):
+                    self._bucket_file.with_name(self._bucket_file.name + suffix).unlink(missing_ok=True)
+        return is_damaged
 
     def _open_bucket(self) -> AbstractBucket:
         milliseconds = math.ceil((self._limits.window_seconds + self._limits.margin_seconds) * 1000)
@@ -194,6 +213,21 @@ class TokenLimiter:
     def _naming_the_file(self) -> Iterator[None]:
         try:
             yield
+        except filelock.Timeout:
+            raise LimiterUnusable(f"another process has held {self._bucket_file}.lock for too long: end it") from None
         except (sqlite3.Error, OSError) as fault:
             reason = getattr(fault, "strerror", None) or fault
             raise LimiterUnusable(f"the request limiter cannot use {self._bucket_file}: {reason}") from None
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a file is there that SQLite cannot read as a database; one that cannot be opened is another matter."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            return bool(connection.execute("PRAGMA quick_check").fetchone() != ("ok",))
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:
+        return True

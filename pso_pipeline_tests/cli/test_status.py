@@ -2,14 +2,20 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import filelock
 import pytest
 from click.testing import CliRunner
 from dagster import DagsterInstance
+from dagster._daemon.types import DaemonHeartbeat
 
 from pso_pipeline.assets import list_enterprises, list_services, sync
+from pso_pipeline.checks import api_evaluation
 from pso_pipeline.cli import main, status
+from pso_pipeline.cli import pipeline as cli_pipeline
+from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.definitions import PIPELINE
 from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.sandbox.server import serve
@@ -158,3 +164,107 @@ def test_a_file_that_is_no_warehouse_is_one_line(sandbox, tmp_path):
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith("pso: data/warehouse.duckdb cannot be opened: ")
     assert len(outcome.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def published(sandbox):
+    """Refreshed once, by `pso refresh`."""
+    assert CliRunner().invoke(main, ["refresh"]).exit_code == 0
+
+
+def pipeline(outcome):
+    return json.loads(outcome.stdout)[0]["pipeline"]
+
+
+def test_a_publication_is_shown_with_its_age(published):
+    outcome = run("--json")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    state = pipeline(outcome)
+    assert (state["problems"], state["daemon"], state["daemon_seen_utc"]) == ([], "none", None)
+    assert 0 <= state["age_seconds"] < 600
+    assert state["published_utc"] >= state["as_of_utc"]
+    *_, snapshot, daemon = run().stdout.splitlines()
+    assert re.fullmatch(r"snapshot: published 0:\d\d:\d\d ago, with the changes of 0:\d\d:\d\d ago", snapshot)
+    assert daemon == "daemon:   has not run here"
+
+
+def test_that_nothing_was_published_since_is_status_1_with_the_reason(published, monkeypatch, tmp_path):
+    (tmp_path / "data" / "bi" / "versions" / ".building").mkdir(exist_ok=True)
+    monkeypatch.setenv("PSO_BI_DIR", "data/warehouse.duckdb")
+    assert CliRunner().invoke(main, ["refresh"]).exit_code == 1
+    outcome = run("--json")
+    assert outcome.exit_code == 1
+    assert any("nothing was published" in problem for problem in pipeline(outcome)["problems"])
+    assert "pso: PSO_BI_DIR data/warehouse.duckdb is not a folder" in outcome.stderr.splitlines()
+
+
+def test_a_folder_without_a_snapshot_after_refreshes_is_status_1(published, monkeypatch):
+    monkeypatch.setenv("PSO_BI_DIR", "data/elsewhere")
+    outcome = run()
+    assert outcome.exit_code == 1
+    assert outcome.stderr == "pso: nothing is published in data/elsewhere: run `pso refresh`\n"
+
+
+def test_an_old_snapshot_is_status_1(published, monkeypatch):
+    monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.000000001")
+    assert "pso: the snapshot holds the changes up to " in run().stderr
+
+
+def test_a_full_disk_is_status_1(published, monkeypatch):
+    monkeypatch.setattr(cli_pipeline, "LEAST_ROOM", 10**30)
+    outcome = run()
+    assert outcome.exit_code == 1
+    for name in ("PSO_BI_DIR", "DAGSTER_HOME", "PSO_WAREHOUSE"):
+        assert f"pso: the disk of {name} data" in outcome.stderr
+
+
+def test_an_api_that_did_not_answer_is_status_1(published):
+    with open_instance(Path("data/dagster")) as instance:
+        instance.report_runless_asset_event(api_evaluation("enterprises/getAll: nothing listens there"))
+        assert run().stderr == "pso: the API does not answer: enterprises/getAll: nothing listens there\n"
+        instance.report_runless_asset_event(api_evaluation(None))
+    assert run().exit_code == 0
+
+
+def beat(ago):
+    with open_instance(Path("data/dagster")) as instance:
+        seen = datetime.now(UTC) - ago
+        instance.add_daemon_heartbeat(DaemonHeartbeat(seen.timestamp(), "SENSOR", "1", []))
+    return seen
+
+
+def test_a_daemon_is_alive_dead_or_replaced(published):
+    beat(timedelta(seconds=20))
+    assert pipeline(run("--json"))["daemon"] == "alive"
+    assert run().stdout.splitlines()[-1] == "daemon:   alive"
+    seen = beat(timedelta(minutes=7))
+    outcome = run("--json")
+    assert (outcome.exit_code, pipeline(outcome)["daemon"]) == (1, "dead")
+    assert outcome.stderr.startswith(f"pso: the daemon was last alive at {seen:%Y-%m-%d %H:%M:%S} UTC: ")
+    assert CliRunner().invoke(main, ["refresh"]).exit_code == 0
+    outcome = run("--json")
+    assert (outcome.exit_code, pipeline(outcome)["daemon"]) == (0, "replaced")
+
+
+def test_dagsters_files_that_are_none_are_one_line(published):
+    Path("data/dagster/history/runs.db").write_bytes(b"not a database" * 1000)
+    outcome = run()
+    assert outcome.exit_code == 1
+    assert outcome.stderr.splitlines() == [
+        f"pso: DAGSTER_HOME {Path('data/dagster').absolute()} cannot be used: file is not a database"
+    ]
+    refreshed = CliRunner().invoke(main, ["refresh"])
+    assert (refreshed.exit_code, refreshed.stderr) == (1, outcome.stderr)
+
+
+def test_hotels_out_of_scope_are_listed_apart(sandbox, world):
+    read()
+    (bristol,) = [each for each in world.snapshot(world.clock.now()).enterprises if each["Name"] == "Bristol"]
+    world.remove(bristol)
+    with DagsterInstance.ephemeral() as instance:
+        list_enterprises(PIPELINE, instance)
+    first, second, *_ = run().stdout.split("\n\n")
+    assert "astoria" in first
+    assert "bristol" not in first
+    assert second.splitlines()[0].split()[:3] == ["out", "of", "scope"]
+    assert second.splitlines()[1].split()[:2] == ["bristol-00000007", "2"]

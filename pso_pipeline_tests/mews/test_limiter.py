@@ -54,6 +54,24 @@ def test_a_window_holds_no_more_than_the_limit(limiters, fake_time):
         assert beyond - first > LIMITS.window_seconds + LIMITS.margin_seconds - 0.002
 
 
+@pytest.mark.parametrize("damage", ["not a database", "truncated", "overwritten"])
+def test_a_damaged_file_is_made_again_as_if_the_limit_had_just_been_used(limiters, fake_time, damage):
+    limiters().close()
+    (file,) = Path().glob("**/*.sqlite")
+    content = file.read_bytes()
+    damaged = {
+        "not a database": b"not a database" * 500,
+        "truncated": content[: len(content) // 2],
+        "overwritten": content[:4096] + b"\xff" * (len(content) - 4096),
+    }
+    file.write_bytes(damaged[damage])
+    limiter = limiters()
+    take(limiter)
+    assert sum(fake_time.pauses) > LIMITS.window_seconds
+    take(limiter, LIMITS.requests - 1)
+    assert len(fake_time.pauses) == 1
+
+
 def test_it_waits_once_until_there_is_room(limiters, fake_time):
     limiter = limiters()
     take(limiter, 5)
@@ -221,8 +239,7 @@ def test_waiting_for_the_file_lock_does_not_block_the_event_loop(limiters, tmp_p
 
 def test_files_that_cannot_be_used_are_named(limiters, tmp_path):
     (tmp_path / "state").mkdir()
-    broken = tmp_path / "state" / "requests-0123456789ab.sqlite"
-    broken.write_bytes(b"this is no database " * 100)
+    (tmp_path / "state" / "requests-0123456789ab.sqlite").mkdir()
     with pytest.raises(LimiterUnusable, match=r"requests-0123456789ab\.sqlite"):
         limiters()
 

@@ -1,0 +1,125 @@
+"""How the pipeline as a whole stands, for `pso status`: the publication, the API, the daemon, the room that is left."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+from pso_pipeline.automation.outcomes import read_api_problem, read_last_ended
+from pso_pipeline.bi.errors import NothingPublished, SnapshotError
+from pso_pipeline.bi.folder import current_snapshot
+from pso_pipeline.bi.manifest import Manifest
+from pso_pipeline.cli.instance import InstanceUnusable, open_instance
+from pso_pipeline.ingestion.causes import by_cause
+from pso_pipeline.jobs import refresh
+from pso_pipeline.settings import Settings
+
+DAEMON_TOLERANCE = timedelta(minutes=5)
+"""Dagster's daemon shows that it is alive every 30 seconds."""
+
+RUNS_WITHOUT_DAEMON = 2
+"""Refreshes that ended since the daemon was last alive: whoever starts so many has replaced it, by cron for example."""
+
+LEAST_ROOM = 1_000_000
+"""Bytes that must be left on a disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineState:
+    """What of the pipeline a person wants to know; times are aware and UTC.
+
+    `daemon` is `alive`, `dead`, `replaced` (refreshes are started by something else by now) or `none` (it never ran).
+    """
+
+    problems: tuple[str, ...]
+    published_utc: datetime | None
+    as_of_utc: datetime | None
+    daemon: str
+    daemon_seen_utc: datetime | None
+
+
+def read_pipeline(settings: Settings, now: datetime) -> PipelineState:
+    """Look at the publication, the last run and the daemon; changes nothing."""
+    problems: list[str] = []
+    manifest = None
+    try:
+        manifest = current_snapshot(settings.pso_bi_dir).manifest
+    except NothingPublished:
+        if settings.pso_bi_dir.exists() and not settings.pso_bi_dir.is_dir():
+            problems.append(f"PSO_BI_DIR {settings.pso_bi_dir} is not a folder")
+    except SnapshotError as error:
+        problems.append(str(error))
+    daemon, seen = "none", None
+    # what nobody has used yet is not made by a look
+    if (settings.dagster_home / "dagster.yaml").exists():
+        try:
+            with open_instance(settings.dagster_home) as instance:
+                problems += _problems_of_runs(instance, settings, manifest)
+                daemon, seen = _read_daemon(instance, now)
+        except InstanceUnusable as error:
+            problems.append(str(error))
+    if daemon == "dead":
+        problems.append(
+            f"the daemon was last alive at {_shown(seen)}: schedules and sensors do nothing, start it again"
+        )
+    stale_after = timedelta(hours=settings.pso_stale_after_hours)
+    if manifest is not None:
+        problems += _problems_of_snapshot(manifest, now, stale_after)
+    problems += _full_disks(settings)
+    return PipelineState(
+        tuple(dict.fromkeys(problems)),
+        manifest.published_utc if manifest else None,
+        manifest.as_of_utc if manifest else None,
+        daemon,
+        seen,
+    )
+
+
+def _problems_of_runs(instance: DagsterInstance, settings: Settings, manifest: Manifest | None) -> Iterator[str]:
+    last = read_last_ended(instance)
+    if last is not None and last.problem is not None:
+        since = f"since {_shown(manifest.published_utc)}" if manifest else "yet"
+        yield f"nothing was published {since}: {last.problem.splitlines()[0]}"
+    elif last is not None and manifest is None:
+        yield f"nothing is published in {settings.pso_bi_dir}: run `pso refresh`"
+    if (api := read_api_problem(instance)) is not None:
+        yield f"the API does not answer: {api}"
+
+
+def _problems_of_snapshot(manifest: Manifest, now: datetime, stale_after: timedelta) -> Iterator[str]:
+    if manifest.as_of_utc is not None and now - manifest.as_of_utc > stale_after:
+        yield f"the snapshot holds the changes up to {_shown(manifest.as_of_utc)} alone"
+    for group in by_cause(manifest.held_back.items()):
+        yield f"held back from the snapshot: {group.describe()}"
+
+
+def _read_daemon(instance: DagsterInstance, now: datetime) -> tuple[str, datetime | None]:
+    beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
+    if not beats:
+        return "none", None
+    seen = datetime.fromtimestamp(max(beats), UTC)
+    if now - seen <= DAEMON_TOLERANCE:
+        return "alive", seen
+    since = RunsFilter(
+        job_name=refresh.name,
+        statuses=[DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE],
+        created_after=seen + DAEMON_TOLERANCE,
+    )
+    runs = instance.get_run_records(since, limit=RUNS_WITHOUT_DAEMON)
+    return "replaced" if len(runs) == RUNS_WITHOUT_DAEMON else "dead", seen
+
+
+def _full_disks(settings: Settings) -> Iterator[str]:
+    places = {"PSO_BI_DIR": settings.pso_bi_dir, "DAGSTER_HOME": settings.dagster_home}
+    if not settings.is_ducklake:
+        places["PSO_WAREHOUSE"] = Path(settings.pso_warehouse).parent
+    for name, path in places.items():
+        if path.is_dir() and shutil.disk_usage(path).free < LEAST_ROOM:
+            yield f"the disk of {name} {path} is full: make room"
+
+
+def _shown(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

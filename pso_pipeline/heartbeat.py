@@ -1,0 +1,30 @@
+"""The sign of life after each successful publication: an address that is fetched, whose silence others notice.
+
+It covers what no message of ours can: a daemon, or a machine, that is dead.
+"""
+
+import logging
+
+import httpx
+
+from pso_pipeline.settings import Settings
+
+HEARTBEAT_SECONDS = 5.0
+
+_LOG = logging.getLogger(__name__)
+
+# httpx logs the address of each request, and those of heartbeat and webhook are secrets
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def send_heartbeat(settings: Settings) -> None:
+    """Fetch `PSO_HEARTBEAT_URL`, where it is set; a failure is a warning alone, without the address, a secret."""
+    if settings.pso_heartbeat_url is None:
+        return
+    try:
+        answer = httpx.get(str(settings.pso_heartbeat_url), timeout=HEARTBEAT_SECONDS, follow_redirects=True)
+    except httpx.HTTPError as error:
+        _LOG.warning("PSO_HEARTBEAT_URL does not answer (%s)", type(error).__name__)
+        return
+    if not answer.is_success:
+        _LOG.warning("PSO_HEARTBEAT_URL answered with status %d", answer.status_code)
