@@ -215,7 +215,7 @@ def test_a_full_disk_is_status_1(published, monkeypatch):
     outcome = run()
     assert outcome.exit_code == 1
     for name in ("PSO_BI_DIR", "DAGSTER_HOME", "PSO_WAREHOUSE"):
-        assert f"pso: the disk of {name} data" in outcome.stderr
+        assert re.search(rf"pso: the disk of {name} \S+ is full: make room", outcome.stderr)
 
 
 def test_an_api_that_did_not_answer_is_status_1(published):
