@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pso_pipeline.mews.clock import Clock
-from pso_pipeline.mews.errors import CircuitOpen, MewsError, ServerFault, Unreachable
+from pso_pipeline.mews.errors import CircuitOpen, MewsError, OversizedAnswer, ServerFault, Unreachable
 
 _LOOK_AGAIN = 5.0
 """Seconds after which a waiting request looks whether the one that is asking has got an answer."""
@@ -82,11 +82,11 @@ class Circuit:
             outage.is_tried = True
         try:
             yield
-        except (ServerFault, Unreachable) as failure:
-            self._fail(failure, outage)
-            raise
-        except MewsError:
-            self._close()
+        except MewsError as failure:
+            if isinstance(failure, ServerFault | Unreachable) and not isinstance(failure, OversizedAnswer):
+                self._fail(failure, outage)
+            else:
+                self._close()
             raise
         else:
             self._close()

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ import httpx
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from pso_pipeline.contract.limits import MAX_PAGE_BYTES
 from pso_pipeline.mews.circuit import Circuit
 from pso_pipeline.mews.clock import Clock
 from pso_pipeline.mews.connections import (
@@ -34,6 +35,7 @@ from pso_pipeline.mews.connections import (
 from pso_pipeline.mews.errors import (
     CircuitOpen,
     MewsError,
+    OversizedAnswer,
     RequestRefused,
     ServerFault,
     TokenRefused,
@@ -64,6 +66,15 @@ _HEADERS = {
 
 _LONGEST_MESSAGE = 300
 """Characters of the server's own message that are shown."""
+
+_LONGEST_REASON = 1024 * 1024
+"""Bytes that are read of an answer that is not a result."""
+
+_RETRY_AFTER = (1.0, 600.0)
+"""Seconds between which `Retry-After` is obeyed; anything else is replaced by backoff."""
+
+_CLOCK_TOLERANCE = timedelta(days=1)
+"""How far the server's clock and the local one may be apart for an answer to be believed."""
 
 _FAILURES: dict[int, tuple[type[MewsError], str]] = {
     httpx.codes.UNAUTHORIZED: (TokenRefused, "the token was refused"),
@@ -181,6 +192,10 @@ class MewsClient:
         """What each operation has cost so far, by its name."""
         return self._tallies
 
+    def shown(self, text: str, access_token: Token) -> str:
+        """A text of the server, fit to be shown anywhere: without tokens, links and markup, in one line, not too long."""
+        return _one_line(text, (self._client_token, access_token))
+
     async def call(self, request: GetAll[R], access_token: Token, read: Callable[[bytes], T]) -> Answer[T]:
         """Send one request and return its answer, with the body made into what `read` returns.
 
@@ -259,6 +274,8 @@ class MewsClient:
             secrets = (self._client_token, access_token)
             server_time = _moment(response.headers.get("Date"))
             request_id = _one_line(response.headers.get("Request-Id"), secrets) or None
+            if response.status_code in {httpx.codes.OK, httpx.codes.NO_CONTENT}:
+                self._check_clock(server_time, request.operation, request_id, response.status_code)
             if response.status_code == httpx.codes.NO_CONTENT:
                 return Answer(None, response.status_code, server_time, request_id)
             if response.status_code != httpx.codes.OK:
@@ -277,6 +294,21 @@ class MewsClient:
                     _one_line(str(fault), secrets), request.operation, request_id, response.status_code
                 ) from None
             return Answer(content, response.status_code, server_time, request_id)
+
+    def _check_clock(self, server_time: datetime | None, operation: str, request_id: str | None, status: int) -> None:
+        """Refuse an answer whose time would be taken for the time of what it holds, and cannot be right."""
+        now = self._now()
+        if server_time is not None and abs(server_time - now) > _CLOCK_TOLERANCE:
+            raise ServerFault(
+                f"the Date of the answer is {server_time:%Y-%m-%d %H:%M} UTC, and this machine's clock says "
+                f"{now:%Y-%m-%d %H:%M}: they are more than a day apart. Set this machine's clock if it is wrong",
+                operation,
+                request_id,
+                status,
+            )
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.wall(), UTC)
 
     async def _post(
         self, request: GetAll[R], access_token: Token, limiter: TokenLimiter
@@ -300,7 +332,7 @@ class MewsClient:
             async with asyncio.timeout(self._timeouts.total):
                 response = await self._http.send(self._written(request, access_token), stream=True)
                 async with contextlib.aclosing(response):
-                    return response, SecretBytes(b"".join([part async for part in response.aiter_bytes()]))
+                    return response, await self._body(response, request.operation, access_token)
         except BROKEN as error:
             if is_unreachable(error):
                 failure = Unreachable(f"{self._address} cannot be reached: {why_unreachable(error)}", request.operation)
@@ -312,6 +344,28 @@ class MewsClient:
         # Outside the handlers, so that the exception of httpx is not its context: that one holds the request, and with
         # it the tokens in its body.
         raise failure
+
+    async def _body(self, response: httpx.Response, operation: str, access_token: Token) -> bytes:
+        """Read the body of an answer; of one that is not a result, as much as can hold a reason.
+
+        A packed body is refused: nothing says how large it is unpacked, and none was asked for.
+        """
+        is_result = response.status_code == httpx.codes.OK
+        packing = response.headers.get("Content-Encoding", "").strip().lower()
+        if packing not in {"", "identity"}:
+            if not is_result:
+                return b""
+            packing = self.shown(packing, access_token)
+            raise ServerFault(f"the body is packed ({packing}), which was not asked for", operation)
+        parts, size, limit = [], 0, MAX_PAGE_BYTES if is_result else _LONGEST_REASON
+        async for part in response.aiter_raw():
+            size += len(part)
+            if size > limit:
+                break
+            parts.append(part)
+        if is_result and size > limit:
+            raise OversizedAnswer(f"the body is over {limit // 1024**2} MB", operation)
+        return SecretBytes(b"".join(parts))
 
     def _written(self, request: GetAll[R], access_token: Token) -> SecretRequest:
         return SecretRequest(
@@ -345,7 +399,7 @@ class MewsClient:
         status = response.status_code
         try:
             body = msgspec.json.decode(content, type=_ErrorBody)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             body = _ErrorBody()
         said = _one_line(body.message, secrets) or "the server gives no reason"
         request_id = _one_line(body.request_id, secrets) or request_id
@@ -361,17 +415,20 @@ class MewsClient:
         return kind(f"{what}: {said}", operation, request_id, status)
 
     def _retry_after(self, header: str | None, server_time: datetime | None) -> float | None:
-        """Seconds that `Retry-After` asks for, as a number or until a date on the server's clock; None without one."""
+        """Seconds that `Retry-After` asks for, as a number or until a date on the server's clock.
+
+        None without one that is within bounds.
+        """
         if header is None:
             return None
         if _SECONDS.fullmatch(header.strip()):
-            return float(header) or None
-        until = _moment(header)
-        if until is None:
+            seconds = float(header)
+        elif (until := _moment(header)) is not None:
+            seconds = (until - (server_time or self._now())).total_seconds()
+        else:
             return None
-        now = server_time or datetime.fromtimestamp(self._clock.wall(), UTC)
-        seconds = (until - now).total_seconds()
-        return seconds if seconds > 0 else None
+        shortest, longest = _RETRY_AFTER
+        return seconds if shortest <= seconds <= longest else None
 
     def _limiter_of(self, token: Token) -> TokenLimiter:
         if token.fingerprint not in self._limiters:
@@ -398,9 +455,9 @@ def _moment(header: str | None) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):  # all of which the standard library raises for some
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _one_line(text: str | None, secrets: tuple[Token, ...]) -> str:

@@ -2,7 +2,8 @@
 
     MewsError
     ├── Retriable                the client has already tried again, for as long as its patience lasts
-    │   ├── ServerFault          5xx, a broken connection, a cut or unreadable body, a timeout
+    │   ├── ServerFault          5xx, a broken connection, a cut or unreadable body, a timeout, a clock far off
+    │   │   └── OversizedAnswer  a body over the limit: a smaller page
     │   ├── TooManyRequests      429: every request of the token is held back until the time is over
     │   ├── Unreachable          the name does not resolve, nobody listens: look at the address
     │   └── CircuitOpen          not sent at all: the server has been down for a while
@@ -12,7 +13,8 @@
     ├── Permanent                asking again cannot help
     │   ├── RequestRefused       400, 403, 404: this request only
     │   └── TokenRefused         401: everything behind this token
-    └── RepeatedCursor           pages lead back to where they came from: the walk ends
+    └── EndlessWalk              the pages do not come to an end: the walk is given up
+        └── RepeatedCursor       they lead back to where they came from: the walk may start again from the top
 
 Add an exception here when something else is to be done about it; a new reason for the same step is a message. A message
 is one line, bears the RequestId, and never a token or the body of a request. How a failure is recognised stands in
@@ -55,6 +57,10 @@ class Retriable(MewsError):
 
 class ServerFault(Retriable):
     """The server failed, or its answer did not arrive whole."""
+
+
+class OversizedAnswer(ServerFault):
+    """The body of the answer is over the limit of what is read."""
 
 
 class TooManyRequests(Retriable):
@@ -119,5 +125,9 @@ class TokenRefused(Permanent):
     """The server refuses the token: wrong, expired, without the permission, or its enterprise was disabled."""
 
 
-class RepeatedCursor(MewsError):
-    """The server handed out a cursor that this walk has already followed."""
+class EndlessWalk(MewsError):
+    """A walk has read more pages than any data fill."""
+
+
+class RepeatedCursor(EndlessWalk):
+    """The pages of a walk lead back to where it has been: a cursor that it has followed, or page upon page known."""

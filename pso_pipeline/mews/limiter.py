@@ -28,8 +28,8 @@ from pso_pipeline.mews.clock import Clock
 
 _LOG = logging.getLogger(__name__)
 
-_LONGEST_HOLD = 86_400.0
-"""Seconds after which a hold ends whatever the server said, so that a slip in its clock does not stop us for good."""
+_LONGEST_HOLD = 600.0
+"""Seconds after which a hold ends, whatever the server said or the file of the hold holds."""
 
 _CLOCK_SLIP = 1.0
 """Seconds by which an entry may lie ahead of the clock before it counts as written before the clock was set back."""
@@ -202,7 +202,7 @@ class TokenLimiter:
         if hold.since > now + _CLOCK_SLIP:
             hold = _Hold(now, now + hold.until - hold.since)
             self._write(hold)
-        return max(0.0, hold.until - now)
+        return min(max(0.0, hold.until - now), _LONGEST_HOLD)
 
     def _write(self, hold: _Hold) -> None:
         fresh = self._hold_file.with_suffix(".hold.new")

@@ -5,6 +5,7 @@ business of `client`; what happens to a page, of the caller.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +13,22 @@ from functools import cache
 from typing import Any, Generic, cast, overload
 
 from pso_pipeline.mews.client import Answer, MewsClient
-from pso_pipeline.mews.errors import RepeatedCursor, TooHeavy
+from pso_pipeline.mews.errors import EndlessWalk, OversizedAnswer, RepeatedCursor, TooHeavy
 from pso_pipeline.mews.records import C, Contents, PageReader, R, Record, Reject
 from pso_pipeline.mews.requests import GetAll, Limitation
 from pso_pipeline.mews.tokens import Token
 
 _SMALLEST_PAGE = 10
 """Items of a page below which a request that is too heavy is not made smaller any more."""
+
+_MOST_PAGES = 100_000
+"""Pages after which a walk is given up: a hundred million orders where they are full."""
+
+_KNOWN_PAGES = 3
+"""Pages in a row without anything new after which a walk is given up. Items that move can make one or two."""
+
+_REMEMBERED_ITEMS = 20_000
+"""Items that a walk remembers at least, the latest ones, to see whether a page brings anything new."""
 
 _GROW_AFTER = 4
 """Pages that must go well before one that was made smaller is doubled again."""
@@ -29,7 +39,7 @@ class Page(Generic[C]):
     """One page: its readable records, its rejects, and `count`, the number of items that came.
 
     `records` is a list of them, or what the caller had it made into.
-    `cursor` is what the server sent: it continues the walk after this page. `is_last` tells that nothing follows.
+    `cursor` is what the server sent: it continues the walk after this page. `is_last` is true where nothing follows.
     `server_time` is the server's own clock when it answered, None where it sent no `Date`.
     """
 
@@ -73,15 +83,17 @@ async def pages(
 ) -> AsyncGenerator[Page[Any], None]:
     """Walk through all pages of a request, from `start_cursor` or else from the newest item.
 
-    Ends on a null cursor or on a page shorter than asked for (API: "Pagination"). The next page is asked for while the
-    caller waits for something else, one page ahead. Where a page is too heavy for the server, smaller ones are asked
-    for, down to 10 items, and larger ones again after some that went well.
+    Ends on a null or empty cursor or on an empty page; a page shorter than asked for is not the end (API:
+    "Pagination"). The next page is asked for while the caller waits for something else, one page ahead. Where a page is
+    too heavy for the server, or its body over the limit of what is read, smaller ones are asked for, down to 10 items,
+    and larger ones again after some that went well.
 
     `shape` makes something else of each page's records, as soon as they are read: while other pages come in, they would
     leave the processor's cache, and making a table of them then takes a third more.
 
-    Raises RepeatedCursor where a cursor leads back, TooHeavy where not even the smallest page comes, and what
-    `MewsClient.call` raises. A caller that may stop early closes the iterator (`contextlib.aclosing`).
+    Raises RepeatedCursor where pages lead back, EndlessWalk where they are too many, TooHeavy or OversizedAnswer where
+    not even the smallest page comes, and what `MewsClient.call` raises. A caller that may stop early closes the
+    iterator (`contextlib.aclosing`).
     """
     walk = _Walk(client, request, access_token, start_cursor, shape)
     page = await walk.next_page()
@@ -103,8 +115,16 @@ async def _end(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
+@dataclass(frozen=True, slots=True)
+class _Answered(Generic[C]):
+    """The contents of a page, and what tells its items from those of other pages."""
+
+    contents: Contents[C]
+    items: frozenset[str]
+
+
 class _Walk(Generic[R, C]):
-    """Where a walk stands: the cursor, those already followed, and the size of the next page."""
+    """Where a walk stands: the cursor, those already followed, items already seen, and the size of the next page."""
 
     def __init__(
         self,
@@ -122,6 +142,8 @@ class _Walk(Generic[R, C]):
         self._size = _PageSize(request.limitation.count)
         self._cursor = start_cursor or request.limitation.cursor
         self._followed = {self._cursor}
+        self._seen: deque[frozenset[str]] = deque()
+        self._known_pages = 0
 
     async def next_page(self) -> Page[C]:
         while True:
@@ -129,27 +151,26 @@ class _Walk(Generic[R, C]):
             request = self._request.at(Limitation(count=count, cursor=self._cursor))
             try:
                 answer = await self._client.call(request, self._access_token, self._read)
-            except TooHeavy:
+            except (TooHeavy, OversizedAnswer):
                 if not self._size.shrink():
                     raise
             else:
                 self._size.went_well()
-                return self._page(answer, count)
+                return self._page(answer)
 
-    def _read(self, body: bytes) -> Contents[C]:
+    def _read(self, body: bytes) -> _Answered[C]:
         contents = self._reader.read(body)
-        return Contents(self._shape(contents.records), contents.rejects, contents.cursor, contents.count)
+        items = {record.id for record in contents.records}
+        items |= {each.id or str(hash(each.raw_json)) for each in contents.rejects}
+        shaped = self._shape(contents.records)
+        return _Answered(Contents(shaped, contents.rejects, contents.cursor, contents.count), frozenset(items))
 
-    def _page(self, answer: Answer[Contents[C]], asked_for: int) -> Page[C]:
-        contents = answer.content or Contents(self._shape([]), [], None, 0)
-        is_last = not contents.cursor or contents.count < asked_for
-        if not is_last and contents.cursor in self._followed:
-            raise RepeatedCursor(
-                f"the cursor {contents.cursor!r} leads back to a page already read",
-                self._request.operation,
-                answer.request_id,
-                answer.status,
-            )
+    def _page(self, answer: Answer[_Answered[C]]) -> Page[C]:
+        answered = answer.content or _Answered(Contents(self._shape([]), [], None, 0), frozenset())
+        contents = answered.contents
+        is_last = not contents.cursor or contents.count == 0
+        if not is_last:
+            self._check_progress(contents.cursor, answered.items, answer)
         self._cursor = contents.cursor
         self._followed.add(contents.cursor)
         return Page(
@@ -161,6 +182,24 @@ class _Walk(Generic[R, C]):
             server_time=answer.server_time,
             request_id=answer.request_id,
         )
+
+    def _check_progress(self, cursor: str | None, items: frozenset[str], answer: Answer[_Answered[C]]) -> None:
+        """Give the walk up where it leads nowhere."""
+        is_known = all(any(item in page for page in self._seen) for item in items)
+        self._known_pages = self._known_pages + 1 if is_known else 0
+        self._seen.append(items)
+        while sum(map(len, self._seen)) - len(self._seen[0]) > _REMEMBERED_ITEMS:
+            self._seen.popleft()
+        if cursor in self._followed:
+            shown = self._client.shown(cursor or "", self._access_token)
+            raise self._failure(RepeatedCursor, f"the cursor {shown!r} leads back to a page already read", answer)
+        if self._known_pages >= _KNOWN_PAGES:
+            raise self._failure(RepeatedCursor, f"{_KNOWN_PAGES} pages in a row brought nothing new", answer)
+        if len(self._followed) >= _MOST_PAGES:
+            raise self._failure(EndlessWalk, f"the pages have not ended after {_MOST_PAGES} of them", answer)
+
+    def _failure(self, kind: type[EndlessWalk], problem: str, answer: Answer[Any]) -> EndlessWalk:
+        return kind(problem, self._request.operation, answer.request_id, answer.status)
 
 
 class _PageSize:
@@ -194,5 +233,5 @@ class _PageSize:
 
 @cache
 def _reader(items: str, record: type[Record]) -> PageReader[Record]:
-    """The reader of an operation's answers, one for the process, so that what it learned serves every walk."""
+    """The reader of an operation's answers, one for the process: making one takes longer than reading a small page."""
     return PageReader(items, record)

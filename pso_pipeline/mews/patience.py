@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from tenacity import RetryCallState
 
 from pso_pipeline.mews.clock import Clock
-from pso_pipeline.mews.errors import CircuitOpen, MewsError, Unreachable
+from pso_pipeline.mews.errors import CircuitOpen, MewsError, OversizedAnswer, Unreachable
 
 _RANDOM = secrets.SystemRandom()
+
+_OVERSIZED_ATTEMPTS = 2
+"""Requests whose answers may be over the limit: asking for a smaller page helps more than asking again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ class Budget:
         else:
             self.last_failure = failure
             self._failures += 1
-            if self._failures >= self._patience.attempts:
+            if self._failures >= (
+                _OVERSIZED_ATTEMPTS if isinstance(failure, OversizedAnswer) else self._patience.attempts
+            ):
                 return True
         return now + state.upcoming_sleep - self._first_failure > self._seconds()
 

@@ -1,7 +1,7 @@
 """Another implementation of the same API than the sandbox: plain lists, the standard library's server, its own habits.
 
 It speaks HTTP/1.0 without keep-alive, numbers its pages by place in a list ordered by creation, sends no `Request-Id`,
-and puts fields nobody has heard of into its records and answers.
+and puts fields nobody has heard of into its records and answers. Its pages may be shorter than asked for.
 """
 
 import contextlib
@@ -13,15 +13,19 @@ PREFIX = "/api/connector/v1/"
 
 
 class OtherApi:
-    """What it holds, by the name of the list in the answer; `asked` are the bodies of the requests for orders."""
+    """What it holds, by the name of the list in the answer; `asked` are the bodies of the requests for orders.
 
-    def __init__(self, enterprises, services, orders, access_token="access-token"):
+    No page holds more than `largest_page` items, whatever Count says.
+    """
+
+    def __init__(self, enterprises, services, orders, access_token="access-token", largest_page=1000):
         self.lists = {
             "enterprises/getAll": ("Enterprises", enterprises),
             "services/getAll": ("Services", services),
             "productServiceOrders/getAll": ("ProductServiceOrders", orders),
         }
         self.access_token = access_token
+        self.largest_page = largest_page
         self.asked = []
 
     def answer(self, operation, body):
@@ -36,7 +40,7 @@ class OtherApi:
         items = sorted(items, key=lambda item: (item.get("CreatedUtc", ""), item["Id"]), reverse=True)
         cursor = body["Limitation"].get("Cursor")
         first = 1 + next(place for place, item in enumerate(items) if item["Id"] == cursor) if cursor else 0
-        page = items[first : first + body["Limitation"]["Count"]]
+        page = items[first : first + min(body["Limitation"]["Count"], self.largest_page)]
         return 200, {name: page, "Cursor": page[-1]["Id"] if page else None, "Served": "elsewhere"}
 
 

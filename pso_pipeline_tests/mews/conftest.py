@@ -1,5 +1,6 @@
 import asyncio
 import heapq
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ class FakeTime:
     """Clocks that stand still but for the pauses that are taken."""
 
     def __init__(self) -> None:
-        self.now = 1_700_000_000.0
+        self.now = float(int(time.time()))
         self.steady = 0.0
         self.pauses: list[float] = []
         self._calls_under_way = 0

@@ -1,23 +1,28 @@
 import asyncio
 import contextlib
 import dataclasses
+import gzip
 import itertools
 import json
 import logging
 import socket
 import ssl
 import traceback
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pso_pipeline.mews.client import Tally, Timeouts
+from pso_pipeline.contract.limits import MAX_PAGE_BYTES
+from pso_pipeline.mews.client import Tally, Timeouts, _moment
 from pso_pipeline.mews.errors import (
     CircuitOpen,
     MewsError,
+    OversizedAnswer,
     RequestRefused,
     ServerFault,
     TokenRefused,
@@ -86,6 +91,72 @@ def test_a_missing_or_broken_date_is_none(server, make_client, date):
     assert call(make_client()).server_time is None
 
 
+ODD_DATES = [
+    "Fri, 31 Dec 9999 23:59:59 GMT",
+    "Fri, 31 Dec 9999 23:59:59 -1200",
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    "Mon, 01 Jan 0001 00:00:00 +1400",
+    "Mon, 01 Jan 0000 00:00:00 GMT",
+    "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    "Mon, 01 Jan 2024 99:99:99 +99999999999999999999",
+    "Mon, 99 Foo 2024",
+    ",",
+    "-1",
+    "1e999",
+    "9" * 400,
+    "9999-12-31T23:59:59-01:00",
+]
+
+
+@pytest.mark.parametrize("header", ODD_DATES)
+def test_no_form_of_a_date_is_a_crash(server, make_client, fake_time, header):
+    odd = {"Date": header, "Retry-After": header}
+    server.replies += [Reply(429, {"Message": "slow down"}, odd), Reply(body=EXAMPLE_RESPONSE, headers=odd), GOOD]
+    answer = call(make_client())
+    assert answer.server_time is None or len(server.received) == 3, "a date that is one is that of a wrong clock"
+    assert 1.0 <= fake_time.pauses[0] <= 2.0, "the first pause of the backoff"
+
+
+@given(
+    st.text(st.characters(max_codepoint=255, exclude_characters="\0\r\n"))
+    | st.from_regex(
+        r"[A-Z][a-z]{2}, [0-9]{1,3} (Jan|Dec) [0-9]{1,12} [0-9]{1,3}:[0-9]{2}:[0-9]{2} [+-][0-9]{1,12}", fullmatch=True
+    )
+)
+def test_any_header_is_a_moment_or_none(header):
+    moment = _moment(header)
+    assert moment is None or moment.utcoffset() == timedelta()
+
+
+@pytest.mark.parametrize("days", [-400, -2, 2, 400])
+@pytest.mark.parametrize("status", [200, 204])
+def test_an_answer_of_a_clock_far_off_is_tried_again_and_never_believed(server, make_client, fake_time, days, status):
+    date = format_datetime(datetime.fromtimestamp(fake_time.now, UTC) + timedelta(days=days), usegmt=True)
+    odd = Reply(status, b"" if status == 204 else EXAMPLE_RESPONSE, {"Date": date})
+    server.replies += [odd, odd, GOOD]
+    answer = call(make_client())
+    assert abs((answer.server_time - datetime.now(UTC)).total_seconds()) < 60
+    assert len(server.received) == 3
+    server.otherwise = odd
+    with pytest.raises(ServerFault, match=r"more than a day apart\. Set this machine's clock if it is wrong") as caught:
+        call(make_client())
+    assert (caught.value.status, caught.value.request_id) == (status, "req-header")
+
+
+@pytest.mark.parametrize("hours", [-23, 23])
+def test_a_clock_within_a_day_is_believed(server, make_client, fake_time, hours):
+    date = datetime.fromtimestamp(fake_time.now, UTC) + timedelta(hours=hours)
+    server.replies += [Reply(body=EXAMPLE_RESPONSE, headers={"Date": format_datetime(date, usegmt=True)})]
+    assert call(make_client()).server_time == date
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, TokenRefused), (400, RequestRefused), (408, TooHeavy)])
+def test_a_refusal_is_a_refusal_whatever_its_clock_says(server, make_client, status, kind):
+    server.replies += [Reply(status, b"x", {"Date": ODD_DATES[0], "Content-Encoding": "gzip"})]
+    with pytest.raises(kind):
+        call(make_client())
+
+
 @pytest.mark.parametrize(
     "case",
     [
@@ -136,6 +207,8 @@ FAULTS = {
     "body is another object": Reply(body={"Message": "hello"}),
     "body has no list": Reply(body={"ProductServiceOrders": None, "Cursor": None}),
     "body is no gzip": Reply(body=b"nonsense", headers={"Content-Encoding": "gzip"}),
+    "body is gzip": Reply(body=gzip.compress(EXAMPLE_RESPONSE), headers={"Content-Encoding": "gzip"}),
+    "body is in an unknown encoding": Reply(body=EXAMPLE_RESPONSE, headers={"Content-Encoding": "br, zstd\x1b[31m"}),
     "body is empty": Reply(body=b""),
 }
 
@@ -162,6 +235,53 @@ def test_a_fault_that_lasts_fails_in_the_end(server, make_client, fake_time, fau
     if fault.status >= 500:
         assert caught.value.status == fault.status
         assert caught.value.request_id in {"req-body", "req-header"}
+
+
+def test_a_packed_body_is_not_unpacked_and_named(server, make_client):
+    server.otherwise = Reply(body=gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "GZip"})
+    with pytest.raises(ServerFault, match=r"the body is packed \(gzip\), which was not asked for"):
+        call(make_client(patience=BRIEF))
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_no_more_than_the_limit_is_read_of_a_body(make_client, monkeypatch, has_length):
+    monkeypatch.setattr("pso_pipeline.mews.client.MAX_PAGE_BYTES", len(EXAMPLE_RESPONSE))
+    headers = {"Content-Length": "" if not has_length else str(8 * 1024 * 1024), "Connection": "close"}
+    with ScriptedServer() as server:
+        server.replies += [
+            GOOD,
+            Reply(body=EXAMPLE_RESPONSE.ljust(8 * 1024 * 1024), headers=headers),
+            Reply(body=EXAMPLE_RESPONSE + b" "),
+        ]
+        assert call(make_client(address=server.address)).content.count == 1
+        client = make_client(address=server.address)
+        with pytest.raises(OversizedAnswer, match="the body is over"):
+            call(client)
+    assert tally(client).requests == 2
+
+
+def test_the_limit_of_a_body_is_64_megabytes():
+    assert MAX_PAGE_BYTES == 64 * 1024 * 1024
+
+
+def test_a_long_answer_that_is_no_result_is_not_read_to_its_end(server, make_client):
+    server.replies += [Reply(400, json.dumps({"Message": "x" * 3_000_000}).encode())]
+    with pytest.raises(RequestRefused, match="the server gives no reason"):
+        call(make_client())
+
+
+@pytest.mark.parametrize(
+    "message", ["a\x1b[31mred\x07\x00", "line\r\nline\u2028line", "\u202eevil\u200b", "[/b]<img src=x>", "y" * 900_000]
+)
+def test_what_the_server_says_is_shown_in_one_short_line_without_control_characters(server, make_client, message):
+    body = {"Message": message, "RequestId": message, "Details": message}
+    server.replies += [Reply(400, body)]
+    with pytest.raises(RequestRefused) as caught:
+        call(make_client())
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 1000
+    assert caught.value.request_id is None or caught.value.request_id.isprintable()
 
 
 def test_an_answer_that_does_not_come_is_a_fault(server, make_client):
@@ -191,8 +311,17 @@ def test_patience_ends_by_time_too(server, make_client, fake_time):
         ("7", (7.0, 7.0)),
         ("2.5", (2.5, 2.5)),
         (format_datetime(datetime(2020, 1, 1, 0, 0, 9, tzinfo=UTC), usegmt=True), (9.0, 9.0)),
+        ("600", (600.0, 600.0)),
+        ("1", (1.0, 1.0)),
         ("", (1.0, 2.0)),
         ("0", (1.0, 2.0)),
+        ("0.5", (1.0, 2.0)),
+        ("-5", (1.0, 2.0)),
+        ("601", (1.0, 2.0)),
+        ("86400", (1.0, 2.0)),
+        ("999999999", (1.0, 2.0)),
+        (format_datetime(datetime(2020, 1, 1, 0, 11, tzinfo=UTC), usegmt=True), (1.0, 2.0)),
+        (format_datetime(datetime(9999, 1, 1, tzinfo=UTC), usegmt=True), (1.0, 2.0)),
         ("soon", (1.0, 2.0)),
         (format_datetime(datetime(2019, 1, 1, tzinfo=UTC), usegmt=True), (1.0, 2.0)),
     ],
@@ -231,12 +360,13 @@ def test_429_without_retry_after_waits_longer_each_time_and_not_for_ever(server,
 
 
 def test_a_hold_that_is_too_long_fails_at_once_and_binds_the_other_clients(server, make_client, fake_time):
-    server.replies.append(Reply(429, {"Message": "slow down"}, {"Retry-After": "3600"}))
+    server.replies.append(Reply(429, {"Message": "slow down"}, {"Retry-After": "600"}))
+    brief = Patience(hold_seconds=300.0)
     with pytest.raises(TooManyRequests) as caught:
-        call(make_client())
-    assert caught.value.retry_after == 3600
-    with pytest.raises(TooManyRequests, match="on hold for another 3600 s") as caught:
-        call(make_client())
+        call(make_client(patience=brief))
+    assert caught.value.retry_after == 600
+    with pytest.raises(TooManyRequests, match="on hold for another 600 s") as caught:
+        call(make_client(patience=brief))
     assert caught.value.status is None
     assert len(server.received) == 1
     assert fake_time.pauses == []

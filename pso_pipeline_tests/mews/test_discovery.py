@@ -1,10 +1,11 @@
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from pso_pipeline.mews.discovery import list_enterprises, list_services
-from pso_pipeline.mews.errors import TokenRefused, TooLarge
+from pso_pipeline.mews.errors import ServerFault, TokenRefused, TooLarge
 from pso_pipeline.mews.requests import Interval
 from pso_pipeline_tests.mews.conftest import ACCESS_TOKEN
 from pso_pipeline_tests.mews.scripted_server import Reply
@@ -20,7 +21,7 @@ def run(client, listing, **options):
 
 def services_of(received) -> Reply:
     services = [{"Id": f"s-{name}", "EnterpriseId": name} for name in received.body["EnterpriseIds"]]
-    return Reply(body={"Services": services, "Cursor": services[-1]["Id"]})
+    return Reply(body={"Services": services, "Cursor": None})
 
 
 def test_enterprises_of_a_token(server, make_client):
@@ -29,20 +30,20 @@ def test_enterprises_of_a_token(server, make_client):
         {"Id": "e2", "Name": None, "LinkedUtc": "2024-01-02T03:04:05Z"},
         {"Id": ""},
     ]
-    server.replies.append(
-        Reply(
-            body={"Enterprises": enterprises, "Cursor": "e2"},
-            headers={"Date": "Wed, 01 Jan 2020 00:00:00 GMT"},
-        )
-    )
+    began = datetime.now(UTC).replace(microsecond=0)
+    server.replies += [
+        Reply(body={"Enterprises": page, "Cursor": cursor}, headers={"Date": format_datetime(at, usegmt=True)})
+        for page, cursor, at in ((enterprises, "e2", began), ([], None, began + timedelta(seconds=9)))
+    ]
     interval = Interval(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
     listing = run(make_client(), list_enterprises, updated_utc=interval)
     assert list(listing.records) == ["e1", "e2"]
     assert listing.records["e1"].address.city == "Oslo"
     assert listing.records["e2"].linked_utc == datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert len(listing.rejects) == 1
-    assert listing.server_time == datetime(2020, 1, 1, tzinfo=UTC)
-    (received,) = server.received
+    assert listing.server_time == began
+    assert listing.latest_server_time == began + timedelta(seconds=9)
+    received, _ = server.received
     assert received.path.endswith("/enterprises/getAll")
     assert "EnterpriseIds" not in received.body
     assert received.body["UpdatedUtc"] == {"StartUtc": "2024-01-01T00:00:00Z", "EndUtc": "2024-02-01T00:00:00Z"}
@@ -54,7 +55,7 @@ def test_services_of_more_enterprises_than_a_request_can_name(server, make_clien
             "Services": [
                 {"Id": f"s-{name}", "EnterpriseId": name} for name in received.body["EnterpriseIds"] if int(name) % 2
             ],
-            "Cursor": "c",
+            "Cursor": None,
         }
     )
     names = [str(number) for number in range(2500)]
@@ -82,6 +83,16 @@ def test_one_id_that_is_too_large_fails(server, make_client):
 def test_no_ids_ask_for_nothing(server, make_client):
     assert run(make_client(), list_services, enterprise_ids=[]).records == {}
     assert server.received == []
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"Enterprises": None}, {"Enterprises": {}}, {"Enterprises": "none"}, {"Services": [], "Cursor": None}]
+)
+def test_an_answer_without_a_list_is_not_an_empty_list(server, make_client, body):
+    server.otherwise = Reply(body=body)
+    with pytest.raises(ServerFault, match="Enterprises"):
+        run(make_client(), list_enterprises)
+    assert len(server.received) == 10, "it is tried again"
 
 
 def test_a_failed_read_is_not_an_empty_list(server, make_client):

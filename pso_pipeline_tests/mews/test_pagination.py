@@ -1,16 +1,28 @@
 import asyncio
+import itertools
 from contextlib import aclosing
 
 import pytest
 
-from pso_pipeline.mews.errors import RepeatedCursor, RequestRefused, TooHeavy, TooLarge
+from pso_pipeline.mews.errors import (
+    EndlessWalk,
+    OversizedAnswer,
+    RepeatedCursor,
+    RequestRefused,
+    ServerFault,
+    TooHeavy,
+    TooLarge,
+)
 from pso_pipeline.mews.pagination import pages
 from pso_pipeline.mews.records import extras
-from pso_pipeline.mews.requests import GetServices, Limitation
-from pso_pipeline_tests.mews.conftest import ACCESS_TOKEN
-from pso_pipeline_tests.mews.scripted_server import Received, Reply
+from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices, Limitation
+from pso_pipeline_tests.ingestion.other_api import OtherApi, serve_other_api
+from pso_pipeline_tests.mews.conftest import ACCESS_TOKEN, CLIENT_TOKEN
+from pso_pipeline_tests.mews.scripted_server import Received, Reply, ScriptedServer
 
 REQUEST = GetServices(limitation=Limitation(count=2))
+OPERATIONS = (GetEnterprises(), GetServices(), GetProductServiceOrders(service_ids=["s"]))
+TIME = "2024-01-01T00:00:00Z"
 
 
 def reply(*ids, cursor=...) -> Reply:
@@ -36,6 +48,9 @@ class World:
         return reply(*found, cursor=found[-1] if found else None)
 
 
+END = reply(cursor=None)
+
+
 def walk(client, request=REQUEST, **options):
     async def run():
         async with client:
@@ -52,23 +67,39 @@ def cursors_sent(server):
     return [received.body["Limitation"]["Cursor"] for received in server.received]
 
 
-def test_it_follows_the_cursors_to_a_short_page(server, make_client):
-    server.replies += [reply("a", "b"), reply("c", "d"), reply("e")]
+@pytest.mark.parametrize(
+    "end", [END, reply(cursor=""), reply(cursor="e"), Reply(204, headers={"Content-Length": ""})], ids=str
+)
+def test_it_follows_the_cursors_to_an_empty_page(server, make_client, end):
+    server.replies += [reply("a", "b"), reply("c"), reply("d", "e"), end]
     found = walk(make_client())
-    assert ids(found) == [["a", "b"], ["c", "d"], ["e"]]
-    assert cursors_sent(server) == [None, "b", "d"]
-    assert [page.cursor for page in found] == ["b", "d", "e"]
-    assert [page.is_last for page in found] == [False, False, True]
-    assert [page.count for page in found] == [2, 2, 1]
+    assert ids(found) == [["a", "b"], ["c"], ["d", "e"], []]
+    assert cursors_sent(server) == [None, "b", "c", "e"], "a page shorter than Count is not the end"
+    assert [page.is_last for page in found] == [False, False, False, True]
+    assert [page.count for page in found] == [2, 1, 2, 0]
     assert {page.request_id for page in found} == {"req-header"}
     assert all(page.server_time for page in found)
 
 
-def test_it_stops_on_an_empty_page_when_the_data_end_with_a_full_one(server, make_client):
-    server.replies += [reply("a", "b"), reply(cursor=None)]
+@pytest.mark.parametrize("cursor", [None, ""])
+@pytest.mark.parametrize("last", [(), ("c",), ("c", "d")])
+def test_it_stops_on_a_null_or_empty_cursor_whatever_the_page_holds(server, make_client, cursor, last):
+    server.replies += [reply("a", "b"), reply(*last, cursor=cursor)]
     found = walk(make_client())
-    assert ids(found) == [["a", "b"], []]
-    assert found[-1].is_last
+    assert ids(found) == [["a", "b"], list(last)]
+    assert [page.is_last for page in found] == [False, True]
+
+
+@pytest.mark.parametrize("largest", [1, 7, 100])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda request: request.operation)
+def test_a_server_of_short_pages_is_read_whole(make_client, largest, operation):
+    records = [
+        {"Id": f"x{number}", "EnterpriseId": "e", "ServiceId": "s", "CreatedUtc": TIME, "UpdatedUtc": TIME}
+        for number in range(301)
+    ]
+    with serve_other_api(OtherApi(records, records, records, ACCESS_TOKEN.reveal(), largest_page=largest)) as address:
+        found = walk(make_client(address=address), operation)
+    assert sorted(name for page in ids(found) for name in page) == sorted(record["Id"] for record in records)
 
 
 def test_it_stops_on_a_null_cursor_even_of_a_full_page(server, make_client):
@@ -76,24 +107,23 @@ def test_it_stops_on_a_null_cursor_even_of_a_full_page(server, make_client):
     assert ids(walk(make_client())) == [["a", "b"]]
 
 
-def test_it_stops_on_no_content(server, make_client):
-    server.replies += [reply("a", "b"), Reply(204, headers={"Content-Length": ""})]
+def test_rejected_items_make_a_page_that_is_not_empty(server, make_client):
+    server.replies += [Reply(body={"Services": [5, None], "Cursor": "b"}), reply("c"), END]
     found = walk(make_client())
-    assert ids(found) == [["a", "b"], []]
-    assert (found[-1].cursor, found[-1].count, found[-1].is_last) == (None, 0, True)
-
-
-def test_rejected_items_count_towards_a_full_page(server, make_client):
-    server.replies += [Reply(body={"Services": [5, None], "Cursor": "b"}), reply("c")]
-    found = walk(make_client())
-    assert ids(found) == [[], ["c"]]
+    assert ids(found) == [[], ["c"], []]
     assert len(found[0].rejects) == 2
 
 
 def test_it_goes_on_from_a_cursor(server, make_client):
-    server.replies += [reply("c")]
-    walk(make_client(), start_cursor="b")
-    assert cursors_sent(server) == ["b"]
+    server.replies += [reply("c"), END]
+    walk(make_client(), start_cursor="B")
+    assert cursors_sent(server) == ["B", "c"]
+
+
+def test_a_cursor_goes_back_as_it_came(server, make_client):
+    server.replies += [reply("A", "B"), END]
+    assert ids(walk(make_client())) == [["a", "b"], []]
+    assert cursors_sent(server) == [None, "B"]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +140,94 @@ def test_it_refuses_a_cursor_that_leads_back(server, make_client, replies, start
         walk(make_client(), start_cursor=start)
 
 
-def test_a_cursor_seen_before_does_not_matter_on_the_last_page(server, make_client):
-    server.replies += [reply("a", "b"), reply("b", cursor="b")]
-    assert ids(walk(make_client())) == [["a", "b"], ["b"]]
+def test_a_cursor_seen_before_does_not_matter_on_an_empty_page(server, make_client):
+    server.replies += [reply("a", "b"), reply(cursor="b")]
+    assert ids(walk(make_client())) == [["a", "b"], []]
+
+
+@pytest.mark.parametrize("pages_of_data", [1, 2, 5, 30])
+def test_pages_that_bring_nothing_new_end_the_walk(server, make_client, pages_of_data):
+    numbers = itertools.count()
+
+    def again_and_again(_received):
+        number = next(numbers)
+        first = 2 * (number % pages_of_data)
+        return reply(f"s{first}", f"s{first + 1}", cursor=f"c{number}")
+
+    server.otherwise = again_and_again
+    with pytest.raises(RepeatedCursor, match="3 pages in a row brought nothing new"):
+        walk(make_client())
+    assert len(server.received) == pages_of_data + 3
+
+
+def test_unreadable_items_that_come_again_and_again_end_the_walk(server, make_client):
+    numbers = itertools.count()
+    server.otherwise = lambda _received: Reply(body={"Services": [5, {"Id": "x"}], "Cursor": f"c{next(numbers)}"})
+    with pytest.raises(RepeatedCursor, match="nothing new"):
+        walk(make_client())
+
+
+def test_two_pages_of_known_items_do_not_end_the_walk(server, make_client):
+    server.replies += [reply("a", "b"), reply("b", "a", cursor="x"), reply("a", cursor="y"), reply("a", "c"), END]
+    assert ids(walk(make_client())) == [["a", "b"], ["b", "a"], ["a"], ["a", "c"], []]
+
+
+def test_a_walk_beyond_all_bounds_is_given_up(server, make_client, monkeypatch):
+    monkeypatch.setattr("pso_pipeline.mews.pagination._MOST_PAGES", 20)
+    numbers = itertools.count()
+    server.otherwise = lambda _received: reply(f"s{next(numbers)}")
+    with pytest.raises(EndlessWalk, match="not ended after 20") as caught:
+        walk(make_client())
+    assert type(caught.value) is EndlessWalk
+    assert len(server.received) == 20
+
+
+@pytest.mark.parametrize(
+    "cursor", [f"{ACCESS_TOKEN.reveal()}", f"x {CLIENT_TOKEN.reveal()[:40]}", "\x1b[31mred\nline\u202e", "y" * 4000]
+)
+def test_a_repeated_cursor_is_shown_without_tokens_in_one_short_line(server, make_client, cursor):
+    server.otherwise = reply("a", "b", cursor=cursor)
+    with pytest.raises(RepeatedCursor) as caught:
+        walk(make_client(), start_cursor=cursor)
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 500
+    for token in (ACCESS_TOKEN, CLIENT_TOKEN):
+        assert token.reveal()[:30] not in text + repr(caught.value)
+
+
+@pytest.mark.parametrize("cursor", [5, 1.5, True, {"Id": "a"}, ["a"]])
+def test_a_cursor_that_is_no_text_is_a_fault_of_the_server(server, make_client, cursor):
+    server.otherwise = reply("a", "b", cursor=cursor)
+    with pytest.raises(ServerFault, match=r"Cursor"):
+        walk(make_client())
+    assert len(server.received) > 1, "it is tried again"
+
+
+def test_a_page_over_the_limit_is_asked_for_in_halves(make_client, monkeypatch):
+    monkeypatch.setattr("pso_pipeline.mews.client.MAX_PAGE_BYTES", 40_000)
+    world = World(2500)
+
+    def large(received):
+        answer = world(received)
+        for service in answer.body["Services"]:
+            service["Name"] = "x" * 100
+        return answer
+
+    with ScriptedServer(large) as server:
+        found = walk(make_client(address=server.address), GetServices())
+    assert [name for page in ids(found) for name in page] == world.ids
+    assert world.counts[:5] == [1000, 1000, 500, 500, 250], "each size is tried twice"
+
+
+def test_a_page_over_the_limit_at_every_size_fails(server, make_client, monkeypatch, fake_time):
+    monkeypatch.setattr("pso_pipeline.mews.client.MAX_PAGE_BYTES", 10_000)
+    server.otherwise = Reply(body=b" " * 20_000)
+    with pytest.raises(OversizedAnswer):
+        walk(make_client(), GetServices())
+    counts = [received.body["Limitation"]["Count"] for received in server.received]
+    assert counts == [count for count in (1000, 500, 250, 125, 62, 31, 15, 10) for _ in range(2)]
+    assert fake_time.steady < 60, "the circuit stays closed: a server that answers is not down"
 
 
 def test_a_page_too_heavy_is_asked_for_in_halves_and_larger_again_later(server, make_client):
@@ -146,12 +261,6 @@ def test_too_heavy_on_the_smallest_page_fails(server, make_client):
     assert counts == [1000, 500, 250, 125, 62, 31, 15, 10]
 
 
-def test_a_short_page_is_short_of_what_was_asked_for_it(server, make_client):
-    server.otherwise = World(25, heaviest=10)
-    found = walk(make_client(), GetServices(limitation=Limitation(count=20)))
-    assert [page.count for page in found] == [10, 10, 5]
-
-
 def test_too_large_fails_at_once(server, make_client):
     server.replies += [Reply(413, {"Message": "too large"})]
     with pytest.raises(TooLarge):
@@ -159,7 +268,7 @@ def test_too_large_fails_at_once(server, make_client):
 
 
 def test_the_next_page_is_asked_for_while_the_caller_is_busy(server, make_client):
-    server.replies += [reply("a", "b"), reply("c")]
+    server.replies += [reply("a", "b"), reply("c", cursor=None)]
 
     async def run():
         async with make_client() as client, aclosing(pages(client, REQUEST, ACCESS_TOKEN)) as found:
@@ -214,7 +323,10 @@ def test_a_failure_of_the_page_ahead_is_not_lost_noise_when_the_caller_stops(ser
 
 def test_unknown_fields_of_a_page_are_at_hand(server, make_client):
     service = {"Id": "a", "EnterpriseId": "e"}
-    server.replies += [Reply(body={"Services": [service, service | {"New": 1}], "Cursor": "a"}), reply("b")]
+    server.replies += [
+        Reply(body={"Services": [service, service | {"New": 1}], "Cursor": "a"}),
+        reply("b", cursor=None),
+    ]
     first, last = walk(make_client())
     assert extras(first.records) == [None, '{"New":1}']
     assert extras(last.records) is None
