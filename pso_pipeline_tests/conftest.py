@@ -1,5 +1,7 @@
 """What every test may use: an environment without a person's settings, and a warehouse of its own."""
 
+from datetime import timedelta
+
 import pytest
 
 from pso_pipeline.warehouse.connection import Warehouse
@@ -33,3 +35,9 @@ def no_settings_of_a_person(monkeypatch, tmp_path):
 @pytest.fixture
 def warehouse(tmp_path):
     return Warehouse(str(tmp_path / "warehouse.duckdb"))
+
+
+@pytest.fixture
+def any_server_time(monkeypatch):
+    """Let a world stand still at a date of its own, which the client would take for a wrong clock."""
+    monkeypatch.setattr("pso_pipeline.mews.client._CLOCK_TOLERANCE", timedelta.max)

@@ -1,14 +1,15 @@
 """The probe: which enterprises have changes since the last look, for as few requests as can be. Nothing lands here.
 
 Each token is asked for the newest orders that changed in all its services, up to 1000 of them a request, a small page
-of each. What was met is remembered from look to look, so that a change is reported once. What is then read, and from
-when, is decided by the watermarks (`plan`): a change that a look misses waits for the next refresh, and is not lost.
+of each, and what follows where the server sends less than that. What was met is remembered from look to look, so that a
+change is reported once. What is then read, and from when, is decided by the watermarks (`plan`): a change that a look
+misses waits for the next refresh, and is not lost.
 """
 
 import asyncio
 import hashlib
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,8 @@ from pso_pipeline.mews.requests import GetProductServiceOrders, Interval, Limita
 from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow
 
 PAGE_SIZE = 250
-"""Changes looked at in one answer, at most 190 kB. Where there are more, all services asked for count as changed."""
+"""Changes looked at for one list of services, in one answer where the server fills pages. Where there are more, all
+services asked for count as changed."""
 
 OVERLAP = timedelta(minutes=2)
 """How far a look reaches back before the one before it: orders can become visible after their `UpdatedUtc`."""
@@ -40,7 +42,8 @@ LONGEST_GAP = timedelta(days=60)
 """A look further back would pass the 3 months that an interval may have; all services count as changed then."""
 
 SHARE_OF_LIMIT = 0.1
-"""How much of a token's requests looking may use: the rest belongs to refreshes and to the other users of the token."""
+"""How much of a token's requests looking may use while nothing changes, when each list of services takes one: the rest
+belongs to refreshes and to the other users of the token."""
 
 CONCURRENT_TOKENS = 8
 
@@ -135,14 +138,13 @@ async def _look(api: Api, token: str, services: Sequence[ServiceRow], before: Lo
     for ids in chunks(sorted(service.service_id for service in healthy or services)):
         request = GetProductServiceOrders(service_ids=ids, updated_utc=interval, limitation=Limitation(PAGE_SIZE))
         try:
-            page = await _first_page(api, request, token)
+            async with aclosing(pages(api.client, request, api.tokens[token])) as walk:
+                await found.read(walk, before.seen, {service: enterprise_of[service] for service in ids})
         except TokenRefused as error:
             found.error = error
             break
         except MewsError as error:
             found.error = error
-        else:
-            found.add(page, before.seen, {service: enterprise_of[service] for service in ids})
     if found.error is not None:
         if isinstance(found.error, Permanent) and before.trouble is None:
             found.changed.update(service.enterprise_id for service in healthy)
@@ -177,17 +179,24 @@ class _Found:
     is_cut: bool = False
     error: MewsError | None = None
 
-    def add(self, page: Page[list[Order]], seen: Collection[str], enterprise_of: Mapping[str, str]) -> None:
-        self.server_time = self.server_time or page.server_time
-        versions = dict(_versions(page))
-        self.seen |= versions.keys()
-        new = [versions[digest] for digest in versions.keys() - set(seen)]
-        self.changed.update(
-            enterprise_of[service] for service in new if service is not None and service in enterprise_of
-        )
-        if not page.is_last:
-            self.is_cut = True
-            self.changed.update(enterprise_of.values())
+    async def read(
+        self, walk: AsyncIterator[Page[list[Order]]], seen: Collection[str], enterprise_of: Mapping[str, str]
+    ) -> None:
+        """Read the changes of some services to their end, or as many of them as one page may hold."""
+        changes = 0
+        async for page in walk:
+            self.server_time = self.server_time or page.server_time
+            versions = dict(_versions(page))
+            self.seen |= versions.keys()
+            new = [versions[digest] for digest in versions.keys() - set(seen)]
+            self.changed.update(
+                enterprise_of[service] for service in new if service is not None and service in enterprise_of
+            )
+            changes += page.count
+            if changes >= PAGE_SIZE and not page.is_last:
+                self.is_cut = True
+                self.changed.update(enterprise_of.values())
+                return
 
 
 def _versions(page: Page[list[Order]]) -> Iterator[tuple[str, str | None]]:
@@ -200,11 +209,6 @@ def _versions(page: Page[list[Order]]) -> Iterator[tuple[str, str | None]]:
 
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
-
-
-async def _first_page(api: Api, request: GetProductServiceOrders, token: str) -> Page[list[Order]]:
-    async with aclosing(pages(api.client, request, api.tokens[token])) as walk:
-        return await anext(walk)
 
 
 def _failed(before: Look, reason: str, seen: Collection[str] = ()) -> Look:

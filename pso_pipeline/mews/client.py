@@ -193,7 +193,7 @@ class MewsClient:
         return self._tallies
 
     def shown(self, text: str, access_token: Token) -> str:
-        """A text of the server, fit to be shown anywhere: without tokens, links and markup, in one line, not too long."""
+        """A text of the server, fit to be shown anywhere: one short line without tokens, links and markup."""
         return _one_line(text, (self._client_token, access_token))
 
     async def call(self, request: GetAll[R], access_token: Token, read: Callable[[bytes], T]) -> Answer[T]:

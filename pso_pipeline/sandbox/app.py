@@ -11,8 +11,9 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from email.utils import formatdate
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -20,13 +21,26 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pso_pipeline.sandbox import contract
-from pso_pipeline.sandbox.contract import InvalidRequestError, Operation
-from pso_pipeline.sandbox.faults import Answer, Disconnect, Fault, Faults, Garble, Hang, Slow, WithoutDate
+from pso_pipeline.sandbox.contract import EnterprisesQuery, InvalidRequestError, Operation, OrdersQuery, ServicesQuery
+from pso_pipeline.sandbox.faults import (
+    Answer,
+    Disconnect,
+    Fault,
+    Faults,
+    Garble,
+    Hang,
+    OtherHeaders,
+    ShortPage,
+    Slow,
+    WithoutDate,
+)
 from pso_pipeline.sandbox.limits import RateLimit
 from pso_pipeline.sandbox.log import ReceivedRequest, RequestLog
 from pso_pipeline.sandbox.world import Page, World, page_of_enterprises, page_of_services
 
 _JSON = "application/json; charset=utf-8"
+Query = TypeVar("Query", EnterprisesQuery, ServicesQuery, OrdersQuery)
+
 _OPERATIONS = {operation.path: operation for operation in Operation}
 
 
@@ -128,13 +142,15 @@ class Application:
         try:
             if refused is not None or body is None:
                 raise refused or RefusedError(400, "Invalid JSON")
-            page = self._page(entry.operation, body)
+            page = self._page(entry.operation, body, fault.items if isinstance(fault, ShortPage) else None)
         except RefusedError as error:
             return self._error(entry.request_id, error)
         entry.items = page.count
         headers = self._headers(entry.request_id)
         if isinstance(fault, WithoutDate):
             del headers["Date"]
+        if isinstance(fault, OtherHeaders):
+            headers |= fault.headers
         if page.count == 0 and _prefers_minimal(request):
             return Response(status_code=204, headers=headers)
         cursor = b"null" if page.cursor is None else json.dumps(page.cursor).encode()
@@ -143,7 +159,7 @@ class Application:
             content = fault.change(content)
         return Response(content, headers=headers, media_type=_JSON)
 
-    def _page(self, operation: Operation, body: Mapping[str, Any]) -> Page:
+    def _page(self, operation: Operation, body: Mapping[str, Any], most_items: int | None) -> Page:
         world = self._world
         try:
             credentials = contract.read_credentials(body)
@@ -156,13 +172,13 @@ class Application:
             now = world.clock.now()
             match operation:
                 case Operation.ENTERPRISES:
-                    query = contract.read_enterprises(body)
+                    query = _shortened(contract.read_enterprises(body), most_items)
                     return page_of_enterprises(world.enterprises(scope, now), query)
                 case Operation.SERVICES:
-                    wanted = contract.read_services(body)
+                    wanted = _shortened(contract.read_services(body), most_items)
                     return page_of_services(world.services(scope, now), wanted, scope)
                 case Operation.ORDERS:
-                    return world.orders(scope, contract.read_orders(body), now)
+                    return world.orders(scope, _shortened(contract.read_orders(body), most_items), now)
         except InvalidRequestError as error:
             raise RefusedError(400, *error.args) from error
 
@@ -217,6 +233,14 @@ class Application:
         await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
         await send({"type": "http.response.body", "body": bytes(response.body)[:length], "more_body": True})
         await self._close(request)
+
+
+def _shortened(query: Query, most_items: int | None) -> Query:
+    """The query for a page of at most so many items."""
+    if most_items is None:
+        return query
+    limitation = replace(query.limitation, count=min(query.limitation.count, most_items))
+    return replace(query, limitation=limitation)
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:

@@ -64,7 +64,21 @@ class Garble:
     change: Callable[[bytes], bytes]
 
 
-Fault = Answer | Disconnect | Hang | Slow | WithoutDate | Garble
+@dataclass(frozen=True, slots=True)
+class ShortPage:
+    """Answer as usual, with a page of at most so many items, whatever Count says."""
+
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHeaders:
+    """Answer as usual, with these headers instead of the usual ones."""
+
+    headers: Mapping[str, str]
+
+
+Fault = Answer | Disconnect | Hang | Slow | WithoutDate | Garble | ShortPage | OtherHeaders
 
 
 def too_many_requests(retry_after: int | datetime | None = None) -> Answer:

@@ -87,6 +87,11 @@ class Pipeline:
         return self.sandbox.requests.of("productServiceOrders/getAll")
 
 
+@pytest.fixture(autouse=True)
+def frozen_worlds(any_server_time):
+    """Worlds here stand still, and sleep for months."""
+
+
 @pytest.fixture
 def world():
     return ScriptedWorld()

@@ -6,7 +6,7 @@ import pytest
 
 from pso_pipeline.ingestion import fetch
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.faults import WithoutDate
+from pso_pipeline.sandbox.faults import ShortPage, WithoutDate
 from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 
@@ -165,7 +165,26 @@ def test_more_than_1000_enterprises_are_listed_and_refreshed_together(pipeline, 
     world.add_order(services[-1])
     pipeline.sandbox.requests.clear()
     pipeline.refresh()
-    assert len(pipeline.order_requests()) == 1
+    assert len(pipeline.order_requests()) == 2, "the page and the empty one at its end"
+    assert_equals_source(pipeline)
+
+
+@pytest.mark.parametrize("items", [1, 3, 100])
+def test_a_server_of_short_pages_is_read_whole(pipeline, world, items):
+    """301 orders, 4 hotels, 12 services; all of them, and what changes later."""
+    services = [world.add_service(hotel) for hotel in [world.add_enterprise() for _ in range(4)] for _ in range(3)]
+    for number in range(301 if items > 1 else 31):
+        world.add_order(services[number % 12])
+    pipeline.sandbox.faults.add(ShortPage(items), times=None)
+    assert pipeline.refresh().failed == ()
+    assert_equals_source(pipeline)
+    world.clock.advance(3600)
+    for service in services:
+        add_orders(world, service, 2)
+    assert pipeline.refresh().failed == ()
+    assert_equals_source(pipeline)
+    world.clock.advance(3600)
+    assert pipeline.refresh(is_full=True).failed == ()
     assert_equals_source(pipeline)
 
 
@@ -179,7 +198,8 @@ def test_a_pipeline_that_slept_for_a_year_asks_in_intervals_of_3_months(pipeline
     pipeline.sandbox.requests.clear()
     report = pipeline.refresh()
     assert report.failed == ()
-    assert len(pipeline.order_requests()) == 5
+    walks = [request for request in pipeline.order_requests() if request.body["Limitation"]["Cursor"] is None]
+    assert len(walks) == 5
     assert_equals_source(pipeline)
 
 

@@ -38,14 +38,20 @@ def large_group(world):
     return hotels
 
 
+def listed(pipeline):
+    """The bodies of the requests for services, but for the empty pages at the ends of walks."""
+    requests = pipeline.sandbox.requests.of(SERVICES)
+    return [request.body for request in requests if request.items or not request.body["Limitation"]["Cursor"]]
+
+
 @pytest.fixture
 def listings(pipeline):
-    """Refresh, and return the bodies of the requests for services that it took."""
+    """Refresh, and return the bodies of the requests for services that it took, without the ends of walks."""
 
     def refresh():
         pipeline.sandbox.requests.clear()
         assert pipeline.refresh().failed == ()
-        return [request.body for request in pipeline.sandbox.requests.of(SERVICES)]
+        return listed(pipeline)
 
     return refresh
 
@@ -135,4 +141,4 @@ def test_discovering_services_alone_lists_all(pipeline, large_group, listings):
     listings()
     pipeline.sandbox.requests.clear()
     pipeline.discover_services_alone()
-    assert len(pipeline.sandbox.requests.of(SERVICES)) == 3
+    assert len(listed(pipeline)) == 3

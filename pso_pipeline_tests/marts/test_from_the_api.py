@@ -37,7 +37,7 @@ def world():
 
 
 @pytest.fixture
-def refresh(world, monkeypatch):
+def refresh(world, monkeypatch, any_server_time):
     """Run the refresh job against the world."""
     with serve(world, requests_per_window=None) as sandbox, DagsterInstance.ephemeral() as instance:
         monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", sandbox.address)

@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from pso_pipeline.automation import sensors
+from pso_pipeline.ingestion import probe
 from pso_pipeline.ingestion.probe import PAGE_SIZE, Look, is_due
 from pso_pipeline.mews.limiter import Limits
 from pso_pipeline.mews.patience import Patience
 from pso_pipeline.sandbox import times
-from pso_pipeline.sandbox.faults import Answer, WithoutDate
+from pso_pipeline.sandbox.faults import Answer, ShortPage, WithoutDate
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline_tests.orchestration.daemon import keys_of
 
@@ -57,7 +58,10 @@ def test_nothing_is_asked_before_the_first_read(daemon, sandbox):
     assert len(sandbox.requests) == 0
 
 
-def test_quiet_hotels_cost_one_small_request_and_no_run(loaded, sandbox):
+def test_quiet_hotels_cost_one_small_request_and_no_run(loaded, sandbox, monkeypatch):
+    monkeypatch.setattr(probe, "OVERLAP", timedelta(seconds=-5))  # as if what this second brought were long ago
+    loaded.tick("order_updates")
+    sandbox.requests.clear()
     outcome = loaded.tick("order_updates")
     assert (outcome.run_requests, outcome.skip_message) == ([], "no change behind 1 token(s)")
     (request,) = sandbox.requests
@@ -72,7 +76,8 @@ def test_services_are_asked_for_a_thousand_at_a_time(daemon, sandbox, world):
     daemon.read()
     sandbox.requests.clear()
     daemon.tick("order_updates")
-    assert [len(request.body["ServiceIds"]) for request in sandbox.requests] == [1000, 502]
+    walks = [request.body for request in sandbox.requests if request.body["Limitation"]["Cursor"] is None]
+    assert [len(body["ServiceIds"]) for body in walks] == [1000, 502]
 
 
 def test_a_change_has_exactly_its_hotel_read_and_is_reported_once(loaded, world):
@@ -127,7 +132,18 @@ def test_more_changes_than_a_page_holds_have_all_hotels_read_once(loaded, world,
     assert loaded.tick("order_updates").run_requests == []
 
 
-def test_what_changed_while_the_sensor_was_off_is_found(loaded, world):
+def test_changes_are_found_on_short_pages_too(loaded, world, sandbox):
+    service = orders_of(world, "Astoria")[0]["ServiceId"]
+    for _ in range(7):
+        world.add_order(service)
+    change(world, "Bristol")
+    sandbox.faults.add(ShortPage(2), operation=PROBE, times=None)
+    asked_for = {key_of("astoria", loaded), key_of("bristol", loaded)}
+    outcome = loaded.tick("order_updates")
+    assert set(keys_of(outcome)) == asked_for, "a page shorter than asked for is no sign of more changes"
+
+
+def test_what_changed_while_the_sensor_was_off_is_found(loaded, world, any_server_time):
     world.clock.advance(60)
     change(world)
     world.clock.advance(3600 * 24 * 20)
@@ -143,7 +159,7 @@ def test_after_months_every_hotel_is_read(loaded, world):
 
 
 @pytest.mark.parametrize("shift", [-7200, 1200, 43_200, 180_000])
-def test_a_clock_that_differs_from_the_servers_loses_nothing(daemon, sandbox, world, shift):
+def test_a_clock_that_differs_from_the_servers_loses_nothing(any_server_time, daemon, sandbox, world, shift):
     world.clock.advance(shift)
     daemon.read()
     daemon.tick("order_updates")

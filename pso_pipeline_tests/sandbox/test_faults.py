@@ -10,6 +10,8 @@ from pso_pipeline.sandbox.faults import (
     Disconnect,
     Garble,
     Hang,
+    OtherHeaders,
+    ShortPage,
     Slow,
     WithoutDate,
     count_over,
@@ -133,6 +135,27 @@ def test_an_answer_without_a_date(sandbox, api):
     assert "Date" not in first.headers
     assert "Date" in second.headers
     assert first.json() == second.json()
+
+
+def test_other_headers_than_the_usual_ones(sandbox, api):
+    sandbox.faults.add(OtherHeaders({"Date": "Fri, 31 Dec 9999 23:59:59 GMT"}))
+    first, second = api.post(ENTERPRISES), api.post(ENTERPRISES)
+    assert first.headers.get_list("Date") == ["Fri, 31 Dec 9999 23:59:59 GMT"]
+    assert first.headers.keys() == second.headers.keys()
+    assert first.json() == second.json()
+
+
+@pytest.mark.parametrize("operation", [ENTERPRISES, SERVICES, ORDERS])
+def test_a_short_page_has_the_cursor_of_its_oldest_item(sandbox, api, operation):
+    service = sandbox.world.add_service(sandbox.world.add_enterprise())["Id"]
+    for _ in range(3):
+        sandbox.world.add_service(sandbox.world.add_enterprise())
+        sandbox.world.add_order(service)
+    asked = {"ServiceIds": [service]} if operation == ORDERS else {}
+    (_, whole), _ = api.post(operation, **asked).json().items()
+    sandbox.faults.add(ShortPage(2), operation=operation)
+    (_, items), (_, cursor) = api.post(operation, **asked).json().items()
+    assert (items, cursor) == (whole[:2], whole[1]["Id"])
 
 
 def test_a_garbled_answer(sandbox, api):
