@@ -197,12 +197,12 @@ class TokenLimiter:
         """Seconds that the hold goes on; 0 without one. The file lock is held."""
         try:
             hold = msgspec.json.decode(self._hold_file.read_bytes(), type=_Hold)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             return 0.0
         if hold.since > now + _CLOCK_SLIP:
             hold = _Hold(now, now + hold.until - hold.since)
             self._write(hold)
-        return min(max(0.0, hold.until - now), _LONGEST_HOLD)
+        return max(0.0, min(hold.until, hold.since + _LONGEST_HOLD) - now)
 
     def _write(self, hold: _Hold) -> None:
         fresh = self._hold_file.with_suffix(".hold.new")
