@@ -1,7 +1,10 @@
 """`pso check`: whether settings, tokens and warehouse work, said before anything is read. Prints no secret."""
 
 import asyncio
+import os
 import sys
+import tempfile
+from pathlib import Path
 
 import click
 
@@ -17,13 +20,21 @@ from pso_pipeline.warehouse.errors import WarehouseError
 PATIENCE_SECONDS = 60.0
 SHOWN_NAMES = 5
 
+TRIED_BYTES = 65_536
+"""Written to see whether a disk has room."""
+
 
 @click.command("check")
 def command() -> None:
     """Reach the API with each token, open the warehouse, and say what was found."""
     settings = load_settings()
     click.echo(f"settings   ok: {len(settings.mews_access_tokens)} access token(s) for {settings.platform_address}")
-    problems = [_check_tokens(settings), _check_warehouse(settings)]
+    problems = [
+        _check_tokens(settings),
+        _check_warehouse(settings),
+        _check_folder("PSO_BI_DIR", settings.pso_bi_dir),
+        _check_folder("DAGSTER_HOME", settings.dagster_home),
+    ]
     sys.exit(FAILED if any(problems) else 0)
 
 
@@ -57,4 +68,19 @@ def _check_warehouse(settings: Settings) -> bool:
     except WarehouseError as error:
         click.echo(f"warehouse  failed: {error}")
         return True
+    return False
+
+
+def _check_folder(name: str, folder: Path) -> bool:
+    """Write a file into a folder, or into the one in which it is to be made, and say so; whether that failed."""
+    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(TRIED_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        click.echo(f"{name} failed: {folder} cannot be written: {error.strerror or error}")
+        return True
+    click.echo(f"{name} ok: {folder}")
     return False

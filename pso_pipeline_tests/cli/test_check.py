@@ -23,8 +23,21 @@ def test_what_each_token_sees(sandbox, monkeypatch):
         assert secret not in said.out + said.err
 
 
-def test_all_well_is_status_0(sandbox):
-    assert pso("check").status == 0
+def test_all_well_is_status_0_and_makes_no_folder(sandbox, tmp_path):
+    said = pso("check", PSO_BI_DIR="new/bi", DAGSTER_HOME="new/dagster")
+    assert said.status == 0
+    assert said.out.splitlines()[-2:] == ["PSO_BI_DIR ok: new/bi", "DAGSTER_HOME ok: new/dagster"]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["PSO_BI_DIR", "DAGSTER_HOME"])
+def test_a_folder_that_cannot_be_written_is_named(sandbox, tmp_path, name):
+    (tmp_path / "a-file").write_text("in the way")
+    for folder in ("a-file", "a-file/below", "/proc/nothing"):
+        said = pso("check", **{name: folder})
+        assert said.status == 1
+        (line,) = [line for line in said.out.splitlines() if line.startswith(name)]
+        assert line.startswith(f"{name} failed: {folder} cannot be written: ")
 
 
 def test_the_password_of_a_catalogue_is_not_shown(sandbox):
