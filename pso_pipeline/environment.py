@@ -6,6 +6,7 @@ still known to the operating system. What the variables mean is decided in `sett
 """
 
 import os
+import stat
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,14 @@ def unreadable_file() -> str | None:
     except UnicodeDecodeError:
         return f"{ENV_FILE} is not UTF-8 text: save it as UTF-8"
     return f"{ENV_FILE} holds NUL characters: save it as plain text" if "\0" in text else None
+
+
+def is_readable_by_others() -> bool:
+    """Whether somebody else on this machine may read `.env`, which holds tokens."""
+    try:
+        return bool(stat.S_IMODE(Path(ENV_FILE).stat().st_mode) & 0o077)
+    except OSError:
+        return False
 
 
 def restore() -> None:

@@ -22,6 +22,8 @@ BUNDLE = HERE / "bundle"
 SNAPSHOT = "pso_bi.duckdb"
 DASHBOARD = "/superset/dashboard/check-in-and-cancellation/"
 ADMIN = "admin"
+SIGN_IN = "password"
+"""File in Superset's home that holds the administrator's password."""
 LOOPBACK = "127.0.0.1"
 USAGE = 2
 
@@ -55,15 +57,15 @@ def main(bi_dir: Path, port: int, home: Path, import_only: bool, check: bool) ->
         return
     click.echo("Preparing Superset, about a minute the first time ...")
     try:
-        prepare_environment(home.absolute())
+        prepare_environment(home.absolute(), snapshot)
     except OSError as error:
         stop(f"{home} cannot be used ({error.strerror}): choose another folder with --home")
     # its migrations log some 900 lines and print a dozen, and SQLAlchemy warns about Superset's own models
     logging.disable(logging.WARNING)
     with contextlib.redirect_stdout(io.StringIO()):
-        set_up(snapshot)
+        set_up(snapshot, home.absolute())
     if server:
-        serve(server, bi_dir)
+        serve(server, bi_dir, home)
 
 
 def listen(port: int) -> socket.socket:
@@ -78,19 +80,27 @@ def listen(port: int) -> socket.socket:
     return server
 
 
-def prepare_environment(home: Path) -> None:
-    """Give Superset its configuration, its folder, and a key that signs its sessions, made once."""
+def prepare_environment(home: Path, snapshot: Path) -> None:
+    """Give Superset its configuration, its private folder, and a key that signs its sessions, made once."""
+    os.umask(0o077)
     home.mkdir(parents=True, exist_ok=True)
-    key = home / "secret_key"
-    if not key.exists():
-        key.touch(mode=0o600)
-        key.write_text(secrets.token_urlsafe(42), encoding="ascii")
-    os.environ.setdefault("SUPERSET_SECRET_KEY", key.read_text(encoding="ascii"))
+    home.chmod(0o700)
+    os.environ.setdefault("SUPERSET_SECRET_KEY", read_secret(home / "secret_key"))
     os.environ["SUPERSET_HOME"] = str(home)
+    os.environ["PSO_SUPERSET_SNAPSHOT"] = str(snapshot)
     os.environ["SUPERSET_CONFIG_PATH"] = str(HERE / "superset_config.py")
 
 
-def set_up(snapshot: Path) -> None:
+def read_secret(path: Path) -> str:
+    """Read a secret that is made at random the first time; nobody else can read its file."""
+    with contextlib.suppress(FileExistsError):
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(secrets.token_urlsafe(42), encoding="ascii")
+    path.chmod(0o600)
+    return path.read_text(encoding="ascii")
+
+
+def set_up(snapshot: Path, home: Path) -> None:
     """Bring Superset's own database up to date, make the administrator, import the bundle."""
     from flask_migrate import upgrade
     from superset.app import create_app
@@ -105,9 +115,21 @@ def set_up(snapshot: Path) -> None:
         appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
         db.session.commit()
-        admin = security_manager.find_user(ADMIN) or security_manager.add_user(
-            ADMIN, "Local", "Administrator", "admin@localhost", security_manager.find_role("Admin"), password=ADMIN
-        )
+        has_password = (home / SIGN_IN).exists()
+        password = read_secret(home / SIGN_IN)
+        admin = security_manager.find_user(ADMIN)
+        if admin is None:
+            admin = security_manager.add_user(
+                ADMIN,
+                "Local",
+                "Administrator",
+                "admin@localhost",
+                security_manager.find_role("Admin"),
+                password=password,
+            )
+        elif not has_password:
+            # an earlier version gave every installation the same one
+            security_manager.reset_password(admin.id, password)
         with override_user(admin):
             ImportAssetsCommand(read_bundle(snapshot)).run()
 
@@ -121,14 +143,13 @@ def read_bundle(snapshot: Path) -> dict[str, str]:
     return contents | {"databases/pso_bi.yaml": yaml.safe_dump(connection)}
 
 
-def serve(server: socket.socket, bi_dir: Path) -> None:
+def serve(server: socket.socket, bi_dir: Path, home: Path) -> None:
     """Become the web server."""
     address = f"http://{LOOPBACK}:{server.getsockname()[1]}"
     os.environ["PSO_SUPERSET_SOCKET"] = str(server.fileno())
     os.environ["PSO_SUPERSET_GREETING"] = (
         f"Superset on {bi_dir}: {address}{DASHBOARD}\n"
-        f"Sign in as {ADMIN} with password {ADMIN} (for local use only: no other machine can reach it). "
-        "Ctrl-C stops it.\n"
+        f"Sign in as {ADMIN} with the password in {home / SIGN_IN} (no other machine can reach it). Ctrl-C stops it.\n"
     )
     command = [sys.executable, "-m", "gunicorn", "--config", str(HERE / "gunicorn.conf.py")]
     os.execv(sys.executable, command)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from pso_pipeline.cli.environment import FAILED, load_settings
+from pso_pipeline.environment import ENV_FILE, is_readable_by_others
 from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.scope import TokenReach, reach_of_tokens
 from pso_pipeline.mews.patience import BRIEF
@@ -29,6 +30,8 @@ def command() -> None:
     """Reach the API with each token, open the warehouse, and say what was found."""
     settings = load_settings()
     click.echo(f"settings   ok: {len(settings.mews_access_tokens)} access token(s) for {settings.platform_address}")
+    if is_readable_by_others():
+        click.echo(f"warning    others can read {ENV_FILE}, which holds tokens: chmod 600 {ENV_FILE}")
     problems = [
         _check_tokens(settings),
         _check_warehouse(settings),

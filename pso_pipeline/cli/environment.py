@@ -56,7 +56,7 @@ def prepare_dagster_home(home: Path) -> Path:
     """Make Dagster's home with the packaged `dagster.yaml`, which a person may change, and name it to Dagster."""
     home = home.absolute()
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_instance_file(home / "dagster.yaml")
     except OSError as error:
         stop(f"DAGSTER_HOME {home} cannot be used: {error.strerror or error}", MISCONFIGURED)

@@ -1,7 +1,6 @@
 """The API as the settings describe it: one client, the access tokens by fingerprint, the server's clock."""
 
 import contextlib
-import getpass
 import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -48,10 +47,7 @@ async def open_api(
 def limiter_folder() -> Path:
     """The folder in which processes of this user on this machine share how much of each token's limit is used.
 
-    It lives as long as the machine's temporary files: a window of seconds is all that it remembers.
+    It lives as long as the machine's temporary files: a window of seconds is all that it remembers. Others can make a
+    folder of that name first; the limiter refuses it then.
     """
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container run as a number that no user has
-        user = str(os.getuid())
-    return Path(tempfile.gettempdir()) / f"pso-pipeline-{user}"
+    return Path(tempfile.gettempdir()) / f"pso-pipeline-{os.getuid()}"

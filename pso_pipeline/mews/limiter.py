@@ -10,9 +10,11 @@ Add here what decides when a request may go out. Whether it is tried again is de
 import asyncio
 import logging
 import math
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -94,7 +96,7 @@ class TokenLimiter:
         self._line = asyncio.Lock()
         self._turns = 0
         with self._naming_the_file():
-            state_dir.mkdir(parents=True, exist_ok=True)
+            _make_private(state_dir)
             was_damaged = self._remove_damaged()
             self._bucket = self._open_bucket()
             self._lock = cast("filelock.FileLock", self._bucket.limiter_lock())
@@ -231,3 +233,22 @@ def _is_damaged(path: Path) -> bool:
         return False
     except sqlite3.DatabaseError:
         return True
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only this user can enter, or make sure that it is one: others may have made it, or a link.
+
+    Raises:
+        LimiterUnusable: It is somebody else's, or no folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise LimiterUnusable(
+            f"the request limiter cannot use {folder}: it is not a folder of this user; "
+            "remove it, or name another folder for temporary files by TMPDIR"
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        folder.chmod(0o700)

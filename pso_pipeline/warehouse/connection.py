@@ -123,7 +123,7 @@ class Warehouse:
     @contextlib.contextmanager
     def open_held(self, memory_mb: int = MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the warehouse as `open` does, within a block of `hold`."""
-        with self.connect() as connection:
+        with private_files(), self.connect() as connection:
             try:
                 self._attach(connection, memory_mb)
                 prepare(connection, source_kind(self.source) if self.source else None)
@@ -354,6 +354,19 @@ def _read_all(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 def _described_damage(path: str, error: BaseException) -> str:
     return f"{path} is damaged, or no DuckDB file: {_first_line(error)}"
+
+
+@contextlib.contextmanager
+def private_files() -> Iterator[None]:
+    """Let nobody else read files that are made within the block, also those that DuckDB makes: logs and what it spills.
+
+    The mask is the whole process's; blocks of one process do not overlap, since each holds the warehouse.
+    """
+    mask = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(mask)
 
 
 def _spill_into(connection: duckdb.DuckDBPyConnection, folder: str) -> None:

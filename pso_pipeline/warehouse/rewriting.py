@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from pso_pipeline.settings import DUCKLAKE_PREFIX
-from pso_pipeline.warehouse.connection import ROWS_PER_ROW_GROUP, WAREHOUSE_STORAGE, Warehouse
+from pso_pipeline.warehouse.connection import ROWS_PER_ROW_GROUP, WAREHOUSE_STORAGE, Warehouse, private_files
 from pso_pipeline.warehouse.errors import WarehouseUnusable
 from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory
 from pso_pipeline.warehouse.sql import literal
@@ -37,7 +37,7 @@ def rewrite(warehouse: Warehouse) -> None:
     with _failures_named(path):
         _remove(fresh)
         try:
-            with contextlib.closing(duckdb.connect()) as connection:
+            with private_files(), contextlib.closing(duckdb.connect()) as connection:
                 _copy(connection, path, fresh)
             if _log_of(path).exists() or _log_of(fresh).exists():
                 raise WarehouseUnusable(
@@ -56,7 +56,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, path: Path, fresh: Path) -> Non
     options = f"(STORAGE_VERSION {literal(WAREHOUSE_STORAGE)}, ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})"
     connection.execute(f"ATTACH {literal(str(path))} AS warehouse {options}")
     connection.execute(f"ATTACH {literal(str(fresh))} AS fresh {options}")
-    fresh.chmod(0o600)
     connection.execute("COPY FROM DATABASE warehouse TO fresh")
     if _rows(connection, "warehouse") != _rows(connection, "fresh"):
         raise WarehouseUnusable(f"{path} was not written again: the copy has other rows than it")

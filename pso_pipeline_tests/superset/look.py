@@ -50,7 +50,7 @@ PICTURES = {
 class Visit:
     """A browser that has signed in to Superset, and every address outside it that its pages reached."""
 
-    def __init__(self, browser: Browser, address: str) -> None:
+    def __init__(self, browser: Browser, address: str, password: str) -> None:
         self.address = address
         self.reached: list[str] = []
         self.context = browser.new_context(viewport={"width": WIDTH, "height": SCREEN})
@@ -60,7 +60,7 @@ class Visit:
         page = self.context.new_page()
         page.goto(f"{address}/login/")
         page.fill("#username", "admin")
-        page.fill("#password", "admin")
+        page.fill("#password", password)
         page.press("#password", "Enter")
         page.wait_for_url("**/superset/welcome/**")
         page.close()
@@ -129,10 +129,13 @@ def keep_pictures(page: Page, folder: Path) -> None:
 @click.command()
 @click.argument("address")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
-def main(address: str, folder: Path) -> None:
+@click.option(
+    "--home", type=click.Path(path_type=Path), default=Path("data/superset"), help="Where Superset keeps its password."
+)
+def main(address: str, folder: Path, home: Path) -> None:
     """Take pictures of the dashboard of the Superset at ADDRESS."""
     with chromium() as browser:
-        page = Visit(browser, address).open(WHOLE)
+        page = Visit(browser, address, (home / "password").read_text(encoding="ascii")).open(WHOLE)
         for chart in wait_for_charts(page, len(load_bundle().charts)):
             if chart["failure"] or not chart["drawn"]:
                 click.echo(f"{chart['title']}: {chart['failure'] or 'not drawn'}", err=True)

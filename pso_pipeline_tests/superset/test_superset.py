@@ -142,7 +142,9 @@ def superset(tmp_path_factory):
         found = re.search(r"(http://127\.0\.0\.1:\d+)/superset/dashboard/check-in-and-cancellation/", words)
         assert found
         with httpx.Client(base_url=found[1], timeout=60) as client:
-            who = {"username": "admin", "password": "admin", "provider": "db"}
+            password = (folder / "home" / "password").read_text(encoding="ascii")
+            assert (folder / "home" / "password").stat().st_mode & 0o077 == 0
+            who = {"username": "admin", "password": password, "provider": "db"}
             token = client.post("/api/v1/security/login", json=who).json()["access_token"]
             client.headers["Authorization"] = f"Bearer {token}"
             client.headers["X-CSRFToken"] = client.get("/api/v1/security/csrf_token/").json()["result"]
@@ -151,6 +153,26 @@ def superset(tmp_path_factory):
         server.send_signal(signal.SIGTERM)
         assert server.wait(60) == 0
         server.stdout.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["sqlite:////etc/passwd", "duckdb:///:memory:", "duckdb:////etc/passwd", "postgresql://127.0.0.1/x"]
+)
+def test_nobody_adds_a_database(superset, address):
+    body = {"database_name": address, "sqlalchemy_uri": address}
+    assert superset.client.post("/api/v1/database/", json=body).status_code >= 400
+    assert superset.client.post("/api/v1/database/test_connection/", json=body).status_code >= 400
+
+
+@pytest.mark.parametrize(
+    "query", ["FROM read_text('/etc/passwd')", "ATTACH '/etc/passwd'", "SET enable_external_access = true"]
+)
+def test_the_connection_reaches_no_file(superset, query):
+    (database,) = superset.listed("database")
+    body = {"database_id": database["id"], "sql": query, "schema": "mart"}
+    answer = superset.client.post("/api/v1/sqllab/execute/", json=body)
+    assert answer.status_code >= 400
+    assert "root:" not in answer.text
 
 
 def test_a_second_import_changes_nothing(superset):
@@ -232,7 +254,7 @@ def test_a_query_reads_nothing_but_the_snapshot(superset):
 @pytest.fixture(scope="module")
 def visit(superset):
     with chromium() as browser:
-        yield Visit(browser, superset.address)
+        yield Visit(browser, superset.address, (superset.home / "password").read_text(encoding="ascii"))
 
 
 def test_the_browser_draws_every_chart(visit, tmp_path):
