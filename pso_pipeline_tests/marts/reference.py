@@ -194,8 +194,10 @@ def facts(world: World) -> dict[str, dict[str, Any]]:
 def histories(world: World) -> dict[str, list[Order]]:
     """The versions of each counted order, in the order of their update, then of their observation."""
     versions = defaultdict(list)
+    hotels = {order["id"]: order["enterprise_id"] for order in world.product_service_orders}
     for version in world.superseded_versions:
-        versions[version["id"]].append(version)
+        if version["enterprise_id"] == hotels.get(version["id"]):
+            versions[version["id"]].append(version)
     for order in world.product_service_orders:
         versions[order["id"]].append({**order, "observed_utc": order["fetched_utc"]})
     return {

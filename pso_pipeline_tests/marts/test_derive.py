@@ -1,11 +1,14 @@
 """What is made anew and what is left alone; failures change nothing; the marts file stands by itself."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
 
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES
+from pso_pipeline.warehouse.marts import derive as derive_module
 from pso_pipeline.warehouse.marts.derive import Headline, UnknownEnterprise, create_marts, derive, is_complete
 from pso_pipeline.warehouse.schema import create_tables
 from pso_pipeline_tests.marts.rows import forget_marts, insert, read, read_all
@@ -39,6 +42,21 @@ def landed(connection):
             }
             insert(connection, "product_service_orders", [order | times])
     return connection
+
+
+@contextlib.contextmanager
+def failing_at(hotel: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the batch of a hotel fail, as DuckDB does where memory or disk is full."""
+    derive_batch = derive_module._derive_batch
+
+    def fail(connection: duckdb.DuckDBPyConnection, is_stale: bool, ids: Sequence[str]) -> None:
+        if hotel in ids:
+            raise duckdb.Error("no room")
+        derive_batch(connection, is_stale, ids)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(derive_module, "_derive_batch", fail)
+        yield
 
 
 def move_watermark(connection: duckdb.DuckDBPyConnection, hotel: str, moment: datetime) -> None:
@@ -355,15 +373,83 @@ def test_a_failure_half_way_changes_nothing(landed):
     assert derive(landed).enterprises_recomputed == ["north"]
 
 
-def test_batches_that_were_written_before_a_failure_stay_and_the_next_derivation_goes_on(landed):
-    landed.execute("UPDATE mews.product_service_orders SET created_utc = 'infinity' WHERE id = 'south young'")
-    with pytest.raises(duckdb.Error):
+def test_batches_that_were_written_before_a_failure_stay_and_the_next_derivation_goes_on(landed, monkeypatch):
+    with failing_at("south", monkeypatch), pytest.raises(duckdb.Error, match="no room"):
         derive(landed, orders_per_batch=1)
     written = {table: {row[0] for row in read(landed, table, ["enterprise_id"])} for table in BY_ENTERPRISE}
     assert all(hotels == {"north"} for hotels in written.values()), written
 
-    landed.execute("UPDATE mews.product_service_orders SET created_utc = updated_utc WHERE id = 'south young'")
     assert derive(landed).enterprises_recomputed == ["south"]
+
+
+def move(connection: duckdb.DuckDBPyConnection, order: str, hotel: str) -> None:
+    """What a landing does for an order that moved to another hotel's service: it is noted for both."""
+    note(connection, order)
+    connection.execute(
+        "INSERT INTO mews.superseded_versions BY NAME"
+        " SELECT *, fetched_utc AS observed_utc FROM mews.product_service_orders WHERE id = ?",
+        [order],
+    )
+    connection.execute(
+        "UPDATE mews.product_service_orders SET enterprise_id = ?, service_id = ?, state = 'Started',"
+        " updated_utc = updated_utc + INTERVAL 1 DAY WHERE id = ?",
+        [hotel, f"{hotel} spa", order],
+    )
+    note(connection, order)
+
+
+@pytest.mark.parametrize("orders_per_batch", [1, 1000])
+def test_an_order_that_moved_to_another_hotel_counts_once_and_there(landed, orders_per_batch):
+    derive(landed)
+    move(landed, "north young", "south")
+    assert derive(landed, orders_per_batch=orders_per_batch).enterprises_recomputed == ["north", "south"]
+    assert read(landed, "fct_product_service_orders", ["order_id", "enterprise_id", "service_id"]) == [
+        ("north old", "north", "north spa"),
+        ("north young", "south", "south spa"),
+        ("south old", "south", "south spa"),
+        ("south young", "south", "south spa"),
+    ]
+    counts = "SELECT enterprise_id, sum(orders_created)::INT FROM mart.agg_orders_daily GROUP BY ALL ORDER BY ALL"
+    assert landed.execute(counts).fetchall() == [("north", 1), ("south", 3)]
+    incremental = read_all(landed)
+    forget_marts(landed)
+    derive(landed, orders_per_batch=1001 - orders_per_batch)
+    assert read_all(landed) == incremental
+
+
+def test_notes_that_a_killed_derivation_left_are_not_taken_for_newer_ones(landed):
+    """Killed before it forgot them; then a full read marks an order missing, which it notes for no order."""
+    derive(landed)
+    note(landed, "north young")
+    noted = landed.execute("FROM mews.revised_orders").fetchall()
+    derive(landed)
+    landed.executemany("INSERT INTO mews.revised_orders VALUES (?, ?, ?)", noted)
+    landed.execute("UPDATE mews.product_service_orders SET is_missing_from_source = TRUE WHERE id = 'north old'")
+    revise(landed, "north")
+    assert derive(landed).headlines["north"].orders_created == 1
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01", "9999-12-31 23:59:59", "infinity", "-infinity"])
+@pytest.mark.parametrize("column", ["created_utc", "cancelled_utc", "updated_utc"])
+def test_an_impossible_time_that_an_older_version_stored_stops_nothing(landed, column, moment):
+    landed.execute("UPDATE mews.product_service_orders SET state = 'Canceled' WHERE id = 'south young'")
+    landed.execute(f"UPDATE mews.product_service_orders SET {column} = ?::TIMESTAMP WHERE id = 'south young'", [moment])
+    landed.execute("INSERT INTO mews.superseded_versions BY NAME SELECT * FROM mews.product_service_orders")
+    derived = derive(landed)
+    assert derived.rows["fct_product_service_orders"] == 4
+    assert derived.rows["dim_dates"] < 45_000
+    assert derived.headlines["north"].orders_created == derived.headlines["south"].orders_created == 2
+    note(landed, "south young")
+    assert derive(landed).headlines["south"].orders_created == 2
+
+
+def test_long_names_are_cut(landed):
+    landed.execute("UPDATE mews.enterprises SET name = repeat('n', 5000), chain_name = repeat('c', 5000)")
+    landed.execute("UPDATE mews.services SET name = repeat('s', 5000)")
+    landed.execute("UPDATE mews.product_service_orders SET origin = repeat('o', 5000)")
+    derive(landed)
+    names = read(landed, "rpt_orders", ["enterprise_name", "chain_name", "service_name", "origin"])
+    assert set(names) == {("n" * 200, "c" * 200, "s" * 200, "o" * 200)}
 
 
 def test_nothing_temporary_remains(landed):
@@ -430,7 +516,9 @@ def test_the_marts_file_stands_by_itself_under_any_name(tmp_path):
     ],
     ids=["another warehouse", "a restored backup", "an upgrade"],
 )
-def test_marts_that_do_not_belong_to_the_warehouse_are_made_again_and_complete_with_the_last_hotel(landed, statement):
+def test_marts_that_do_not_belong_to_the_warehouse_are_made_again_and_complete_with_the_last_hotel(
+    landed, statement, monkeypatch
+):
     derive(landed)
     create_marts(landed)
     assert is_complete(landed)
@@ -439,12 +527,10 @@ def test_marts_that_do_not_belong_to_the_warehouse_are_made_again_and_complete_w
     landed.execute(statement)
     create_marts(landed)
     assert not is_complete(landed)
-    landed.execute("UPDATE mews.product_service_orders SET created_utc = 'infinity' WHERE id = 'south young'")
-    with pytest.raises(duckdb.Error):
+    with failing_at("south", monkeypatch), pytest.raises(duckdb.Error, match="no room"):
         derive(landed, orders_per_batch=1)
     assert not is_complete(landed), "a derivation that was killed half way leaves them so"
 
-    landed.execute("UPDATE mews.product_service_orders SET created_utc = updated_utc WHERE id = 'south young'")
     assert derive(landed, ["north"]).enterprises_recomputed == ["north", "south"], "what is missing is made too"
     assert is_complete(landed)
     assert {state for (state,) in read(landed, "fct_product_service_orders", ["state"])} == {"Started"}

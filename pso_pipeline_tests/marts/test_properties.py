@@ -284,6 +284,33 @@ def test_counts_add_up_to_the_facts(connection, landed, orders_per_batch):
 
 @many_examples
 @given(landed=st.lists(orders, max_size=30))
+def test_the_curve_of_any_selection_never_falls_as_far_as_all_its_orders_are_in_it(connection, landed):
+    landing = Landing(connection)
+    for order in landed:
+        landing.order(order)
+    derive(connection)
+    for selection in (
+        "TRUE",
+        "service_id = 'north spa'",
+        "enterprise_id = 'north'",
+        "cohort_month < DATE '2024-04-01'",
+    ):
+        found = connection.execute(
+            f"""
+            WITH ages AS (
+                SELECT days_since_creation AS age, sum(orders_at_risk) AS orders, sum(canceled_by_then) AS canceled
+                FROM mart.agg_cancellation_curve WHERE {selection} GROUP BY age
+            )
+            SELECT age, canceled / orders FROM ages WHERE orders = (SELECT max(orders) FROM ages) ORDER BY age
+            """
+        ).fetchall()
+        assert [age for age, _ in found] == list(range(len(found)))
+        shares = [share for _, share in found]
+        assert shares == sorted(shares)
+
+
+@many_examples
+@given(landed=st.lists(orders, max_size=30))
 def test_the_curve_meets_the_maturity_counts(connection, landed):
     """At 7, 30 and 90 days the curve and the headline counts are the same, summed over the months."""
     landing = Landing(connection)

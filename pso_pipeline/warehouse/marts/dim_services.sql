@@ -6,8 +6,8 @@ WITH known AS (
     SELECT
         coalesce(progress.service_id, services.id) AS service_id,
         coalesce(progress.enterprise_id, services.enterprise_id) AS enterprise_id,
-        services.name AS service_name,
-        services.kind AS service_kind,
+        shown(services.name) AS service_name,
+        shown(services.kind) AS service_kind,
         services.is_active
     FROM mews.services AS services
     FULL JOIN mews.sync_state AS progress ON progress.service_id = services.id

@@ -40,14 +40,14 @@ zones AS (
 enterprises AS (
     SELECT
         coalesce(enterprises.id, progress.enterprise_id) AS enterprise_id,
-        enterprises.name AS enterprise_name,
+        shown(enterprises.name) AS enterprise_name,
         enterprises.partition_key,
         coalesce(zones.name, 'UTC') AS time_zone,
-        enterprises.chain_name,
-        enterprises.country_code,
-        enterprises.city,
+        shown(enterprises.chain_name) AS chain_name,
+        shown(enterprises.country_code) AS country_code,
+        shown(enterprises.city) AS city,
         enterprises.is_in_scope,
-        json_extract_string(enterprises.extra, '$.AccommodationEnvironmentCode') AS accommodation_environment_code,
+        shown(json_extract_string(enterprises.extra, '$.AccommodationEnvironmentCode')) AS accommodation_environment_code,
         CASE WHEN NOT progress.is_partly_unread THEN progress.read_until_utc END AS as_of_utc,
         progress.read_until_utc,
         progress.revisions

@@ -4,6 +4,9 @@
 --   start_of_day  the UTC moment at which a local date begins. By the offset of the noon before, since where clocks go back
 --                 over midnight there are two; where they change between that noon and midnight, by the day's own
 --   age_in_days   whole days from creation to the hotel's last midnight: -1 before creation, 365 at most, where the curve ends
+--   bounded       a stored time within what can be true: older versions of the package stored any, and one order of the year
+--                 9999 must neither stop its hotel nor make the calendar 3 million days long
+--   shown         a text from outside as names and groups show it, which bars and keys have room for
 --   is_unresolved_by  whether an order is still Confirmed 60 days after its creation, at the hotel's last midnight
 --   published_account_id  the account's id as the marts hold it: hashed with the key in mews.account_key, or as it is
 CREATE OR REPLACE TEMP MACRO local_date(moment, time_zone, utc_offset) AS
@@ -41,3 +44,8 @@ CREATE OR REPLACE TEMP MACRO published_account_id(id) AS
             32
         )
     END;
+
+CREATE OR REPLACE TEMP MACRO bounded(moment) AS
+    CASE WHEN moment IS NOT NULL THEN greatest(least(moment, TIMESTAMP '2100-01-01'), TIMESTAMP '1990-01-01') END;
+
+CREATE OR REPLACE TEMP MACRO shown(name) AS left(name, 200);

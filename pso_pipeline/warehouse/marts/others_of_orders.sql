@@ -8,7 +8,7 @@ SELECT
     orders.service_id,
     orders.booker_id,
     orders.linked_reservation_id,
-    orders.created_utc AS created_at
+    bounded(orders.created_utc) AS created_at
 FROM mews.product_service_orders AS orders
 INNER JOIN stale_services AS services
     ON services.service_id = orders.service_id AND services.enterprise_id = orders.enterprise_id

@@ -20,8 +20,8 @@ as_they_are AS (
         orders.service_id,
         published_account_id(orders.account_id) AS account_id,
         CASE
-            WHEN states.is_canceled THEN orders.cancelled_utc
-            WHEN states.is_open OR states.is_checked_in THEN orders.created_utc
+            WHEN states.is_canceled THEN bounded(orders.cancelled_utc)
+            WHEN states.is_open OR states.is_checked_in THEN bounded(orders.created_utc)
         END AS moment
     FROM mews.product_service_orders AS orders
     SEMI JOIN changed ON changed.id = orders.id AND changed.enterprise_id = orders.enterprise_id

@@ -1,14 +1,16 @@
 -- state_changes: one row for each observed change of state of the batch's orders that have had more than one version,
 -- their first sight included. Source: landed_orders, mews.superseded_versions, in the order of updated_utc, then
 -- observed_utc.
--- Reason: most orders have had one version and need no order among versions.
+-- Reason: most orders have had one version and need no order among versions. What was seen of an order in another hotel,
+-- from which it moved, is left out: that hotel may be in another batch.
 CREATE OR REPLACE TEMP TABLE state_changes AS
 WITH superseded AS (
     SELECT
         versions.id AS order_id,
+        versions.enterprise_id,
         versions.service_id,
         versions.state,
-        versions.updated_utc AS changed_at,
+        bounded(versions.updated_utc) AS changed_at,
         versions.observed_utc AS observed_at
     FROM mews.superseded_versions AS versions
     SEMI JOIN stale_services AS services
@@ -16,15 +18,23 @@ WITH superseded AS (
 ),
 
 newest AS (
-    SELECT orders.order_id, orders.service_id, orders.state, orders.updated_at AS changed_at, orders.observed_at
+    SELECT
+        orders.order_id,
+        orders.enterprise_id,
+        orders.service_id,
+        orders.state,
+        orders.updated_at AS changed_at,
+        orders.observed_at
     FROM landed_orders AS orders
-    SEMI JOIN superseded ON superseded.order_id = orders.order_id
+    SEMI JOIN superseded ON superseded.order_id = orders.order_id AND superseded.enterprise_id = orders.enterprise_id
 ),
 
 versions AS (
     SELECT * FROM newest
     UNION ALL
-    SELECT superseded.* FROM superseded SEMI JOIN newest ON newest.order_id = superseded.order_id
+    SELECT superseded.*
+    FROM superseded
+    SEMI JOIN newest ON newest.order_id = superseded.order_id AND newest.enterprise_id = superseded.enterprise_id
 ),
 
 changes AS (

@@ -1,7 +1,7 @@
 -- told_enterprises: one row for each enterprise looked at of which mews.revised_orders tells every order that changed since its
 -- facts were made: the same services, read to their end, each of its newer revisions told, the same time zone and the same online check-in.
--- Orders of revisions that the facts were made from are forgotten; where some are left, they count as too many: the warehouse
--- is another one, as a restored backup is.
+-- Orders of revisions that the facts were made from are forgotten; where some are left, the derivation before was killed, and
+-- nothing is taken for told.
 -- Source: requested_enterprises, mews.sync_state, mews.revised_orders, marts.internal.derived_services,
 -- marts.internal.derived_enterprises, mart.dim_enterprises.
 CREATE OR REPLACE TEMP TABLE told_enterprises AS
@@ -21,9 +21,13 @@ WITH services AS (
 ),
 
 told AS (
-    SELECT service_id, count(DISTINCT revision) AS revisions
-    FROM mews.revised_orders
-    GROUP BY service_id
+    SELECT
+        services.service_id,
+        count(DISTINCT revised.revision) FILTER (WHERE revised.revision > services.previous_revision) AS newer,
+        count(*) FILTER (WHERE revised.revision <= services.previous_revision) AS left_over
+    FROM mews.revised_orders AS revised
+    INNER JOIN services ON services.service_id = revised.service_id
+    GROUP BY services.service_id
 )
 
 SELECT requested.enterprise_id
@@ -38,7 +42,13 @@ INNER JOIN services ON services.enterprise_id = requested.enterprise_id
 LEFT JOIN told ON told.service_id = services.service_id
 WHERE requested.is_stale
 GROUP BY requested.enterprise_id
-HAVING bool_and(coalesce(services.revision - services.previous_revision = coalesce(told.revisions, 0), FALSE));
+HAVING
+    bool_and(
+        coalesce(
+            services.revision - services.previous_revision = coalesce(told.newer, 0) AND coalesce(told.left_over, 0) = 0,
+            FALSE
+        )
+    );
 
 UPDATE requested_enterprises
 SET is_stale = FALSE, is_revised = TRUE
