@@ -42,11 +42,14 @@ def test_every_metric_is_explained():
         assert f"`{rate.numerator} / {rate.denominator}`" in page
 
 
-def test_the_query_in_the_page_runs(snapshot):
+def test_the_queries_in_the_page_run(snapshot):
     queries = re.findall(r"```sql\n(.*?)```", metrics_page(), re.DOTALL)
-    assert len(queries) == 1
-    rates = [rate for _, rate in snapshot.execute(queries[0]).fetchall() if rate is not None]
-    assert 0 < max(rates) <= 1
+    by_month, by_age = (snapshot.execute(query.replace("2026-01-01", "2024-01-01")).fetchall() for query in queries)
+    assert 0 < max(rate for _, rate in by_month if rate is not None) <= 1
+    shares = [share for _, share in by_age]
+    assert 0 < shares[-1] <= 1
+    assert shares == sorted(shares)
+    assert len(shares) > 100
 
 
 def test_the_dictionary_says_what_the_published_comments_say(snapshot):
