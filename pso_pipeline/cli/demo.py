@@ -119,7 +119,7 @@ def _print_headlines(bi_dir: Path) -> None:
             f"{hotel.orders:,}",
             _percent(hotel.cancellation_rate_30d),
             _percent(hotel.served_of_resolved),
-            hotel.as_of_utc.strftime("%Y-%m-%d %H:%M") if hotel.as_of_utc else "",
+            hotel.as_of_utc.strftime("%Y-%m-%d %H:%M") if hotel.as_of_utc else "not yet",
         )
     terminal().print(table)
     click.echo(f"\nReport: {bi_dir / REPORT}\nBI snapshot: {bi_dir / DATABASE}")

@@ -22,6 +22,7 @@ from playwright.sync_api import expect
 
 from pso_pipeline.bi.snapshot import publish
 from pso_pipeline_tests.browser import chromium
+from pso_pipeline_tests.report.odd_world import HOSTILE
 from pso_pipeline_tests.superset.bundle import FOLDER, load_bundle, queries
 from pso_pipeline_tests.superset.conftest import write_marts
 from pso_pipeline_tests.superset.look import (
@@ -39,6 +40,8 @@ from pso_pipeline_tests.superset.look import (
 pytestmark = pytest.mark.superset
 
 BUNDLE = load_bundle()
+HOSTILE_NAME = f'Zimt <img src=x onerror="window.pwned = 1"> {HOSTILE[0]}'
+"""Last in every list, so that other tests choose other hotels."""
 PYTHON = os.environ.get("SUPERSET_PYTHON") or str(FOLDER.parents[1] / ".venv-superset" / "bin" / "python")
 STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
 DESCRIBED = ("dbs", "tables", "table_columns", "sql_metrics", "slices", "dashboards")
@@ -129,7 +132,7 @@ def start(*arguments):
 def superset(tmp_path_factory):
     assert Path(PYTHON).exists(), f"{PYTHON} is missing: run `make test-superset`, or set SUPERSET_PYTHON"
     folder = tmp_path_factory.mktemp("running")
-    write_marts(folder / "marts.duckdb", 20_000)
+    write_marts(folder / "marts.duckdb", 20_000, hotel_names={"hotel 9": HOSTILE_NAME})
     publish(folder / "marts.duckdb", folder / "bi")
     server = start("--bi-dir", str(folder / "bi"), "--home", str(folder / "home"), "--port", "0")
     try:
@@ -262,6 +265,10 @@ def test_the_browser_draws_every_chart(visit, tmp_path):
     seen = wait_for_charts(page, len(BUNDLE.charts))
     assert [chart for chart in seen if chart["failure"] or not chart["drawn"]] == []
     assert {chart["title"] for chart in seen} == {chart["slice_name"] for chart in BUNDLE.charts.values()}
+    hotels = chart_on(page, "Hotels and the age of their figures")
+    expect(hotels.locator("td", has_text="Zimt (img src=x onerror=")).to_have_count(1)
+    assert page.locator("img[src='x']").count() == 0
+    assert page.evaluate("window.pwned ?? null") is None
     keep_pictures(page, tmp_path)
     # an empty page of this size is some 20 kB
     assert min((tmp_path / name).stat().st_size for name in PICTURES) > 60_000
@@ -275,29 +282,34 @@ def test_filters_in_the_browser_give_a_small_group_in_grey(superset, visit):
             """
             SELECT
                 enterprise_name, service_name, origin, account_type, sum(orders_created),
-                sum(mature_firm_orders_90d), sum(canceled_within_90d), sum(firm_orders), sum(checked_in_orders)
+                sum(mature_firm_orders_90d), sum(canceled_within_90d), sum(resolved_orders), sum(checked_in_orders)
             FROM mart.agg_orders_daily AS daily
             JOIN mart.dim_enterprises USING (enterprise_id)
             JOIN mart.dim_services ON dim_services.service_id = daily.service_id
             WHERE origin IS NOT NULL AND account_type IS NOT NULL
-            GROUP BY ALL HAVING sum(mature_firm_orders_90d) BETWEEN 1 AND 29 AND sum(firm_orders) >= 30
+            GROUP BY ALL HAVING sum(mature_firm_orders_90d) BETWEEN 1 AND 29 AND sum(resolved_orders) >= 30
             ORDER BY ALL LIMIT 1
             """
         ).fetchone()
     assert group
-    names, (orders, old, canceled, firm, checked_in) = group[:4], group[4:]
+    names, (orders, old, canceled, resolved, served) = group[:4], group[4:]
     page = visit.open(SCREEN)
     apply_filters(page, dict(zip(("Hotel", "Service", "Origin", "Segment"), names, strict=True)))
     expect(chart_on(page, "Orders").locator(".header-line")).to_have_text(f"{orders:,}", timeout=PATIENCE_MS)
     cells = {
         metric: chart_on(page, "How sure the headline rates are").locator(f"td[aria-labelledby='header-{metric}']")
-        for metric in ("sum_mature_firm_orders_90d", "cancellation_rate_90d", "sum_firm_orders", "check_in_rate")
+        for metric in (
+            "sum_mature_firm_orders_90d",
+            "cancellation_rate_90d",
+            "sum_resolved_orders",
+            "check_in_rate_resolved",
+        )
     }
-    texts = (f"{old}", f"{canceled / old:.1%}", f"{firm}", f"{checked_in / firm:.1%}")
+    texts = (f"{old}", f"{canceled / old:.1%}", f"{resolved}", f"{served / resolved:.1%}")
     for cell, text in zip(cells.values(), texts, strict=True):
         expect(cell).to_have_text(text, timeout=PATIENCE_MS)
     expect(cells["cancellation_rate_90d"]).to_have_css("color", "rgb(107, 119, 133)")
-    expect(cells["check_in_rate"]).not_to_have_css("color", "rgb(107, 119, 133)")
+    expect(cells["check_in_rate_resolved"]).not_to_have_css("color", "rgb(107, 119, 133)")
     page.close()
 
 

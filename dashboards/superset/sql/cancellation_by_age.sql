@@ -5,29 +5,38 @@
 SELECT
     hotels.hotel, hotels.hotel_status, coalesce(shown(services.service_name), '(no name)') AS service,
     services.service_kind, shown(hotels.chain_name) AS chain_name, hotels.country_code, shown(hotels.city) AS city,
-    left(CAST(cohorts.cohort_month AS VARCHAR), 7) AS cohort,
-    cohorts.firm_orders,
+    left(CAST(points.cohort_month AS VARCHAR), 7) AS cohort,
     coalesce(
-        max(ages.days_since_creation) FILTER (curve.orders_at_risk = cohorts.firm_orders) OVER (
-            PARTITION BY cohorts.enterprise_id, cohorts.service_id, cohorts.cohort_month
+        max(points.days_since_creation) FILTER (points.orders_at_risk = points.firm_orders) OVER (
+            PARTITION BY points.enterprise_id, points.service_id, points.cohort_month
         ),
         -1
     ) AS observed_days,
-    cohorts.enterprise_id, cohorts.service_id, cohorts.cohort_month, ages.days_since_creation,
-    coalesce(curve.orders_at_risk, 0) AS orders_at_risk, coalesce(curve.canceled_by_then, 0) AS canceled_by_then
+    points.*
 FROM (
+    WITH ages AS (
+        SELECT unnest([0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365])
+            AS days_since_creation
+    ),
+    cohorts AS (
+        SELECT
+            enterprise_id, service_id, CAST(date_trunc('month', date) AS DATE) AS cohort_month,
+            CAST(sum(firm_orders) AS BIGINT) AS firm_orders
+        FROM mart.agg_orders_daily
+        GROUP BY enterprise_id, service_id, date_trunc('month', date)
+        HAVING sum(firm_orders) > 0
+    ),
+    reached AS (
+        SELECT * FROM mart.agg_cancellation_curve SEMI JOIN ages USING (days_since_creation)
+    )
     SELECT
-        enterprise_id, service_id, CAST(date_trunc('month', date) AS DATE) AS cohort_month,
-        CAST(sum(firm_orders) AS BIGINT) AS firm_orders
-    FROM mart.agg_orders_daily
-    GROUP BY enterprise_id, service_id, date_trunc('month', date)
-    HAVING sum(firm_orders) > 0
-) AS cohorts
-CROSS JOIN (
-    SELECT unnest([0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365]) AS days_since_creation
-) AS ages
-INNER JOIN hotels ON hotels.enterprise_id = cohorts.enterprise_id AND hotels.is_counted
-LEFT JOIN mart.agg_cancellation_curve AS curve
-    ON curve.enterprise_id = cohorts.enterprise_id AND curve.service_id = cohorts.service_id
-    AND curve.cohort_month = cohorts.cohort_month AND curve.days_since_creation = ages.days_since_creation
-LEFT JOIN mart.dim_services AS services ON services.service_id = cohorts.service_id
+        cohorts.*, ages.days_since_creation, coalesce(reached.orders_at_risk, 0) AS orders_at_risk,
+        coalesce(reached.canceled_by_then, 0) AS canceled_by_then
+    FROM cohorts
+    CROSS JOIN ages
+    LEFT JOIN reached
+        ON reached.enterprise_id = cohorts.enterprise_id AND reached.service_id = cohorts.service_id
+        AND reached.cohort_month = cohorts.cohort_month AND reached.days_since_creation = ages.days_since_creation
+) AS points
+INNER JOIN hotels ON hotels.enterprise_id = points.enterprise_id AND hotels.is_counted
+LEFT JOIN mart.dim_services AS services ON services.service_id = points.service_id

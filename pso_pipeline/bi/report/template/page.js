@@ -276,7 +276,7 @@
           counted.format(quotient.numerator),
           counted.format(quotient.denominator),
           counted.format(firm.get(position) ?? 0),
-          isComplete ? "complete" : (quotient.denominator ? "not complete" : "too young"),
+          isComplete ? (quotient.denominator ? "complete" : "no firm orders") : (quotient.denominator ? "not complete" : "too young"),
         ];
       },
     );
