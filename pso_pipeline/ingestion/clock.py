@@ -12,16 +12,14 @@ _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 def trusted(reported: datetime | None) -> datetime:
-    """Tell the time that a watermark may not pass: what the server reported when a read began, to the second.
+    """Return the time that a watermark may not pass: what the server reported when a read began, to the second.
 
-    Where the local clock is up to a day earlier, that: when one server of many, or a proxy, is an hour ahead, nothing
-    else tells, and a watermark ahead of time loses orders where one behind it reads some again. A local clock that is
-    further behind was never set. Where the server reported nothing, the local clock less `UNREPORTED_MARGIN`.
+    Or the local clock's where that is earlier: one server of many, or a proxy, can be an hour ahead, and a watermark
+    ahead of time loses orders where one behind it reads some again. Where the server reported nothing, the local clock
+    less `UNREPORTED_MARGIN`.
     """
     now = datetime.now(UTC)
-    if reported is None:
-        return now - UNREPORTED_MARGIN
-    return now if now < reported <= now + UNREPORTED_MARGIN else reported
+    return now - UNREPORTED_MARGIN if reported is None else min(reported, now)
 
 
 @dataclass(slots=True)

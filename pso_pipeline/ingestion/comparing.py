@@ -76,7 +76,8 @@ def _prepare(
         windows = comparison_windows(connection, enterprise_ids, overlap)
         services: dict[str, list[str]] = {}
         for service in read_services(connection):
-            if service.kind != BOOKABLE and service.enterprise_id in enterprise_ids:
+            is_in_use = service.kind != BOOKABLE and not service.is_retired
+            if is_in_use and service.enterprise_id in enterprise_ids:
                 services.setdefault(service.enterprise_id, []).append(service.service_id)
     return hotels, windows, services
 

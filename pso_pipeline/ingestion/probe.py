@@ -83,7 +83,8 @@ def watched_services(
     watched: dict[str, list[ServiceRow]] = {}
     for service in services:
         token = token_of.get(service.enterprise_id)
-        if token and service.kind != BOOKABLE and service.watermark_utc is not None:
+        is_in_use = service.kind != BOOKABLE and not service.is_retired
+        if token and is_in_use and service.watermark_utc is not None:
             watched.setdefault(token, []).append(service)
     return watched
 
@@ -129,7 +130,7 @@ async def probe(
 
 async def _look(api: Api, token: str, services: Sequence[ServiceRow], before: Look) -> tuple[Look, set[str]]:
     # services that a refresh could not read would have the server refuse those asked for beside them
-    healthy = [service for service in services if service.last_error is None]
+    healthy = [each for each in services if each.last_error is None and each.unlisted_since_utc is None]
     now = datetime.now(UTC)
     start = _start(services, before, now)
     interval = Interval(max(start, now - LONGEST_GAP), max(start, now) + HORIZON)
