@@ -106,10 +106,16 @@ class Settings(_Read):
         min_length=1,
         # the address of a catalogue can hold the password of its database
         repr=False,
-        description="a path to a DuckDB file, or ducklake:… with the catalogue's address",
+        description="a path to a DuckDB file, without ? in its whole path, or ducklake:… with the catalogue's address",
     )
-    pso_bi_dir: Path = Field(default=Path("data/bi"), description="a folder in which the BI snapshot is published")
-    dagster_home: Path = Field(default=Path("data/dagster"), description="a folder for Dagster's own storage")
+    pso_bi_dir: Path = Field(
+        default=Path("data/bi"),
+        description="a folder in which the BI snapshot is published, without ? in its whole path",
+    )
+    dagster_home: Path = Field(
+        default=Path("data/dagster"),
+        description="a folder for Dagster's own storage, with neither ? nor % in its whole path",
+    )
     pso_overlap_minutes: float = Field(
         default=10,
         ge=0,
@@ -187,6 +193,22 @@ class Settings(_Read):
     @classmethod
     def _strip_token(cls, value: object) -> object:
         return value.strip() if isinstance(value, str) else value
+
+    @field_validator("pso_warehouse", "pso_bi_dir")
+    @classmethod
+    def _is_a_path_for_duckdb(cls, value: str | Path) -> str | Path:
+        # DuckDB 1.5.5 puts the name of a database's log before a question mark in its path
+        if not str(value).startswith(DUCKLAKE_PREFIX) and "?" in str(Path(value).absolute()):
+            raise ValueError("a path without ?")
+        return value
+
+    @field_validator("dagster_home")
+    @classmethod
+    def _is_a_path_for_sqlite(cls, value: Path) -> Path:
+        # Dagster writes it into the addresses of its SQLite files without quoting it
+        if {"?", "%"} & set(str(value.absolute())):
+            raise ValueError("a path without ? and %")
+        return value
 
     @field_validator("mews_platform_address")
     @classmethod

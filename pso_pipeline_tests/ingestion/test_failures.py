@@ -1,6 +1,5 @@
 """What fails, fails alone: everything else lands, and the failed are named with the reason."""
 
-import gzip
 import json
 import time
 from dataclasses import replace
@@ -14,7 +13,6 @@ from pso_pipeline.sandbox.faults import (
     Answer,
     Disconnect,
     Garble,
-    OtherHeaders,
     count_over,
     ids_over,
     interval_over,
@@ -365,52 +363,3 @@ def test_pages_that_were_made_smaller_grow_again(pipeline, world, two_hotels, mo
     assert {10, 20, 40} <= set(sizes)
     assert sizes.count(40) > sizes.count(10)
     assert_equals_source(pipeline)
-
-
-def test_values_of_an_unexpected_type_cost_nothing_and_are_typed_again_by_a_later_version(pipeline, world):
-    hotel = world.add_enterprise(Name="Odd", LinkedUtc="2024-01-01", Address=["Oslo"])
-    service = world.add_service(hotel, IsActive="yes", Data="Additional", Options=None)
-    odd = world.add_order(service, OriginDetails={"Source": "web"}, Options=[None], Number=7)
-    world.add_order(service)
-    report = pipeline.refresh()
-    assert (report.failed, report.rejected) == ((), 0)
-    query = (
-        "SELECT origin_details, number, owner_checked_in, extra::VARCHAR FROM mews.product_service_orders WHERE id = "
-    )
-    assert pipeline.query(f"{query}'{odd['Id']}'") == [
-        (None, None, None, '{"Number":7,"OriginDetails":{"Source":"web"},"Options":[null]}')
-    ]
-    (name, linked, in_scope, extra), *_ = pipeline.query(
-        f"SELECT name, linked_utc, is_in_scope, extra->>'LinkedUtc' FROM mews.enterprises WHERE id = '{hotel['Id']}'"
-    )
-    assert (name, linked, in_scope, extra) == ("Odd", None, True, "2024-01-01")
-    world.clock.advance(3600)
-    options = {"OwnerCheckedIn": True, "AllCompanionsCheckedIn": False}
-    world.change(odd, OriginDetails="web", Options=options, Number="7")
-    world.change(hotel, LinkedUtc="2024-01-01T00:00:00Z", Address={"City": "Oslo"})
-    assert pipeline.refresh().failed == ()
-    assert pipeline.query(f"{query}'{odd['Id']}'") == [("web", "7", True, None)]
-    assert pipeline.query("SELECT count(*) FROM mews.product_service_orders") == [(2,)]
-    assert pipeline.query(f"SELECT city, linked_utc IS NOT NULL FROM mews.enterprises WHERE id = '{hotel['Id']}'") == [
-        ("Oslo", True)
-    ]
-
-
-@pytest.mark.parametrize("fault", ["packed", "clock far ahead", "no list", "cursor is no text"])
-def test_an_answer_that_cannot_be_believed_is_tried_again(pipeline, world, monkeypatch, fault):
-    monkeypatch.setattr("pso_pipeline.mews.client._CLOCK_TOLERANCE", timedelta(days=3650))
-    service = world.add_service(world.add_enterprise())
-    order = world.add_order(service)
-    faults = {
-        "packed": Answer(200, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}),
-        "clock far ahead": OtherHeaders({"Date": "Fri, 31 Dec 9999 23:59:59 GMT"}),
-        "no list": Answer(200, b"{}"),
-        "cursor is no text": Garble(lambda body: body.partition(b'"Cursor"')[0] + b'"Cursor":7}'),
-    }
-    for operation in ("enterprises/getAll", "services/getAll", "productServiceOrders/getAll"):
-        pipeline.sandbox.faults.add(faults[fault], operation=operation)
-    assert pipeline.refresh().failed == ()
-    assert pipeline.query("SELECT id FROM mews.product_service_orders") == [(order["Id"],)]
-    assert pipeline.query("SELECT count(*) FROM mews.sync_state WHERE watermark_utc > now() + INTERVAL 1 YEAR") == [
-        (0,)
-    ]

@@ -136,44 +136,6 @@ def test_an_order_with_several_oddities_counts_once_and_each_of_them_is_named(co
     )
 
 
-@pytest.mark.parametrize(
-    ("extra", "found"),
-    [
-        ('{"Number": 5}', "value of an unexpected type in Number"),
-        ('{"Options": []}', "value of an unexpected type in Options"),
-        ('{"Options": {"OwnerCheckedIn": "yes"}}', "value of an unexpected type in Options.OwnerCheckedIn"),
-        ('{"Options": {"Mood": 1}}', "field Options.Mood"),
-        ('{"OwnerCheckedIn": true}', "field OwnerCheckedIn"),
-    ],
-)
-def test_a_value_of_an_unexpected_type_is_told_from_a_new_field(connection, extra, found):
-    change(connection, f"extra = '{extra}'", 2)
-    (hotel,) = verdicts(connection)["values_and_fields_are_documented"].found_in
-    assert (hotel.detail, hotel.violations) == (f"{found}: 2", 2)
-
-
-def test_values_of_an_unexpected_type_of_hotels_and_services_are_warned_of(connection):
-    connection.execute("""UPDATE mews.enterprises SET extra = '{"LinkedUtc": "x", "Address": {"City": 1, "New": 1}}'""")
-    connection.execute("""UPDATE mews.services SET extra = '{"IsActive": "yes", "Data": [], "Ordering": 3}'""")
-    found = verdicts(connection)["values_and_fields_are_documented"].found_in
-    assert {each.partition_key: (each.checked, each.violations, each.detail) for each in found} == {
-        f"{hotel}-1": (
-            ORDERS,
-            2,
-            ", ".join(
-                f"value of an unexpected type in {field}: 1"
-                for field in (
-                    "Address.City of the hotel",
-                    "Data of a service",
-                    "IsActive of a service",
-                    "LinkedUtc of the hotel",
-                )
-            ),
-        )
-        for hotel in ("astoria", "bristol")
-    }
-
-
 def test_an_order_without_a_hotel_is_found(connection):
     verdicts(connection)
     change(connection, "enterprise_id = NULL", 1)
