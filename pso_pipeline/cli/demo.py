@@ -23,6 +23,7 @@ from pso_pipeline.bi.folder import DATABASE, REPORT
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.cli.environment import FAILED, stop, terminal
 from pso_pipeline.cli.refresh import run_refresh
+from pso_pipeline.cli.serving import UI_HOST, keep_serving
 from pso_pipeline.text import for_terminal
 
 HOME = Path("data/sandbox")
@@ -30,9 +31,6 @@ DEFAULT_PORT = 3000
 DEFAULT_ENTERPRISES = 5
 ORDERS_PER_ENTERPRISE = 20_000
 HISTORY = timedelta(days=730)
-UI_HOST = "127.0.0.1"
-ENDING_SECONDS = 20.0
-"""Given to Dagster to end by itself; a landing that is killed instead loses nothing."""
 
 
 @click.command("demo")
@@ -141,44 +139,15 @@ def _check_port(port: int) -> None:
 def _serve_ui(home: Path, port: int) -> None:
     """Run Dagster's web server and daemon until Ctrl-C or SIGTERM; what they print goes to a file."""
     log = home / "dagster.log"
-    arguments = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "-m",
-        "pso_pipeline.definitions",
-        "-h",
-        UI_HOST,
-        "-p",
-        str(port),
-    ]
     for ending in (signal.SIGINT, signal.SIGTERM):
         # also where a shell started us in the background, with Ctrl-C ignored
         signal.signal(ending, signal.default_int_handler)
-    with log.open("w", encoding="utf-8") as output:
-        # in a folder without the `.env` of real data, which Dagster would let win over the demo's own settings
-        process = subprocess.Popen(  # noqa: S603  # no shell; the one value that a user gives is a number
-            arguments, cwd=home, stdout=output, stderr=output, process_group=0
-        )
     try:
         click.echo(
             f"Web UI: http://{UI_HOST}:{port} (sensors and schedules are running; log: {log}). Ctrl-C ends the demo."
         )
-        status = process.wait()
+        # in a folder without the `.env` of real data, which Dagster would let win over the demo's own settings
+        status = keep_serving(port, home, log, click.echo)
         stop(f"Dagster ended with status {status}: see {log}", FAILED)
     except KeyboardInterrupt:
         click.echo("\nEnding the demo …")
-    finally:
-        _end_group(process)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End Dagster with everything that it started: its code server and a run under way outlive it by half a minute."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(ENDING_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
