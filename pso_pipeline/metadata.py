@@ -111,6 +111,8 @@ def orders_metadata(
         if status.watermark_utc is not None:
             figures["watermark"] = MetadataValue.timestamp(status.watermark_utc)
             figures["lag_minutes"] = _minutes(now - status.watermark_utc)
+    if not outcome.has_services:
+        figures["state"] = "no services listed"
     if outcome.reconciled is not None:
         figures["orders_missing_from_source"] = outcome.reconciled.missing
     if rows is not None:

@@ -16,7 +16,7 @@ from pso_pipeline.assets import describe_token_failures, list_enterprises
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, say, stop, terminal
 from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.definitions import PIPELINE, defs
-from pso_pipeline.ingestion.sync import SyncReport
+from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
 from pso_pipeline.jobs import is_ours
 from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.runs import MAX_RUNTIME, end_dead_runs
@@ -131,6 +131,12 @@ def _root_cause(error: SerializableErrorInfo) -> SerializableErrorInfo:
     return error
 
 
+def _outcome(outcome: EnterpriseOutcome) -> Text:
+    if outcome.error:
+        return Text("failed", style="red")
+    return Text("up to date", style="green") if outcome.has_services else Text("no services listed", style="yellow")
+
+
 def _print_report(report: SyncReport) -> None:
     console = terminal()
     table = Table(box=None, pad_edge=False)
@@ -138,17 +144,18 @@ def _print_report(report: SyncReport) -> None:
         table.add_column(name, justify="right" if "orders" in name else "left")
     shown = report.enterprises if len(report.enterprises) <= SHOWN_ENTERPRISES else report.failed
     for each in shown:
-        outcome = Text("failed", style="red") if each.error else Text("up to date", style="green")
+        outcome = _outcome(each)
         if each.reconciled is not None:
             outcome = Text.assemble(outcome, f", {each.reconciled.describe()}")
         table.add_row(each.partition_key, f"{each.created:,}", f"{each.changed:,}", outcome)
     if shown:
         console.print(table)
+    up_to_date = sum(each.has_services and each.error is None for each in report.enterprises)
     created = sum(each.created for each in report.enterprises)
     changed = sum(each.changed for each in report.enterprises)
     requests = ", ".join(f"{operation} {count:,}" for operation, count in sorted(report.requests.items()))
     console.print(
-        f"{len(report.enterprises) - len(report.failed)} of {len(report.enterprises)} hotels up to date: "
+        f"{up_to_date} of {len(report.enterprises)} hotels up to date: "
         f"{created:,} new and {changed:,} changed orders, {report.rejected:,} rejected records; requests: {requests}",
         soft_wrap=True,
     )

@@ -13,7 +13,7 @@ from pso_pipeline.cli.pipeline import PipelineState, read_pipeline
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
-from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, state_of
+from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, reason_of, state_of
 
 PATIENCE_SECONDS = 60.0
 """How long a person waits for a landing to end."""
@@ -91,6 +91,7 @@ def _as_json(status: EnterpriseStatus, state: str, pipeline: dict[str, object], 
         "orders": status.orders,
         "rejected_records": status.rejected,
         "last_error": status.last_error,
+        "reason": reason_of(status),
         "pipeline": pipeline,
     }
 
@@ -115,7 +116,7 @@ def _print_table(found: list[EnterpriseStatus], states: dict[str, str], now: dat
             ),
             "" if lag is None else str(timedelta(seconds=round(lag.total_seconds()))),
             f"{each.orders:,}",
-            for_terminal(each.last_error or ""),
+            for_terminal(reason_of(each) or ""),
         )
     terminal().print(table)
 

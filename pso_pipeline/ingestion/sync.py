@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pso_pipeline.contract.enums import BOOKABLE
@@ -42,7 +42,7 @@ class EnterpriseOutcome:
     """How a sync went for one enterprise.
 
     `created` and `changed` count its orders that landed, whatever happened later; `error` is the one line that says
-    why not all could be read, None where all could.
+    why not all could be read, None where all could. Without services that orders can be made against, nothing was read.
     """
 
     enterprise_id: str
@@ -52,6 +52,7 @@ class EnterpriseOutcome:
     changed: int
     error: str | None
     reconciled: Reconciled | None = None
+    has_services: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +155,19 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
     notices = (*corrected, *_retirements(retired, enterprise_of, enterprises))
     for line in notices:
         log.warning("%s", line)
+    with_services = {
+        service.enterprise_id
+        for service in scope.services
+        if service.kind != BOOKABLE and not service.is_retired and service.service_id not in retired
+    }
     return SyncReport(
-        tuple(_outcome(each, services_of, queue, errors, reconciled) for each in enterprises),
+        tuple(
+            replace(
+                _outcome(each, services_of, queue, errors, reconciled),
+                has_services=each.enterprise_id in with_services,
+            )
+            for each in enterprises
+        ),
         len(queue.rejected),
         {operation: tally.requests for operation, tally in api.client.tallies.items()},
         notices,

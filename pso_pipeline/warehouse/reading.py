@@ -199,6 +199,14 @@ def state_of(status: EnterpriseStatus, now: datetime, stale_after: timedelta) ->
     return "stale" if now - status.watermark_utc > stale_after else "fresh"
 
 
+def reason_of(status: EnterpriseStatus) -> str | None:
+    """Say why an enterprise is not up to date: its last error, or that it has no services; None where neither is so."""
+    if status.last_error or not (status.is_in_scope and _has_no_services(status)):
+        return status.last_error
+    retired = f"; {status.retired_services:,} are retired" if status.retired_services else ""
+    return f"services/getAll lists no service of it that orders can be made against{retired}"
+
+
 def _has_no_services(status: EnterpriseStatus) -> bool:
     return status.services == 0 and status.services_listed_utc is not None
 

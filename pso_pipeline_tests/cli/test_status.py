@@ -117,6 +117,16 @@ def test_a_hotel_that_no_token_sees_is_out_of_scope_and_no_reason_to_worry(sandb
     assert states(outcome) == {"astoria-00000001": "fresh", "bristol-00000007": "out of scope"}
 
 
+def test_a_hotel_without_services_is_not_fresh_and_says_why(sandbox, world):
+    world.add_enterprise(Name="Empty")
+    read()
+    outcome = run("--json")
+    (empty,) = [each for each in json.loads(outcome.stdout) if each["name"] == "Empty"]
+    assert empty["status"] == "no services listed"
+    assert empty["reason"] == "services/getAll lists no service of it that orders can be made against"
+    assert "no services listed" in run().stdout
+
+
 def test_the_table_has_a_line_for_each_hotel_in_its_colour(sandbox, world):
     read()
     world.refuse_service(services_of(world, "Bristol")[0])
