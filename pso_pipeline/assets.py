@@ -200,7 +200,7 @@ def bi_snapshot(context: AssetExecutionContext, pipeline: PipelineResource) -> M
     published, shown = publish_snapshot(pipeline)
     if published.held_back:
         context.log_event(AssetMaterialization(context.asset_key, metadata=shown))
-        raise Failure(description="\n".join(published.held_back), allow_retries=False)
+        raise Failure(description="\n".join(map(for_terminal, published.held_back)), allow_retries=False)
     return MaterializeResult(metadata=shown)
 
 

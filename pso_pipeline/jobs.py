@@ -192,7 +192,7 @@ def publish(context: OpExecutionContext, pipeline: PipelineResource, report: Syn
         context.log_event(AssetObservation(bi_snapshot.key, metadata=shown))
     for each in evaluate_snapshot(pipeline, published.rewritten):
         context.log_event(each)  # type: ignore[arg-type]  # as in `_report_checks`
-    return list(published.held_back)
+    return [for_terminal(line) for line in published.held_back]
 
 
 @op
