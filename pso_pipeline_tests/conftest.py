@@ -21,6 +21,8 @@ def no_settings_of_a_person(monkeypatch, tmp_path):
         "PSO_BI_DIR",
         "PSO_ALERT_WEBHOOK",
         "PSO_HEARTBEAT_URL",
+        "PSO_ALLOW_HTTP",
+        "PSO_KEEP_PERSONAL_DATA",
         "PSO_LOOK_BACK_CRON",
         "PSO_REFRESH_CRON",
         "PSO_RESYNC_CRON",

@@ -49,7 +49,7 @@ def _forget(settings: Settings, ids: Sequence[str]) -> list[str]:
             with warehouse.open_held() as connection:
                 found = forget_accounts(connection, ids)
                 warehouse.discard_marts(connection)
-            rewrite(warehouse)
+            rewrite(warehouse, ids)
         derive_metrics(PIPELINE, None)
         published, _ = publish_snapshot(PIPELINE)
     except WarehouseError as error:

@@ -6,7 +6,8 @@ elsewhere (`accounts`).
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -17,28 +18,39 @@ from pso_pipeline.warehouse.errors import WarehouseUnusable
 from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory
 from pso_pipeline.warehouse.sql import literal
 
+TEXTS = """
+    SELECT columns.table_name, columns.column_name
+    FROM duckdb_columns() AS columns
+    SEMI JOIN duckdb_tables() AS tables
+        ON tables.table_oid = columns.table_oid AND tables.database_name = columns.database_name
+    WHERE columns.database_name = current_database() AND columns.data_type IN ('VARCHAR', 'JSON')
+"""
 COUNTS = "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = $database ORDER BY ALL"
 
 
-def rewrite(warehouse: Warehouse) -> None:
+def rewrite(warehouse: Warehouse, erased: Sequence[str] = ()) -> None:
     """Write the warehouse again with the rows that it has now; the caller holds it (`Warehouse.hold`).
 
     A file is copied under another name, compared, and replaced in one rename: killed at any instant, it is the old one
-    or the new. Of a DuckLake, files with deleted rows are written again, and the old ones removed.
+    or the new. Of a DuckLake, files with deleted rows are written again and the old ones removed, and its catalogue is
+    written again where that is a file, without the texts `erased`: it keeps rows and least values of its own.
 
     Raises:
         WarehouseUnusable: There is no room for a second file, or the copy differs; the warehouse is as it was.
     """
     if warehouse.location.startswith(DUCKLAKE_PREFIX):
-        _rewrite_ducklake(warehouse)
+        _rewrite_ducklake(warehouse, erased)
         return
-    path = Path(warehouse.location).absolute()
+    _rewrite_file(Path(warehouse.location).absolute(), WAREHOUSE_STORAGE)
+
+
+def _rewrite_file(path: Path, storage: str) -> None:
     fresh = path.with_name(f"{path.name}.rewritten")
     with _failures_named(path):
         _remove(fresh)
         try:
             with private_files(), contextlib.closing(duckdb.connect()) as connection:
-                _copy(connection, path, fresh)
+                _copy(connection, path, fresh, storage)
             if _log_of(path).exists() or _log_of(fresh).exists():
                 raise WarehouseUnusable(
                     f"{path} was not written again: its log could not be closed, make room on the disk"
@@ -50,10 +62,10 @@ def rewrite(warehouse: Warehouse) -> None:
             _remove(fresh)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, path: Path, fresh: Path) -> None:
+def _copy(connection: duckdb.DuckDBPyConnection, path: Path, fresh: Path, storage: str) -> None:
     limit_memory(connection, MEMORY_MB)
     connection.execute(f"SET temp_directory = {literal(str(fresh.with_name(fresh.name + '.spill')))}")
-    options = f"(STORAGE_VERSION {literal(WAREHOUSE_STORAGE)}, ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})"
+    options = f"(STORAGE_VERSION {literal(storage)}, ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})"
     connection.execute(f"ATTACH {literal(str(path))} AS warehouse {options}")
     connection.execute(f"ATTACH {literal(str(fresh))} AS fresh {options}")
     connection.execute("COPY FROM DATABASE warehouse TO fresh")
@@ -68,11 +80,23 @@ def _rows(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, int
     return {name: row[0] if row else 0 for name, row in zip(tables, counts, strict=True)}
 
 
-def _rewrite_ducklake(warehouse: Warehouse) -> None:
+def _rewrite_ducklake(warehouse: Warehouse, erased: Sequence[str]) -> None:
     with warehouse.open_held() as connection:
         connection.execute("CALL ducklake_rewrite_data_files('warehouse', delete_threshold => 0)")
         connection.execute("CALL ducklake_expire_snapshots('warehouse', older_than => now())")
         connection.execute("CALL ducklake_cleanup_old_files('warehouse', cleanup_all => true)")
+    catalogue = warehouse.location.removeprefix(DUCKLAKE_PREFIX)
+    if erased and ":" not in catalogue:
+        path = Path(catalogue).absolute()
+        with _failures_named(path), private_files(), contextlib.closing(duckdb.connect(str(path))) as connection:
+            pattern = "|".join(re.escape(text.lower()) for text in erased)
+            for table, column in connection.execute(TEXTS).fetchall():
+                names_one = f'regexp_matches(lower(CAST("{column}" AS VARCHAR)), $pattern)'
+                connection.execute(
+                    f'UPDATE "{table}" SET "{column}" = NULL WHERE {names_one}',  # noqa: S608  # names of the catalogue
+                    {"pattern": pattern},
+                )
+        _rewrite_file(path, "latest")
 
 
 @contextlib.contextmanager

@@ -123,3 +123,16 @@ def test_account_ids_leave_the_warehouse_as_a_keyed_hash(world, sandbox, guest, 
     assert pso("refresh").status == 0
     assert dict(published("SELECT order_id, account_id FROM mart.fct_product_service_orders")) == hashed
     assert ACCOUNT.encode() not in Path("data/warehouse.marts.duckdb").read_bytes()
+
+
+def test_an_account_is_gone_from_a_ducklake(world, sandbox, guest, second):
+    lake = {"PSO_WAREHOUSE": "ducklake:data/lake.ducklake"}
+    assert pso("refresh", **lake).status == 0
+    world.change(guest, State="Started", UpdatedUtc=later(guest))
+    assert pso("refresh", **lake).status == 0
+    said = pso("forget", ACCOUNT, **lake)
+    assert (said.status, said.err) == (0, "")
+    assert pso("refresh", "--full", **lake).status == 0
+    assert files_with(ACCOUNT) == []
+    for path in Path("data/lake.ducklake.files").rglob("*.parquet"):
+        assert ACCOUNT not in str(duckdb.sql(f"FROM read_parquet('{path}')").fetchall())
