@@ -86,6 +86,10 @@ class Pipeline:
     def order_requests(self):
         return self.sandbox.requests.of("productServiceOrders/getAll")
 
+    def order_walks(self):
+        """The requests that begin at the newest order, without the pages that follow."""
+        return [request for request in self.order_requests() if request.body["Limitation"]["Cursor"] is None]
+
 
 @pytest.fixture(autouse=True)
 def frozen_worlds(any_server_time):

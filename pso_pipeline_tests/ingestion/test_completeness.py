@@ -198,8 +198,7 @@ def test_a_pipeline_that_slept_for_a_year_asks_in_intervals_of_3_months(pipeline
     pipeline.sandbox.requests.clear()
     report = pipeline.refresh()
     assert report.failed == ()
-    walks = [request for request in pipeline.order_requests() if request.body["Limitation"]["Cursor"] is None]
-    assert len(walks) == 5
+    assert len(pipeline.order_walks()) == 5
     assert_equals_source(pipeline)
 
 

@@ -55,13 +55,13 @@ def test_123_services_that_no_longer_exist_cost_no_hotel_its_read(pipeline, worl
     report = pipeline.refresh()
     assert report.failed == ()
     assert sum(outcome.created for outcome in report.enterprises) == 240
-    assert len(pipeline.order_requests()) <= 6
+    assert len(pipeline.order_walks()) <= 6
     assert retired(pipeline) == {service["Id"] for service in gone}
     assert pipeline.query("SELECT count(*) FROM mews.product_service_orders") == [(960,)], "their orders stay"
     assert set(pipeline.states(NOW + timedelta(hours=1)).values()) == {"fresh"}
     pipeline.sandbox.requests.clear()
     assert pipeline.refresh().failed == ()
-    assert len(pipeline.order_requests()) == 1
+    assert len(pipeline.order_walks()) == 1
 
 
 def test_services_that_vanish_between_the_listing_and_the_read_are_parted_without_a_search(pipeline, world):
@@ -73,7 +73,7 @@ def test_services_that_vanish_between_the_listing_and_the_read_are_parted_withou
     report = pipeline.refresh()
     assert report.failed == ()
     assert retired(pipeline) == {service["Id"] for service in gone}
-    assert len(pipeline.order_requests()) <= 4
+    assert len(pipeline.order_walks()) <= 4
     assert [notice for notice in report.notices if "1 service(s) no longer exist and are retired" in notice]
 
 
@@ -137,7 +137,7 @@ def test_a_service_that_is_refused_but_listed_is_not_retired_and_is_asked_for_ap
     pipeline.sandbox.requests.clear()
     assert [outcome.name for outcome in pipeline.refresh().failed] == ["Hotel 007"]
     assert retired(pipeline) == set()
-    assert len(pipeline.order_requests()) == 2
+    assert len(pipeline.order_walks()) == 2
 
 
 def test_many_services_that_are_refused_but_listed_cost_other_hotels_nothing(pipeline, world):
