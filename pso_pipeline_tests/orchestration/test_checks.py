@@ -91,14 +91,14 @@ def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_next_to_none(inst
     found = evaluations(instance, result)
     assert all(each.passed for each in found)
     assert {each.check_name for each in found} == set(CHECKS) - {"volumes_are_usual"}, "hotels without history"
-    assert all(each.metadata for each in found)
+    assert all(each.metadata for each in found if each.check_name != "api_answers")
     assert evaluation_of(instance, result, "ids_are_unique").metadata["orders_checked"].value == 6
     assert shown(instance, "hotels_are_fresh") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
     assert shown(instance, "counts_match_the_source") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
     sandbox.requests.clear()
     result = refresh(instance)
     assert Counter(each.asset_key.to_user_string() for each in evaluations(instance, result)) == {
-        "enterprises": 2,
+        "enterprises": 3,
         "services": 2,
         "bi_snapshot": 2,
     }
