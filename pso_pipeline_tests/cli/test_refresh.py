@@ -102,7 +102,7 @@ def test_a_setting_file_is_read_and_an_empty_variable_counts_as_not_set(sandbox,
     ("setting", "value", "status", "complaint"),
     [
         ("PSO_WAREHOUSE", "/proc/nothing/here.duckdb", 1, "/proc/nothing/here.marts.duckdb.lock cannot be locked"),
-        ("PSO_WAREHOUSE", "a.text", 1, "a.text cannot be opened"),
+        ("PSO_WAREHOUSE", "a.text", 1, "a.text is damaged, or no DuckDB file"),
         ("DAGSTER_HOME", "/proc/nothing", 2, "DAGSTER_HOME /proc/nothing cannot be used"),
     ],
 )

@@ -172,7 +172,7 @@ def test_a_file_that_is_no_warehouse_is_one_line(sandbox, tmp_path):
     (tmp_path / "data" / "warehouse.duckdb").write_text("not a database")
     outcome = run()
     assert outcome.exit_code == 1
-    assert outcome.stderr.startswith("pso: data/warehouse.duckdb cannot be opened: ")
+    assert outcome.stderr.startswith("pso: data/warehouse.duckdb is damaged, or no DuckDB file: ")
     assert len(outcome.stderr.splitlines()) == 1
 
 
