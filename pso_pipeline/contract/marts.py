@@ -25,7 +25,7 @@ DIM_ENTERPRISES = Table(
         Column(
             "time_zone",
             "VARCHAR",
-            "IANA time zone in which its dates are counted; UTC where the hotel's own is missing or unknown.",
+            "IANA time zone in which its dates are counted; UTC where its own is missing or unknown, as a check says.",
         ),
         Column("chain_name", "VARCHAR", "Name of the chain it belongs to."),
         Column("country_code", "VARCHAR", "Country of its address."),
@@ -427,6 +427,17 @@ ALL_COMPANIONS_ENVIRONMENTS = Table(
     columns=(Column("code", "VARCHAR", "The code of one, in upper case."),),
 )
 
+WINDOWS_ZONES = Table(
+    schema="internal",
+    name="windows_zones",
+    description="The IANA time zone of each one that Windows names, as Unicode's CLDR has it. Private.",
+    key=("windows_name",),
+    columns=(
+        Column("windows_name", "VARCHAR", "Name of the zone in Windows."),
+        Column("time_zone", "VARCHAR", "Its IANA name."),
+    ),
+)
+
 CHECK_COUNTS = Table(
     schema="internal",
     name="check_counts",
@@ -449,6 +460,7 @@ INTERNAL_TABLES = (
     MARTS_DEFINITION,
     MARTS_ORIGIN,
     ALL_COMPANIONS_ENVIRONMENTS,
+    WINDOWS_ZONES,
     CHECK_COUNTS,
 )
 """Tables of the marts file that no reader should depend on."""

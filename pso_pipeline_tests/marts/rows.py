@@ -7,7 +7,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, MARTS_DEFINITION, MARTS_ORIGIN
+from pso_pipeline.contract.marts import (
+    INTERNAL_TABLES,
+    MART_TABLES,
+    MART_VIEWS,
+    MARTS_DEFINITION,
+    MARTS_ORIGIN,
+    WINDOWS_ZONES,
+)
 
 Row = Mapping[str, Any]
 
@@ -51,7 +58,7 @@ def forget_marts(connection: duckdb.DuckDBPyConnection) -> None:
         if table not in MART_VIEWS:
             connection.execute(f"DELETE FROM {table.qualified_name}")
     for table in INTERNAL_TABLES:
-        if table not in (MARTS_DEFINITION, MARTS_ORIGIN):
+        if table not in (MARTS_DEFINITION, MARTS_ORIGIN, WINDOWS_ZONES):
             connection.execute(f"DELETE FROM marts.{table.qualified_name}")
     connection.execute("UPDATE marts.internal.marts_origin SET is_complete = FALSE")
 

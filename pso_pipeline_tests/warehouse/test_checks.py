@@ -107,6 +107,21 @@ def test_a_broken_order_is_counted_where_it_is(connection, name):
 
 
 @pytest.mark.parametrize(
+    ("zone", "detail"),
+    [("Middle-earth/Shire", "time zone Middle-earth/Shire"), (None, "it has no time zone"), ("", "time zone ")],
+)
+def test_a_hotel_without_a_usable_time_zone_is_named(connection, zone, detail):
+    verdicts(connection)
+    connection.execute("UPDATE mews.enterprises SET time_zone_identifier = ? WHERE id = 'astoria'", [zone])
+    verdict = verdicts(connection)["time_zones_are_known"]
+    (found,) = verdict.found_in
+    assert (found.partition_key, found.violations, found.detail) == ("astoria-1", ORDERS, detail)
+    assert not verdict.broken_in, "it is published all the same"
+    connection.execute("UPDATE mews.enterprises SET time_zone_identifier = 'UTC' WHERE id = 'astoria'")
+    assert verdicts(connection)["time_zones_are_known"].found_in == ()
+
+
+@pytest.mark.parametrize(
     ("assignments", "detail"),
     [
         ("updated_utc = '2024-04-01'", "updated before created: 1, canceled after the last update: 1"),
@@ -292,7 +307,7 @@ def test_what_landed_after_the_marts_were_made_is_not_held_against_them(connecti
 
 
 def test_every_rule_has_its_statement():
-    assert {rule.name for rule in LANDED_RULES} == set(BROKEN)
+    assert {rule.name for rule in LANDED_RULES} == {*BROKEN, "time_zones_are_known"}
     assert [rule.name for rule in DERIVED_RULES] == ["metrics_add_up"]
 
 

@@ -59,6 +59,11 @@ LANDED_RULES = (
             "account_types": list(ACCOUNT_TYPES),
         },
     ),
+    Rule(
+        "time_zones_are_known",
+        "Every hotel has a time zone that the IANA database or Windows names. The dates of any other are those of UTC "
+        "until Mews has a right one for it.",
+    ),
 )
 """What must hold of `mews.product_service_orders`."""
 

@@ -12,10 +12,12 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
 import duckdb
+from babel.core import get_global
 
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, FIRM_STATES, PENDING_STATES, STATES
@@ -200,6 +202,11 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
             _create(connection, table)
         connection.execute("INSERT INTO marts.internal.marts_definition VALUES (?)", [digest])
         connection.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, FALSE)", origin)
+        zones = get_global("windows_zone_mapping")
+        connection.execute(
+            "INSERT INTO marts.internal.windows_zones SELECT unnest($names::VARCHAR[]), unnest($zones::VARCHAR[])",
+            {"names": list(zones), "zones": list(zones.values())},
+        )
 
 
 def is_complete(connection: duckdb.DuckDBPyConnection, database: str = "marts") -> bool:
@@ -418,7 +425,8 @@ def _stored(connection: duckdb.DuckDBPyConnection, table: str, database: str = "
 
 def _definition_digest() -> str:
     """Digest everything that decides what stands in the marts, so that nobody has to remember to raise a version."""
-    digest = hashlib.sha256(repr((SCHEMA_VERSION, MART_TABLES, INTERNAL_TABLES, ORDER_STATES)).encode())
+    made_of = (SCHEMA_VERSION, MART_TABLES, INTERNAL_TABLES, ORDER_STATES, version("babel"))
+    digest = hashlib.sha256(repr(made_of).encode())
     folder = files("pso_pipeline.warehouse").joinpath("marts")
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):
         digest.update(statement(f"marts/{name}").encode())

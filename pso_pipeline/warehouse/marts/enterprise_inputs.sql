@@ -1,12 +1,14 @@
 -- enterprise_inputs: one row for each enterprise that the warehouse knows, with everything that decides its figures.
--- Source: mews.enterprises, mews.services, mews.sync_state, internal.all_companions_environments. Reason: compared with
--- internal.derived_enterprises it says what is stale.
+-- Source: mews.enterprises, mews.services, mews.sync_state, internal.all_companions_environments,
+-- internal.windows_zones. Reason: compared with internal.derived_enterprises it says what is stale.
 --   as_of_utc                the earliest watermark of its services in use (orders are made against them, and they are not
 --                            retired); null as long as one was never read to its end, whose orders are left out until then
 --   as_of_date               the last local day that was over at as_of_utc
 --   last_midnight_utc        the end of that day; maturity is measured from here. It stays known where a service was never
 --                            read: the orders of the others grow old all the same
---   time_zone                its own, or UTC where that is missing or not an IANA zone: one bad name must not stop the others
+--   time_zone                its own as the IANA database or Windows names it, or UTC where it has none of these: one bad name
+--                            must not stop the others
+--   is_time_zone_known       false where it is UTC because of that
 --   requires_all_companions  whether online check-in takes all companions
 --   input_digest             changes whenever its facts may, time aside
 CREATE OR REPLACE TEMP TABLE enterprise_inputs AS
@@ -33,8 +35,17 @@ progress AS (
     GROUP BY enterprise_id
 ),
 
-zones AS (
+iana_zones AS (
     SELECT lower(name) AS key, min(name) AS name FROM pg_timezone_names() GROUP BY lower(name)
+),
+
+zones AS (
+    SELECT * FROM iana_zones
+    UNION ALL
+    SELECT lower(windows.windows_name), iana_zones.name
+    FROM marts.internal.windows_zones AS windows
+    INNER JOIN iana_zones ON iana_zones.key = lower(windows.time_zone)
+    WHERE lower(windows.windows_name) NOT IN (SELECT key FROM iana_zones)
 ),
 
 enterprises AS (
@@ -43,6 +54,8 @@ enterprises AS (
         shown(enterprises.name) AS enterprise_name,
         enterprises.partition_key,
         coalesce(zones.name, 'UTC') AS time_zone,
+        zones.name IS NOT NULL AS is_time_zone_known,
+        enterprises.time_zone_identifier,
         shown(enterprises.chain_name) AS chain_name,
         shown(enterprises.country_code) AS country_code,
         shown(enterprises.city) AS city,
@@ -53,7 +66,7 @@ enterprises AS (
         progress.revisions
     FROM mews.enterprises AS enterprises
     FULL JOIN progress ON progress.enterprise_id = enterprises.id
-    LEFT JOIN zones ON zones.key = lower(enterprises.time_zone_identifier)
+    LEFT JOIN zones ON zones.key = lower(regexp_replace(enterprises.time_zone_identifier, '^[\s\pZ]+|[\s\pZ]+$', '', 'g'))
     WHERE enterprises.id IS NOT NULL OR progress.started_services > 0
 )
 
@@ -63,7 +76,7 @@ SELECT
     start_of_day(local_date(enterprises.read_until_utc, enterprises.time_zone, NULL), enterprises.time_zone)
         AS last_midnight_utc,
     environments.code IS NOT NULL AS requires_all_companions,
-    md5(concat_ws(';', enterprises.time_zone, requires_all_companions, enterprises.revisions)) AS input_digest
+    md5(concat_ws(';', enterprises.time_zone, enterprises.is_time_zone_known, requires_all_companions, enterprises.revisions)) AS input_digest
 FROM enterprises
 LEFT JOIN marts.internal.all_companions_environments AS environments
     ON environments.code = upper(trim(enterprises.accommodation_environment_code));
