@@ -3,6 +3,7 @@
 Small where nothing is said; PSO_WORLD_ORDERS=100000 makes it large, and `--log-cli-level=INFO` tells its size.
 """
 
+import json
 import logging
 import os
 from collections import Counter
@@ -42,6 +43,8 @@ def refresh(world, monkeypatch, any_server_time):
     with serve(world, requests_per_window=None) as sandbox, DagsterInstance.ephemeral() as instance:
         monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", sandbox.address)
         monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
+        strict = strict_environments(world.snapshot(NOON))
+        monkeypatch.setenv("PSO_ALL_COMPANIONS_ENVIRONMENTS", ", ".join(code.lower() for code in strict))
         monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
         yield lambda: defs.get_job_def("refresh").execute_in_process(instance=instance)
 
@@ -56,13 +59,22 @@ def landed(truth: Snapshot, until: datetime, earlier: Snapshot | None = None) ->
     seen = expected_rows(earlier.orders, earlier.services).values() if earlier else ()
     progress = {"watermark_utc": until.replace(tzinfo=None)}
     return World(
-        enterprises=[{"id": e["Id"], "time_zone_identifier": e["TimeZoneIdentifier"]} for e in truth.enterprises],
+        enterprises=[
+            {"id": e["Id"], "time_zone_identifier": e["TimeZoneIdentifier"], "extra": json.dumps(e)}
+            for e in truth.enterprises
+        ],
+        all_companions_environments=strict_environments(truth),
         sync_state=[{"service_id": s["Id"], "enterprise_id": s["EnterpriseId"], **progress} for s in truth.services],
         product_service_orders=[{**order, "is_missing_from_source": False, "fetched_utc": until} for order in orders],
         superseded_versions=[
             {**version, "observed_utc": NOON} for version in seen if version["updated_utc"] < newest[version["id"]]
         ],
     )
+
+
+def strict_environments(truth: Snapshot) -> tuple[str, ...]:
+    """Some of the accommodation environments of the world, where all companions must check in."""
+    return tuple(sorted({enterprise["AccommodationEnvironmentCode"] for enterprise in truth.enterprises})[::2])
 
 
 def check(truth: World, until: datetime) -> None:
