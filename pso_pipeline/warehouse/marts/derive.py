@@ -247,7 +247,7 @@ def derive(
     if all_companions_environments is not None:
         _set_environments(connection, all_companions_environments)
     make_account_key(connection)
-    _run(connection, PREPARED_ONCE)
+    with_enough_memory(connection, functools.partial(_run, connection, PREPARED_ONCE))
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
     looks_at_all = enterprise_ids is None or not is_complete(connection)
     _request(connection, enterprise_ids, looks_at_all)
