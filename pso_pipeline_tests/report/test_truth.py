@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import duckdb
@@ -98,6 +99,11 @@ def number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
+def share_of(part: int, whole: int) -> str:
+    """Write a share as a browser does, which rounds halves up."""
+    return f"{Decimal(100 * part / whole).quantize(Decimal('0.1'), ROUND_HALF_UP)}%"
+
+
 def check_orders(page, found, context):
     shown = re.match(r"Showing ([\d,]+) orders", page["selection"])
     assert shown, context
@@ -126,7 +132,7 @@ def check_outcomes(page, found, context):
     else:
         assert note.startswith(f"Of {found['firm']:,} firm orders, "), context
         for orders, words in ((still_open, "were still open"), (found["unresolved"], "are unresolved")):
-            expected = f"{orders:,} ({orders / found['firm']:.1%}) {words}"
+            expected = f"{orders:,} ({share_of(orders, found['firm'])}) {words}"
             assert (expected in note) == (orders > 0), context
 
 
@@ -138,8 +144,7 @@ def check_unsettled(page, found, context):
     elif still_open == 0:
         expected = "Every firm order counted was resolved."
     else:
-        share = f"{still_open / found['firm']:.1%}"
-        expected = f"Not final: {share} of the firm orders were still open when the data were read."
+        expected = f"Not final: {share_of(still_open, found['firm'])} of the firm orders were still open when the data were read."
     assert page["breakdown"].startswith(expected), context
     assert page["rates"].count(expected) == 5, context
 
