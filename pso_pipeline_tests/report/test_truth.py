@@ -144,7 +144,8 @@ def check_unsettled(page, found, context):
     elif still_open == 0:
         expected = "Every firm order counted was resolved."
     else:
-        expected = f"Not final: {share_of(still_open, found['firm'])} of the firm orders were still open when the data were read."
+        share = share_of(still_open, found["firm"])
+        expected = f"Not final: {share} of the firm orders were still open when the data were read."
     assert page["breakdown"].startswith(expected), context
     assert page["rates"].count(expected) == 5, context
 
