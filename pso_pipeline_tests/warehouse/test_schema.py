@@ -109,7 +109,9 @@ def test_what_a_kill_leaves_of_a_file_that_was_being_made_is_in_nobodys_way(ware
 
 def test_a_file_that_is_no_database_is_named_and_left_alone(warehouse):
     Path(warehouse.location).write_text("notes of somebody")
-    with pytest.raises(WarehouseUnusable, match=r"warehouse\.duckdb cannot be opened: .*not a valid DuckDB"):
+    with pytest.raises(
+        WarehouseUnusable, match=r"warehouse\.duckdb is damaged, or no DuckDB file: .*not a valid DuckDB"
+    ):
         warehouse.open().__enter__()
     assert Path(warehouse.location).read_text() == "notes of somebody"
 
