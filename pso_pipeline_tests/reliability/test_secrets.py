@@ -98,7 +98,7 @@ def written(caplog, capfd, tmp_path):
     caplog.set_level(logging.DEBUG)
 
     def collect():
-        assert any(record.name == "httpx" for record in caplog.records)
+        assert any(record.name.startswith("pso_pipeline") for record in caplog.records)
         assert any(record.levelno == logging.DEBUG for record in caplog.records)
         return [*(record.getMessage() + repr(record.args) for record in caplog.records), *capfd.readouterr()]
 
