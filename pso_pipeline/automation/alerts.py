@@ -1,13 +1,15 @@
 """Messages: one when something newly fails, one when it has recovered; not one for each run, hotel or cause of a cause.
 
 What was said is remembered in the sensor's cursor. Spoken of are hotels, grouped by the cause of their failure, which
-the warehouse holds; the API, which is asked here whether it answers at all; the pipeline, where a refresh ended before
-anything could be published; and refreshes, where none has ended for long. How a message is delivered is in `messages`.
+the warehouse holds; hotels that a check holds back from the snapshot; the API, which is asked here whether it answers
+at all; the pipeline, where a refresh ended before anything could be published; and refreshes, where none has ended for
+long. How a message is delivered is in `messages`.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 from dagster import (
@@ -23,6 +25,8 @@ from dagster import (
 from pso_pipeline.automation.messages import Hotel, Message, deliver, message_about
 from pso_pipeline.automation.outcomes import Ended, read_api_problem, read_last_ended
 from pso_pipeline.automation.queue import Wanted, request_refresh
+from pso_pipeline.bi.errors import SnapshotError
+from pso_pipeline.bi.folder import read_manifest
 from pso_pipeline.checks import api_evaluation
 from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.causes import by_cause
@@ -61,13 +65,15 @@ MAX_UNDELIVERED = 1_000
 class Told(msgspec.Struct, frozen=True):
     """What was said so far, and what is needed to say the next.
 
-    `failing` holds the hotels that fail and were spoken of, by id, and the whole, each with the reason; `unspoken` the
-    hotels that fail because of an outage of the API, which is one message; `undelivered` what the webhook has yet to
-    get. The API gave no answer from `silent_utc` on, and answered again at `answered_utc`. The last evaluation was at
-    `evaluated_utc`, and this machine has been on since `watching_utc`.
+    `failing` holds the hotels that fail and were spoken of, by id, and the whole, each with the reason; `held_back` the
+    hotels whose newest figures a check holds back, likewise; `unspoken` the hotels that fail because of an outage of
+    the API, which is one message; `undelivered` what the webhook has yet to get. The API gave no answer from
+    `silent_utc` on, and answered again at `answered_utc`. The last evaluation was at `evaluated_utc`, and this machine
+    has been on since `watching_utc`.
     """
 
     failing: dict[str, str] = {}
+    held_back: dict[str, str] = {}
     unspoken: frozenset[str] = frozenset()
     undelivered: tuple[Message, ...] = ()
     silent_utc: datetime | None = None
@@ -91,11 +97,12 @@ def decide_on_messages(
     unspoken: Collection[str] = (),
     *,
     in_outage: bool = False,
+    events: tuple[str, str] = ("hotel_failing", "hotel_recovered"),
 ) -> Decision:
     """Say what is new, one message for each cause: hotels that fail and did not, and those of `failing` that recovered.
 
     A hotel that fails for another reason than before is not new, and one that went out of scope has not recovered.
-    `in_outage` leaves hotels that fail now unspoken.
+    `in_outage` leaves hotels that fail now unspoken; `events` are those of the two kinds of messages.
     """
     by_id = {each.enterprise_id: each for each in health}
     failed = {each.enterprise_id: each.last_error for each in health if each.last_error is not None}
@@ -105,7 +112,7 @@ def decide_on_messages(
     }
     messages = [
         message_about(event, group.reason, [_hotel(by_id[identifier]) for identifier in group.names])
-        for event, reasons in (("hotel_failing", {} if in_outage else new), ("hotel_recovered", recovered))
+        for event, reasons in zip(events, ({} if in_outage else new, recovered), strict=True)
         for group in by_cause(reasons.items())
     ]
     still_failing = {
@@ -174,10 +181,12 @@ def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -
         if identifier not in {PIPELINE_ID, API_ID, REFRESHES_ID}
     }
     try:
-        of_hotels = decide_on_messages(_read_health(pipeline), hotels_failing, told.unspoken, in_outage=in_outage)
-        unread = None
+        health, unread = _read_health(pipeline), None
+        of_hotels = decide_on_messages(health, hotels_failing, told.unspoken, in_outage=in_outage)
+        of_publication = _decide_on_publication(settings.pso_bi_dir, health, told.held_back)
     except WarehouseError as error:
         of_hotels, unread = Decision((), hotels_failing, told.unspoken), str(error)
+        of_publication = Decision((), told.held_back)
     last = read_last_ended(context.instance)
     was_off = before.evaluated_utc is None or now - before.evaluated_utc > LONGEST_PAUSE
     watching = now if was_off or before.watching_utc is None else before.watching_utc
@@ -188,7 +197,7 @@ def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -
         decide_on(REFRESHES_ID, find_silence(last, watching, now, stale_after), before.failing),
         of_hotels,
     )
-    messages = [message for decision in decisions for message in decision.messages]
+    messages = [message for decision in (*decisions, of_publication) for message in decision.messages]
     for message in messages:
         context.log.warning("%s", for_markdown(message.text))
     undelivered = (*told.undelivered, *messages) if settings.pso_alert_webhook is not None else ()
@@ -198,6 +207,7 @@ def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -
     following = msgspec.structs.replace(
         told,
         failing={identifier: reason for each in decisions for identifier, reason in each.failing.items()},
+        held_back=of_publication.failing,
         unspoken=of_hotels.unspoken,
         undelivered=undelivered[delivered:][-MAX_UNDELIVERED:],
         evaluated_utc=now,
@@ -220,6 +230,18 @@ def _news_of_api(instance: DagsterInstance, problem: str | None, *, is_certain: 
     if (problem is None) == (shown is None) or (problem is None and not is_certain):
         return []
     return [api_evaluation(problem)]
+
+
+def _decide_on_publication(
+    bi_dir: Path, health: Collection[EnterpriseHealth], held_back: Mapping[str, str]
+) -> Decision:
+    """Say which hotels a check newly holds back from the snapshot, and which are published again."""
+    try:
+        now_held_back = read_manifest(bi_dir).held_back
+    except SnapshotError:
+        return Decision((), dict(held_back))
+    published = [replace(each, last_error=now_held_back.get(each.partition_key)) for each in health]
+    return decide_on_messages(published, held_back, events=("hotel_held_back", "hotel_published_again"))
 
 
 def _read_health(pipeline: PipelineResource) -> list[EnterpriseHealth]:

@@ -28,6 +28,8 @@ MOST_HOTELS = 100
 _TEXTS = {
     "hotel_failing": "{hotels} cannot be read: {self.reason}",
     "hotel_recovered": "Read again: {hotels}; the failure was: {self.reason}",
+    "hotel_held_back": "Newest figures not published: {hotels}: {self.reason}",
+    "hotel_published_again": "Published again: {hotels}; held back because: {self.reason}",
     "pipeline_failing": "Nothing is published: {self.reason}",
     "pipeline_recovered": "The pipeline publishes again; it had failed with: {self.reason}",
     "api_failing": "The API does not answer: {self.reason}",
@@ -49,8 +51,9 @@ class Hotel(msgspec.Struct, frozen=True):
 class Message(msgspec.Struct, frozen=True):
     """What is said of hotels that share a reason, or of the pipeline; `reason` is why they fail or did.
 
-    `event` is `hotel_failing` or `hotel_recovered`, or the same of `pipeline`, `api` and `refreshes`, which have no
-    hotels. `count` is the number of hotels. One hotel alone is named in the message itself too.
+    `event` is `hotel_failing` or `hotel_recovered`, `hotel_held_back` or `hotel_published_again`, or `…_failing` and
+    `…_recovered` of `pipeline`, `api` and `refreshes`, which have no hotels. `count` is the number of hotels. One hotel
+    alone is named in the message itself too.
     """
 
     event: str

@@ -23,8 +23,14 @@ from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.reading import EnterpriseHealth
 from pso_pipeline_tests.orchestration.daemon import keys_of
+from pso_pipeline_tests.orchestration.test_checks import change_warehouse
 from pso_pipeline_tests.orchestration.test_jobs import materializations
 from pso_pipeline_tests.orchestration.test_partition_states import FAILED, MATERIALIZED, states
+
+STORE_TWICE = """
+    INSERT INTO mews.product_service_orders
+    FROM mews.product_service_orders ORDER BY enterprise_id LIMIT 1
+"""
 
 
 class Webhook:
@@ -245,6 +251,30 @@ def test_messages_wait_for_a_webhook_that_is_down_and_are_logged_once(daemon, sa
     assert [each["event"] for each in webhook.messages] == ["hotel_failing"]
     assert capfd.readouterr().err.count("cannot be read: ") == 1
     assert decode_told(daemon.cursors["hotel_alerts"]).undelivered == ()
+
+
+def test_a_hotel_that_a_check_holds_back_is_said_once_and_its_publication_once(daemon, sandbox, webhook):
+    assert daemon.run(daemon.clock("hourly_refresh"))
+    daemon.tick("hotel_alerts")
+    change_warehouse(STORE_TWICE)
+    assert not daemon.run(daemon.clock("hourly_refresh"))
+    daemon.tick("hotel_alerts")
+    daemon.tick("hotel_alerts")
+    (held_back,) = webhook.messages
+    assert (held_back["event"], held_back["count"]) == ("hotel_held_back", 1)
+    assert held_back["text"].startswith(
+        f"Newest figures not published: {held_back['hotel']} ({held_back['partition_key']}): "
+    )
+    assert "ids_are_unique" in held_back["reason"]
+    change_warehouse(
+        "DELETE FROM mews.product_service_orders WHERE id IN ("
+        "SELECT id FROM mews.product_service_orders GROUP BY id HAVING count(*) > 1)"
+    )
+    assert daemon.run(daemon.clock("hourly_refresh"))
+    daemon.tick("hotel_alerts")
+    daemon.tick("hotel_alerts")
+    assert [each["event"] for each in webhook.messages] == ["hotel_held_back", "hotel_published_again"]
+    assert webhook.messages[1]["enterprise_id"] == held_back["enterprise_id"]
 
 
 def test_nothing_landed_is_nothing_to_say(daemon, sandbox):
