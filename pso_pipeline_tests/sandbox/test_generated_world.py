@@ -91,6 +91,7 @@ def test_every_order_hangs_together(orders):
     world = made(orders=30_000)
     services = {each["Id"]: each for each in world.snapshot(NOW).services}
     assert len({order["Id"] for order in orders}) == len(orders)
+    served_and_online = set()
     for order in orders:
         created, updated = moment(order["CreatedUtc"]), moment(order["UpdatedUtc"])
         assert created <= updated <= moment(NOW)
@@ -98,8 +99,8 @@ def test_every_order_hangs_together(orders):
         assert moment(services[order["ServiceId"]]["CreatedUtc"]) <= created
         if order["State"] == "Canceled":
             assert created < moment(order["CancelledUtc"]) <= updated
-        if order["State"] in {"Started", "Processed"}:
-            assert any(order["Options"].values())
+        served_and_online.add((order["State"] in {"Started", "Processed"}, any(order["Options"].values())))
+    assert len(served_and_online) == 4, "online check-in is not the service"
     assert max(moment(order["CreatedUtc"]) for order in orders) > datetime(2026, 11, 24, tzinfo=UTC)
 
 

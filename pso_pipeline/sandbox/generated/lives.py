@@ -56,6 +56,7 @@ _PENDING = 0.08
 _NEVER_ARRIVES = 0.03
 _REINSTATED = 0.015
 _CANCELED_AFTER_CHECK_IN = 0.005
+_CHECKED_IN_ONLINE = 0.45
 _EDITED_BEFORE = 0.10
 _EDITED_AFTER = 0.08
 
@@ -238,7 +239,7 @@ def _told(
     )
     connector, companion, all_companions = (draw.random(count) < share for share in (kiosk, 0.6, 0.6))
     owner = (draw.random(count) < 0.88) | connector | ~companion
-    checked_in = (
+    online_data = (
         owner * OWNER
         + companion * ANY_COMPANION
         + (companion & all_companions) * ALL_COMPANIONS
@@ -256,7 +257,9 @@ def _told(
     canceled_at = np.where(fate.canceled, story.latest, 0)
     story.then(fate.reinstated, fate.reinstate_at, staff, state=CONFIRMED, removes=hidden)
     porter = np.where(connector, _CONNECTOR, staff)
-    story.then(fate.arrived, fate.arrive_at, porter, state=STARTED, adds=checked_in)
+    online = (draw.random(count) < _CHECKED_IN_ONLINE) & (~fate.canceled | fate.reinstated)
+    story.then(online, created + span * draw.uniform(0.8, 0.99, count), porter, adds=online_data)
+    story.then(fate.arrived, fate.arrive_at, porter, state=STARTED)
     story.then(fate.canceled_late, fate.cancel_late_at, staff, state=CANCELED, adds=SHOWS_CANCELLATION)
     canceled_at = np.where(fate.canceled_late, story.latest, canceled_at)
     closer = np.where(draw.random(count) < 0.4, _NIGHT_AUDIT, staff)
