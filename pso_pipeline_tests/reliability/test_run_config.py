@@ -46,11 +46,15 @@ def outcome(job, run_config):
         return str(error)
 
 
-PLACES = [
-    (name, path, config_type)
-    for name, job in JOBS.items()
-    for path, config_type in leaves(job.run_config_schema.config_type)
-]
+# Dagster's order of steps without dependencies changes from process to process, and pytest-xdist compares them
+PLACES = sorted(
+    (
+        (name, path, config_type)
+        for name, job in JOBS.items()
+        for path, config_type in leaves(job.run_config_schema.config_type)
+    ),
+    key=lambda place: (place[0], str(place[1])),
+)
 
 
 def test_every_kind_of_job_is_looked_at():
