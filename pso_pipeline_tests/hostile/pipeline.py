@@ -20,6 +20,7 @@ from pso_pipeline.mews.patience import Patience
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline_tests.hostile.world import MARK
 
+Connection = duckdb.DuckDBPyConnection
 HURRIED = Patience(attempts=2, seconds=5, first_pause=0.01, longest_pause=0.02, first_hold=0.01, longest_hold=0.02)
 
 
@@ -42,23 +43,26 @@ class Pipeline:
         assert bool(reasons) is not result.success, "a run that fails says why"
         return reasons
 
-    def landed(self, sql: str) -> list[tuple[Any, ...]]:
-        with Warehouse(str(self.folder / "warehouse.duckdb")).open() as connection:
-            return connection.execute(sql).fetchall()
-
-    def published(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.folder / "bi" / "pso_bi.duckdb"), read_only=True) as snapshot:
-            return snapshot.execute(sql).fetchall()
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[tuple[Connection, Connection]]:
+        """Open the warehouse and the snapshot, for queries of each."""
+        snapshot_path = str(self.folder / "bi" / "pso_bi.duckdb")
+        with (
+            Warehouse(str(self.folder / "warehouse.duckdb")).open() as warehouse,
+            duckdb.connect(snapshot_path, read_only=True) as snapshot,
+        ):
+            yield warehouse, snapshot
 
     def kept_marks(self) -> tuple[set[str], list[tuple[str, str]]]:
         """The marks of all records that landed, in any version, and the reason and text of each reject."""
         tables = ("enterprises", "services", "product_service_order_versions")
-        found = {
-            json.loads(extra).get(MARK)
-            for table in tables
-            for (extra,) in self.landed(f"SELECT extra FROM mews.{table} WHERE extra IS NOT NULL")
-        }
-        return found, self.landed("SELECT reason, record FROM mews.rejected_records")
+        with Warehouse(str(self.folder / "warehouse.duckdb")).open() as warehouse:
+            found = {
+                json.loads(extra).get(MARK)
+                for table in tables
+                for (extra,) in warehouse.execute(f"SELECT extra FROM mews.{table} WHERE extra IS NOT NULL").fetchall()
+            }
+            return found, warehouse.execute("SELECT reason, record FROM mews.rejected_records").fetchall()
 
 
 @contextlib.contextmanager

@@ -109,7 +109,7 @@ class Spoiler:
         """An order that now belongs to a service of another hotel that may be spoiled."""
         order = self._touch(self._pick(hotel, which, "order"))
         target = _of(self.hotels, other)
-        order.home = _of(target.services, which).home
+        order.home = _of(target.services, which).was
         order.put("ServiceId", Raw(f'"{order.home}"'))
 
     def _unknown_service(self, hotel: int, which: int) -> None:

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 from pso_pipeline.bi.rates import load_metrics, rate_sql
 from pso_pipeline.cli import main
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline_tests.hostile.api import HostileApi, Paging, serve
-from pso_pipeline_tests.hostile.pipeline import Pipeline, naive, pipeline
+from pso_pipeline_tests.hostile.pipeline import Connection, Pipeline, naive, pipeline
 from pso_pipeline_tests.hostile.spoiling import REQUIRED, Spoiler, Step, steps
 from pso_pipeline_tests.hostile.world import Held, Hotel, add_order, change, hotels_of
 from pso_pipeline_tests.truth import expected_rows, landed_rows
@@ -87,6 +86,7 @@ def test_healthy_hotels_are_published_whatever_others_hold(monkeypatch, capfd, c
             changes(hotels, chance, began)
 
         right = copy.deepcopy(hotels)
+        api.asked_services.clear()
         spoiler = Spoiler(hotels[scene.healthy :], began)
         for step in scene.steps:
             spoiler.take(step)
@@ -124,35 +124,28 @@ def put_right(spoiled: list[Hotel], right: list[Hotel], now: datetime) -> None:
 def check(run: Pipeline, hotels: list[Hotel], began: datetime, reasons: Iterable[str] = ()) -> None:
     """What must be published of the hotels that are as they should be, and of others nearly so."""
     uncertain = {name for hotel in hotels for held in hotel if not held.is_as_it_should_be for name in ids_of(held)}
-    published = published_orders(run)
-    zones = dict(run.published("SELECT enterprise_id, time_zone FROM mart.dim_enterprises"))
-    keys = dict(run.landed("SELECT id, partition_key FROM mews.enterprises"))
-    fresh = {
-        hotel
-        for hotel, as_of, in_scope in run.published(
-            "SELECT enterprise_id, as_of_utc, is_in_scope FROM mart.dim_enterprises"
-        )
-        if in_scope and as_of is not None and naive(began.replace(microsecond=0)) <= as_of <= naive(datetime.now(UTC))
-    }
-    errors = dict(run.landed("SELECT service_id, last_error FROM mews.sync_state WHERE last_error IS NOT NULL"))
-    with_rows = landed(run)
-    for hotel in filter(is_readable, hotels):
-        right = [order for order in hotel.orders if order.is_as_it_should_be and not ids_of(order) & uncertain]
-        expected = expected_rows(map(lower, right), [lower(service) for service in hotel.services])
-        assert hotel.id in fresh, f"{keys.get(hotel.id)} is not up to date: {reasons}"
-        assert not any(str(keys[hotel.id]) in reason for reason in reasons), reasons
-        assert not [errors[service.home] for service in hotel.services if service.home in errors]
-        for order_id, row in expected.items():
-            assert with_rows.get(order_id) == row
-        zone = zone_of(hotel)
-        if zone:
-            assert zones[hotel.id] == zone
-        for order_id, row in expected.items():
-            assert published[hotel.id][order_id] == as_published(row, zone, published[hotel.id][order_id])
-        if hotel.is_as_it_should_be and not uncertain & published[hotel.id].keys():
-            assert published[hotel.id].keys() == expected.keys()
-            check_counts(run, hotel.id, published[hotel.id])
-    check_rates(run)
+    with run.opened() as (warehouse, snapshot):
+        rows = landed_rows(warehouse)
+        keys = dict(warehouse.execute("SELECT id, partition_key FROM mews.enterprises").fetchall())
+        errors = dict(warehouse.execute("SELECT service_id, last_error FROM mews.sync_state").fetchall())
+        published = published_orders(snapshot)
+        up_to_date = zones_of_hotels_as_of(snapshot, began)
+        for hotel in filter(is_readable, hotels):
+            assert hotel.id in up_to_date, f"{keys.get(hotel.id)} is not up to date: {reasons}"
+            assert not any(str(keys[hotel.id]) in reason for reason in reasons), reasons
+            assert {errors[service.was] for service in hotel.services} == {None}
+            zone, orders = zone_of(hotel), published[hotel.id]
+            if zone:
+                assert up_to_date[hotel.id] == zone
+            right = [order for order in hotel.orders if order.is_as_it_should_be and not ids_of(order) & uncertain]
+            expected = expected_rows(map(lower, right), [lower(service) for service in hotel.services])
+            assert {order: rows.get(order) for order in expected} == expected
+            for order, row in expected.items():
+                assert orders[order] == as_published(row, zone, orders[order])
+            if hotel.is_as_it_should_be and not uncertain & orders.keys():
+                assert orders.keys() == expected.keys()
+                check_counts(snapshot, hotel.id, orders)
+        check_rates(snapshot)
 
 
 def is_readable(hotel: Hotel) -> bool:
@@ -174,8 +167,10 @@ def ids_of(held: Held) -> set[str]:
 
 
 def lower(held: Held) -> dict[str, Any]:
-    ids = {name: held.record.get(name) for name in ("Id", "ServiceId", "EnterpriseId")}
-    return {**held.record, **{name: value.lower() for name, value in ids.items() if isinstance(value, str)}}
+    ids = {"Id", "ServiceId", "EnterpriseId"}
+    return {
+        name: value.lower() if name in ids and isinstance(value, str) else value for name, value in held.record.items()
+    }
 
 
 def zone_of(hotel: Hotel) -> str | None:
@@ -183,9 +178,14 @@ def zone_of(hotel: Hotel) -> str | None:
     return None if "TimeZoneIdentifier" in enterprise.spoiled else str(enterprise.record["TimeZoneIdentifier"])
 
 
-def landed(run: Pipeline) -> dict[str, Any]:
-    with Warehouse(str(run.folder / "warehouse.duckdb")).open() as connection:
-        return landed_rows(connection)
+def zones_of_hotels_as_of(snapshot: Connection, began: datetime) -> dict[str, str]:
+    """The time zones of the hotels in scope that are published as of this time or a later one that has passed."""
+    return dict(
+        snapshot.execute(
+            "SELECT enterprise_id, time_zone FROM mart.dim_enterprises WHERE is_in_scope AND as_of_utc BETWEEN ? AND ?",
+            [naive(began.replace(microsecond=0)), naive(datetime.now(UTC))],
+        ).fetchall()
+    )
 
 
 COLUMNS = (
@@ -194,12 +194,15 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def published_orders(run: Pipeline) -> dict[str, dict[str, dict[str, Any]]]:
+def published_orders(snapshot: Connection) -> dict[str, dict[str, dict[str, Any]]]:
     """By hotel and order, these columns of the facts; each order is there once."""
-    rows = run.published(f"SELECT enterprise_id, order_id, {', '.join(COLUMNS)} FROM mart.fct_product_service_orders")
+    columns = ", ".join(COLUMNS)
+    rows = snapshot.execute(
+        f"SELECT enterprise_id, order_id, {columns} FROM mart.fct_product_service_orders"
+    ).fetchall()
     assert len({row[1] for row in rows}) == len(rows), "an order is published twice"
     found: dict[str, dict[str, dict[str, Any]]] = {
-        hotel: {} for (hotel,) in run.published("SELECT enterprise_id FROM mart.dim_enterprises")
+        hotel: {} for (hotel,) in snapshot.execute("SELECT enterprise_id FROM mart.dim_enterprises").fetchall()
     }
     for hotel, order, *values in rows:
         found[hotel][order] = dict(zip(COLUMNS, values, strict=True))
@@ -232,12 +235,13 @@ def local(moment: datetime | None, zone: str) -> date | None:
     return moment and moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date()
 
 
-def check_counts(run: Pipeline, hotel: str, orders: dict[str, dict[str, Any]]) -> None:
+def check_counts(snapshot: Connection, hotel: str, orders: dict[str, dict[str, Any]]) -> None:
     """The daily counts of a hotel are those of its orders."""
-    rows = run.published(
+    rows = snapshot.execute(
         "SELECT service_id, date, sum(orders_created), sum(checked_in_orders), sum(canceled_orders), sum(cancellations)"
-        f" FROM mart.agg_orders_daily WHERE enterprise_id = '{hotel}' GROUP BY ALL"
-    )
+        " FROM mart.agg_orders_daily WHERE enterprise_id = ? GROUP BY ALL",
+        [hotel],
+    ).fetchall()
     counts: dict[tuple[str, date], list[int]] = {}
     for order in orders.values():
         day = counts.setdefault((order["service_id"], order["created_date"]), [0, 0, 0, 0])
@@ -249,13 +253,15 @@ def check_counts(run: Pipeline, hotel: str, orders: dict[str, dict[str, Any]]) -
     assert {(service, day): list(values) for service, day, *values in rows} == counts
 
 
-def check_rates(run: Pipeline) -> None:
+def check_rates(snapshot: Connection) -> None:
     """Every share of what is published, in all and by hotel, lies between 0 and 1."""
-    for rate in load_metrics().rates:
-        if rate.is_share:
-            for by in ("", "GROUP BY enterprise_id"):
-                for (share,) in run.published(f"SELECT {rate_sql(rate)} FROM mart.{rate.table} {by}"):
-                    assert share is None or 0 <= share <= 1, rate.name
+    shares = [rate for rate in load_metrics().rates if rate.is_share]
+    for table in {rate.table for rate in shares}:
+        of_table = [rate for rate in shares if rate.table == table]
+        for by in ("", "GROUP BY enterprise_id"):
+            rows = snapshot.execute(f"SELECT {', '.join(map(rate_sql, of_table))} FROM mart.{table} {by}").fetchall()
+            for row in rows:
+                assert all(share is None or 0 <= share <= 1 for share in row), dict(zip(of_table, row, strict=True))
 
 
 def assert_nothing_is_lost(run: Pipeline, api: HostileApi) -> None:
