@@ -1,0 +1,350 @@
+"""Marts that grew through any sequence of landings are those that are computed from what has landed, row by row.
+
+Everything lands as a refresh lands it. PSO_TEST_SEQUENCES says how many sequences, and lets each run have others.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
+from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDERS, REJECTED_RECORDS, SERVICES
+from pso_pipeline.ingestion.frame import arrow_schema, frame_of
+from pso_pipeline.warehouse.landing.orders import OrdersLanding, land_orders
+from pso_pipeline.warehouse.landing.progress import Completed, Failed, FullReadProgress, Progress
+from pso_pipeline.warehouse.landing.reconciling import reconcile
+from pso_pipeline.warehouse.landing.scope import land_services
+from pso_pipeline.warehouse.marts import derive as derive_module
+from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline.warehouse.schema import create_tables
+from pso_pipeline_tests.marts import reference
+from pso_pipeline_tests.marts.rows import LANDED, forget_everything, insert, read, read_all
+from pso_pipeline_tests.marts.world import World
+
+SEQUENCES = int(os.environ.get("PSO_TEST_SEQUENCES", "15"))
+START = datetime(2024, 6, 1, tzinfo=UTC)
+HOTELS = ("north", "south", "west")
+SERVICES_OF = {"north spa": "north", "north bar": "north", "south spa": "south", "west spa": "west"}
+ZONES = ("Europe/London", "Australia/Sydney", "UTC", None, "Nowhere/Land")
+KEY = AGG_ORDERS_DAILY.key
+COUNTS = [name for name in AGG_ORDERS_DAILY.column_names if name not in KEY]
+
+# ages on, just before and just after the boundaries of maturity and of the curve
+ages = st.builds(
+    lambda days, seconds: timedelta(days=days, seconds=seconds),
+    st.sampled_from([0, 1, 6, 7, 29, 30, 59, 60, 89, 90, 200, 364, 365, 366, 500]),
+    st.sampled_from([-1, 0, 1, 1800, 3600]),
+)
+services = st.sampled_from([*sorted(SERVICES_OF), "unlisted"])
+states = st.sampled_from(["Optional", "Confirmed", "Started", "Processed", "Canceled", "Canceled", "Odd", None])
+new_orders = st.fixed_dictionaries(
+    {
+        "service_id": services,
+        "state": states,
+        "account_id": st.sampled_from(["ada", "bob", None]),
+        "origin": st.sampled_from(["Connector", None]),
+        "age": ages,
+        "canceled_after": st.none() | ages,
+    }
+)
+picks = st.integers(0, 30)
+edits = st.one_of(
+    st.tuples(st.just("new"), new_orders),
+    st.tuples(st.just("state"), picks, states, st.none() | ages),
+    st.tuples(st.just("move"), picks, services),
+    st.tuples(st.just("late"), picks, states, st.integers(-600, 600)),
+    st.tuples(st.just("same second"), picks, states),
+    st.tuples(st.just("account"), picks, st.sampled_from(["ada", "bob", None])),
+    st.tuples(st.just("again"), picks),
+)
+"""What one record of a page brings: a number picks an order, whatever there are."""
+
+steps = st.one_of(
+    st.tuples(st.just("page"), st.lists(edits, min_size=1, max_size=5)),
+    st.tuples(st.just("page"), st.lists(edits, min_size=1, max_size=5)),
+    st.tuples(st.just("time"), st.integers(1, 24 * 40)),
+    st.tuples(st.just("fail"), st.sampled_from(sorted(SERVICES_OF))),
+    st.tuples(st.just("resync"), st.sampled_from(HOTELS), st.sets(picks, max_size=2)),
+    st.tuples(st.just("zone"), st.sampled_from(HOTELS), st.sampled_from(ZONES)),
+    st.tuples(st.just("hand over"), st.sampled_from(sorted(SERVICES_OF)), st.sampled_from(HOTELS)),
+    st.tuples(st.just("list"), st.sampled_from(HOTELS)),
+    st.tuples(st.just("retire"), st.sampled_from(sorted(SERVICES_OF)), st.booleans()),
+    st.tuples(st.just("forget scope"), st.sampled_from(HOTELS), st.booleans()),
+)
+derivations = st.sampled_from(["all", "all", "none", "north", "killed at the end", "killed before", "small batches"])
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+@dataclass
+class Source:
+    """Hotels that change, and land as they do; its clock goes on by a second with each landing."""
+
+    connection: duckdb.DuckDBPyConnection
+    now: datetime = START
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    hotel_of: dict[str, str] = field(default_factory=lambda: dict(SERVICES_OF))
+
+    def begin(self, orders: list[dict[str, Any]]) -> None:
+        """A first read of all services, in two parts."""
+        forget_everything(self.connection)
+        insert(
+            self.connection,
+            "enterprises",
+            [
+                {"id": hotel, "name": hotel, "is_in_scope": True, "time_zone_identifier": "Europe/London"}
+                for hotel in HOTELS
+            ],
+        )
+        self._list_services()
+        half = len(orders) // 2
+        unfinished: list[Progress] = [
+            FullReadProgress(each, hotel, self.now, "c", 1, False) for each, hotel in self.hotel_of.items()
+        ]
+        self._land([self._new(order) for order in orders[:half]], unfinished)
+        self._land([self._new(order) for order in orders[half:]], self._completed(is_full=True))
+
+    def take(self, step: tuple[Any, ...]) -> None:
+        kind, *arguments = step
+        getattr(self, f"_{kind.replace(' ', '_')}")(*arguments)
+
+    def _page(self, page: list[tuple[Any, ...]]) -> None:
+        rows = [row for edit in page if (row := self._row(edit)) is not None]
+        self._land(rows, self._completed())
+
+    def _row(self, edit: tuple[Any, ...]) -> dict[str, Any] | None:
+        """What a record of a page holds; None where it is about an order and there is none."""
+        kind, *arguments = edit
+        if kind == "new":
+            return self._new(arguments[0])
+        if not self.orders:
+            return None
+        place = arguments[0] % len(self.orders)
+        order: dict[str, Any] = dict(self.orders[place])
+        match kind, arguments[1:]:
+            case "state", [state, canceled_after]:
+                order |= {"state": state, "cancelled_utc": canceled_after and order["created_utc"] + canceled_after}
+            case "move", [service]:
+                order["service_id"] = service
+            case "late", [state, minutes]:
+                return order | {"state": state, "updated_utc": order["created_utc"] + timedelta(minutes=minutes)}
+            case "same second", [state]:
+                order["state"] = state
+                self.orders[place] = order
+                return order
+            case "account", [account]:
+                order["account_id"] = account
+            case "again", []:
+                return order
+        order["updated_utc"] = max(self.now, order["updated_utc"] + timedelta(seconds=1))
+        self.orders[place] = order
+        return order
+
+    def _new(self, given: dict[str, Any]) -> dict[str, Any]:
+        created = self.now - given["age"]
+        canceled = given["canceled_after"] and created + given["canceled_after"]
+        order = dict.fromkeys(PRODUCT_SERVICE_ORDERS.column_names)
+        order |= {name: given[name] for name in ("service_id", "state", "account_id", "origin")}
+        order |= {"id": f"order {len(self.orders)}", "created_utc": created, "updated_utc": created}
+        order["cancelled_utc"] = canceled
+        self.orders.append(order)
+        return order
+
+    def _time(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+        self._land([], self._completed())
+
+    def _fail(self, service: str) -> None:
+        self._land([], [Failed(service, self.hotel_of[service], "refused")])
+
+    def _resync(self, hotel: str, lost: set[int]) -> None:
+        """A full read of a hotel that does not find some orders; what it does find lands again."""
+        own = {service: hotel for service, its_hotel in self.hotel_of.items() if its_hotel == hotel}
+        gone = {self.orders[each % len(self.orders)]["id"] for each in lost if self.orders}
+        found = [order for order in self.orders if order["service_id"] in own and order["id"] not in gone]
+        before = self.now
+        met = pa.table({"service_id": [each["service_id"] for each in found], "id": [each["id"] for each in found]})
+        self._land(found, [], met)
+        reconcile(self.connection, own, before, 1.0)
+
+    def _zone(self, hotel: str, zone: str | None) -> None:
+        self.connection.execute("UPDATE mews.enterprises SET time_zone_identifier = ? WHERE id = ?", [zone, hotel])
+
+    def _hand_over(self, service: str, hotel: str) -> None:
+        """A service becomes another hotel's."""
+        self.hotel_of[service] = hotel
+        self._list_services()
+
+    def _list(self, hotel: str) -> None:
+        """The service that no list named is listed now; it is read to its end."""
+        self.hotel_of["unlisted"] = hotel
+        self._list_services()
+        self._land([], self._completed(is_full=True))
+
+    def _retire(self, service: str, is_retired: bool) -> None:
+        self.connection.execute(
+            "UPDATE mews.services SET retired_utc = ? WHERE id = ?", [_naive(self.now) if is_retired else None, service]
+        )
+
+    def _forget_scope(self, hotel: str, is_in_scope: bool) -> None:
+        self.connection.execute("UPDATE mews.enterprises SET is_in_scope = ? WHERE id = ?", [is_in_scope, hotel])
+
+    def _list_services(self) -> None:
+        rows = [
+            {"id": service, "enterprise_id": hotel, "name": service, "kind": "Additional"}
+            for service, hotel in self.hotel_of.items()
+        ]
+        land_services(self.connection, _frame(SERVICES, rows), _frame(REJECTED_RECORDS, []))
+
+    def _completed(self, *, is_full: bool = False) -> list[Progress]:
+        return [
+            Completed(service, hotel, self.now, self.now, is_full=is_full) for service, hotel in self.hotel_of.items()
+        ]
+
+    def _land(self, rows: list[dict[str, Any]], progress: list[Progress], met: pa.Table | None = None) -> None:
+        self.now += timedelta(seconds=1)
+        landed = [
+            row
+            | {name: row[name] and _naive(row[name]) for name in ("created_utc", "updated_utc", "cancelled_utc")}
+            | {
+                "enterprise_id": self.hotel_of.get(row["service_id"]),
+                "fetched_utc": _naive(self.now),
+                "is_missing_from_source": False,
+            }
+            for row in rows
+        ]
+        schema = pa.schema({"service_id": pa.string(), "id": pa.string()})
+        landing = OrdersLanding(
+            _frame(PRODUCT_SERVICE_ORDERS, landed),
+            _frame(REJECTED_RECORDS, []),
+            frame_of([] if met is None else [met.cast(schema)], schema),
+            progress,
+        )
+        land_orders(self.connection, landing)
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=None)
+
+
+def _frame(table: Any, rows: list[dict[str, Any]]) -> Any:
+    schema = arrow_schema(table)
+    return frame_of([pa.Table.from_pylist(rows, schema=schema)], schema)
+
+
+@contextmanager
+def made() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse and marts in memory, on a connection whose session zone is far from UTC."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Pacific/Kiritimati'; SET threads = 1")
+        connection.execute("ATTACH ':memory:' AS warehouse; ATTACH ':memory:' AS marts")
+        connection.execute("CREATE SCHEMA warehouse.mews; CREATE SCHEMA marts.mart")
+        connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
+        create_tables(connection)
+        create_marts(connection)
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def connections() -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]]:
+    """One that is kept up to date, one that is filled from nothing each time."""
+    with made() as incremental, made() as from_scratch:
+        yield incremental, from_scratch
+
+
+def run(connection: duckdb.DuckDBPyConnection, derivation: str, monkeypatch: Any) -> None:
+    """Derive all, one hotel, in batches of two orders, or until the process is killed at an instant."""
+    if derivation == "none":
+        return
+    if derivation.startswith("killed"):
+        with monkeypatch.context() as patch, suppress(Killed):
+            patch.setattr(derive_module, "_run", _killed(derivation))
+            derive(connection, None, 2)
+        return
+    derive(connection, ["north"] if derivation == "north" else None, 2 if derivation == "small batches" else 500_000)
+
+
+def _killed(derivation: str) -> Any:
+    """Run statements until the last one, which forgets what was derived, or until the second batch is written."""
+    run_statements, batches = derive_module._run, Counter[str]()
+
+    def until(connection: Any, names: Any, *arguments: Any, **options: Any) -> None:
+        batches["written"] += names is derive_module.WRITTEN
+        if derivation == "killed at the end" and "forget_revised" in names:
+            raise Killed
+        if derivation == "killed before" and batches["written"] == 2:
+            raise Killed
+        run_statements(connection, names, *arguments, **options)
+
+    return until
+
+
+def from_nothing(
+    incremental: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The marts of what has landed, derived at once."""
+    forget_everything(scratch)
+    for table in LANDED:
+        scratch.register("landed", incremental.execute(f"FROM mews.{table}").arrow().read_all())
+        scratch.execute(f"INSERT INTO mews.{table} BY NAME FROM landed")
+        scratch.unregister("landed")
+    derive(scratch)
+    return read_all(scratch)
+
+
+def world_of(connection: duckdb.DuckDBPyConnection) -> World:
+    """What has landed, for the computation in plain Python; orders without a hotel count in none."""
+    world = World()
+    for table, rows in vars(world).items():
+        if table not in LANDED:
+            continue
+        found = connection.execute(f"FROM mews.{table}")
+        names = [column[0] for column in found.description]
+        rows += [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    placed = {order["id"] for order in world.product_service_orders if order["enterprise_id"]}
+    world.product_service_orders = [each for each in world.product_service_orders if each["id"] in placed]
+    return world
+
+
+@settings(
+    max_examples=SEQUENCES,
+    deadline=None,
+    database=None,
+    derandomize="PSO_TEST_SEQUENCES" not in os.environ,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate],
+)
+@given(
+    landed=st.lists(new_orders, min_size=2, max_size=12),
+    sequence=st.lists(st.tuples(steps, derivations), min_size=1, max_size=8),
+)
+def test_after_any_sequence_the_marts_are_those_of_what_has_landed(connections, monkeypatch, landed, sequence):
+    incremental, scratch = connections
+    source = Source(incremental)
+    source.begin(landed)
+    derive(incremental)
+    for step, derivation in [*sequence, (("time", 1), "all")]:
+        source.take(step)
+        run(incremental, derivation, monkeypatch)
+        if derivation in {"all", "small batches"}:
+            assert read_all(incremental) == from_nothing(incremental, scratch)
+    world = world_of(incremental)
+    daily = {
+        row[:5]: Counter(dict(zip(COUNTS, row[5:], strict=True)))
+        for row in read(incremental, "agg_orders_daily", [*KEY, *COUNTS])
+    }
+    assert daily == reference.orders_daily(world)
+    in_facts = [order for (order,) in read(incremental, "fct_product_service_orders", ["order_id"])]
+    assert len(in_facts) == len(set(in_facts)), "an order counts twice"
