@@ -135,7 +135,8 @@ class Source:
         order: dict[str, Any] = dict(self.orders[place])
         match kind, arguments[1:]:
             case "state", [state, canceled_after]:
-                order |= {"state": state, "cancelled_utc": canceled_after and order["created_utc"] + canceled_after}
+                canceled = None if canceled_after is None else order["created_utc"] + canceled_after
+                order |= {"state": state, "cancelled_utc": canceled}
             case "move", [service]:
                 order["service_id"] = service
             case "late", [state, minutes]:
@@ -154,7 +155,7 @@ class Source:
 
     def _new(self, given: dict[str, Any]) -> dict[str, Any]:
         created = self.now - given["age"]
-        canceled = given["canceled_after"] and created + given["canceled_after"]
+        canceled = None if given["canceled_after"] is None else created + given["canceled_after"]
         order = dict.fromkeys(PRODUCT_SERVICE_ORDERS.column_names)
         order |= {name: given[name] for name in ("service_id", "state", "account_id", "origin")}
         order |= {"id": f"order {len(self.orders)}", "created_utc": created, "updated_utc": created}
