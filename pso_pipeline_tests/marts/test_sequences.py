@@ -297,7 +297,8 @@ def from_nothing(
 ) -> dict[str, list[tuple[Any, ...]]]:
     """The marts of what has landed, derived at once."""
     forget_everything(scratch)
-    for table in LANDED:
+    scratch.execute("DELETE FROM mews.account_key")
+    for table in (*LANDED, "account_key"):
         scratch.register("landed", incremental.execute(f"FROM mews.{table}").arrow().read_all())
         scratch.execute(f"INSERT INTO mews.{table} BY NAME FROM landed")
         scratch.unregister("landed")
