@@ -114,11 +114,11 @@ def changes(hotels: list[Hotel], chance: random.Random, now: datetime) -> None:
 
 
 def put_right(spoiled: list[Hotel], right: list[Hotel], now: datetime) -> None:
-    """Let each order that was spoiled count as changed now."""
-    wrong = {order.mark for hotel in spoiled for order in hotel.orders if not order.is_as_it_should_be}
+    """Let each order that was another one for a while count as changed now."""
+    sent = {order.json for hotel in spoiled for order in hotel.orders}
     for hotel in right:
         for order in hotel.orders:
-            if order.mark in wrong:
+            if order.json not in sent:
                 change(order, now)
 
 
