@@ -48,6 +48,20 @@ def test_an_older_warehouse_becomes_what_a_fresh_one_is_and_keeps_its_rows(wareh
         assert migrated == connection.execute(SHAPE).fetchall()
 
 
+def test_ids_in_upper_case_become_lower_case_and_keep_their_rows(warehouse, old_file):
+    ids = ["enterprises.id", "services.id", "services.enterprise_id", "sync_state.service_id"]
+    ids += ["product_service_orders.id", "product_service_orders.service_id", "superseded_versions.id"]
+    with duckdb.connect(str(old_file)) as connection:
+        for table, column in (each.split(".") for each in ids):
+            connection.execute(f"UPDATE mews.{table} SET {column} = upper({column})")
+        connection.execute("UPDATE mews.product_service_orders SET account_id = 'A1', state = 'Canceled'")
+    with warehouse.open() as connection:
+        found = [connection.execute(f"SELECT {each} FROM mews.{each.split('.')[0]}").fetchall() for each in ids]
+        order = connection.execute("SELECT account_id, state FROM mews.product_service_orders").fetchall()
+    assert found == [[("e1",)], [("s1",)], [("e1",)], [("s1",)], [("o1",)], [("s1",)], [("o1",)]]
+    assert order == [("a1", "Canceled")]
+
+
 def test_opening_again_migrates_nothing(warehouse, old_file):
     with warehouse.open():
         pass
