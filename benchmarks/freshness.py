@@ -167,7 +167,7 @@ class Meter:
     def _sample(self) -> None:
         while True:
             sizes: dict[str, float] = {}
-            for process in _below(self._root):
+            for process in below(self._root):
                 with contextlib.suppress(OSError, IndexError):
                     folder = Path(f"/proc/{process}")
                     line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -182,7 +182,8 @@ class Meter:
             time.sleep(0.5)
 
 
-def _below(root: int) -> list[int]:
+def below(root: int) -> list[int]:
+    """Give a process and all that it started, directly or not."""
     found, waiting = [], [root]
     while waiting:
         process = waiting.pop()
@@ -349,10 +350,7 @@ def measure(options: argparse.Namespace, folder: Path, figures: dict[str, Any]) 
 
 def first_load(hotels: int, instance: DagsterInstance, sandbox: Sandbox[Any], meter: Meter) -> dict[str, Any]:
     """Wait until the hotels were discovered, and then until all of them have been read and published."""
-    name = str(ENTERPRISE_PARTITIONS.name)
-    discovered = wait_until(lambda: len(instance.get_dynamic_partitions(name)) == hotels, 600)
-    wait_until(lambda: len(instance.get_materialized_partitions(METRICS)) == hotels, 1800)
-    wait_until(lambda: not instance.get_runs(RunsFilter(statuses=UNFINISHED)), 1800)
+    discovered = first_load_is_over(hotels, instance)
     record = instance.get_run_records(limit=1, ascending=True)[0]
     return {
         "discovered so long after the start of dagster dev": round(discovered, 1),
@@ -363,6 +361,15 @@ def first_load(hotels: int, instance: DagsterInstance, sandbox: Sandbox[Any], me
             "requests": len(sandbox.requests),
         },
     }
+
+
+def first_load_is_over(hotels: int, instance: DagsterInstance) -> float:
+    """Wait until all hotels were read and published; returns the seconds until they were discovered."""
+    name = str(ENTERPRISE_PARTITIONS.name)
+    discovered = wait_until(lambda: len(instance.get_dynamic_partitions(name)) == hotels, 600)
+    wait_until(lambda: len(instance.get_materialized_partitions(METRICS)) == hotels, 1800)
+    wait_until(lambda: not instance.get_runs(RunsFilter(statuses=UNFINISHED)), 1800)
+    return discovered
 
 
 def watch(

@@ -115,7 +115,7 @@ def changes(hotels: list[Hotel], chance: random.Random, now: datetime) -> None:
 
 def put_right(spoiled: list[Hotel], right: list[Hotel], now: datetime) -> None:
     """Let each order that was another one for a while count as changed now."""
-    sent = {order.json for hotel in spoiled for order in hotel.orders}
+    sent = {order.json for hotel in spoiled for order in hotel.orders if order.is_as_it_should_be}
     for hotel in right:
         for order in hotel.orders:
             if order.json not in sent:
