@@ -83,6 +83,20 @@ def test_an_older_version_that_comes_late_is_kept_and_does_not_win(warehouse):
     assert landed.services == []
 
 
+def test_a_version_dated_in_the_future_gives_way_to_the_next_one_that_is_read(warehouse):
+    with warehouse.open() as connection:
+        far = order(updated=400 * 86400, fetched=5, state="Confirmed")
+        for row, current_state in (
+            (far, "Confirmed"),
+            (order(updated=9, fetched=10, state="Canceled"), "Canceled"),
+            (far | {"fetched_utc": START.replace(tzinfo=None) + timedelta(seconds=20)}, "Confirmed"),
+            (order(updated=29, fetched=30, state="Started"), "Started"),
+        ):
+            land_orders(connection, landing(row))
+            assert states(connection) == [("o1", current_state)]
+        assert sorted(state for *_, state in versions(connection)) == ["Canceled", "Confirmed", "Started"]
+
+
 def test_two_edits_within_one_second_end_with_the_one_read_last(warehouse):
     with warehouse.open() as connection:
         land_orders(connection, landing(order(updated=5, fetched=5, state="Confirmed")))

@@ -3,7 +3,8 @@
 --   is_known    the warehouse holds some version of the order
 --   is_current  this version wins: the latest updated_utc, and within one second the one that was read last
 --               (UpdatedUtc has whole seconds, so two edits within one second look alike)
---   is_tied     another version of the order has the same updated_utc
+--   is_tied     another version of the order has the same updated_utc, or this one has none that can be believed: it may
+--               become the current one again
 -- A version that is read again keeps the time at which it was read first. content_hash never leaves this landing.
 CREATE OR REPLACE TEMP TABLE weighed AS
 WITH at_hand AS (
@@ -34,6 +35,12 @@ versions AS (
 SELECT
     *,
     bool_or(is_held) OVER (PARTITION BY id) AS is_known,
-    row_number() OVER (PARTITION BY id ORDER BY updated_utc DESC, last_read_utc DESC, content_hash) = 1 AS is_current,
-    count(*) OVER (PARTITION BY id, updated_utc) > 1 AS is_tied
+    row_number() OVER (
+        PARTITION BY id
+        ORDER BY
+            if(updated_utc > last_read_utc + INTERVAL 1 DAY, last_read_utc, updated_utc) DESC,
+            last_read_utc DESC,
+            content_hash
+    ) = 1 AS is_current,
+    count(*) OVER (PARTITION BY id, updated_utc) > 1 OR updated_utc > last_read_utc + INTERVAL 1 DAY AS is_tied
 FROM versions;
