@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
@@ -320,6 +320,19 @@ def world_of(connection: duckdb.DuckDBPyConnection) -> World:
     return world
 
 
+HANDED_OVER = {
+    "service_id": "west spa",
+    "state": "Processed",
+    "account_id": None,
+    "origin": None,
+    "canceled_after": None,
+}
+
+
+@example(
+    landed=[HANDED_OVER | {"age": timedelta(days=30)}],
+    sequence=[(("hand over", "west spa", "north"), "north"), (("time", 115), "all")],
+)
 @settings(
     max_examples=SEQUENCES,
     deadline=None,

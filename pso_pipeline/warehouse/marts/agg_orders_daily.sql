@@ -15,7 +15,8 @@ WITH creations AS (
     UNION ALL BY NAME
     SELECT facts.*, services.service, recounted.last_midnight_utc, facts.created_date AS date, TRUE AS is_creation
     FROM mart.fct_product_service_orders AS facts
-    INNER JOIN batch_services AS services ON services.service_id = facts.service_id
+    INNER JOIN batch_services AS services
+        ON services.service_id = facts.service_id AND services.enterprise_id = facts.enterprise_id
     INNER JOIN recounted_days AS recounted ON recounted.enterprise_id = facts.enterprise_id AND recounted.date = facts.created_date
 ),
 
@@ -24,7 +25,8 @@ cancellations AS (
     UNION ALL BY NAME
     SELECT facts.*, services.service, recounted.last_midnight_utc, facts.canceled_date AS date, FALSE AS is_creation
     FROM mart.fct_product_service_orders AS facts
-    INNER JOIN batch_services AS services ON services.service_id = facts.service_id
+    INNER JOIN batch_services AS services
+        ON services.service_id = facts.service_id AND services.enterprise_id = facts.enterprise_id
     INNER JOIN recounted_days AS recounted ON recounted.enterprise_id = facts.enterprise_id AND recounted.date = facts.canceled_date
 ),
 

@@ -19,7 +19,8 @@ WITH firm_orders AS (
     UNION ALL BY NAME
     SELECT facts.*, services.service, recounted.last_midnight_utc
     FROM mart.fct_product_service_orders AS facts
-    INNER JOIN batch_services AS services ON services.service_id = facts.service_id
+    INNER JOIN batch_services AS services
+        ON services.service_id = facts.service_id AND services.enterprise_id = facts.enterprise_id
     INNER JOIN recounted_cohorts AS recounted
         ON recounted.service_id = facts.service_id AND recounted.cohort_month = date_trunc('month', facts.created_date)
     WHERE facts.is_firm
