@@ -177,7 +177,7 @@ def _hotel(chance: random.Random, number: int, now: datetime) -> Hotel:
 
 
 def _held(record: dict[str, Any], mark: str, home: str, updated: datetime) -> Held:
-    return Held(record | {MARK: mark}, mark, record["Id"], home, updated)
+    return Held({MARK: mark} | record, mark, record["Id"], home, updated)
 
 
 def _id(chance: random.Random) -> str:
