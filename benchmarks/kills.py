@@ -59,7 +59,7 @@ def victims(root: int, part: str) -> list[int]:
 
 
 def kill_in_turns(root: int, kills: int) -> Counter[str]:
-    """Kill so many processes, one kind after the other; one that is not there is waited for.
+    """Kill `kills` processes, one kind after the other; one that is not there is waited for.
 
     Dagster that ends within a minute of its start is not started again, so its daemon is left alone for that long.
     """

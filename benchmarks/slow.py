@@ -41,7 +41,7 @@ def refresh(settings: dict[str, str], folder: Path) -> dict[str, Any]:
 
 
 def measure(delay: float, folder: Path) -> dict[str, Any]:
-    """Refresh twice while each answer takes so many seconds."""
+    """Refresh twice while each answer takes a number of seconds."""
     now = int(time.time())
     shift = 60 - now % 86_400  # changes begin with a day of the source's clock
     world = GeneratedWorld(

@@ -25,7 +25,7 @@ MAX_RUNTIME = timedelta(hours=12)
 """For one run: the first read of a large group takes hours, and the next run continues where one was ended."""
 
 MAX_RUNTIME_TAGS = {"dagster/max_runtime": str(round(MAX_RUNTIME.total_seconds()))}
-"""Tags of a job; Dagster's run monitoring ends a run that it launched after so many seconds."""
+"""Tags of a job; Dagster's run monitoring ends a run that it launched after that number of seconds."""
 
 LAUNCHED_TAG = ".dagster/grpc_info"
 """Tag of a run that Dagster's daemon launched, which Dagster can also terminate."""

@@ -4,33 +4,16 @@ from datetime import timedelta
 
 import pytest
 
+from pso_pipeline.sandbox.server import serve
+from pso_pipeline.settings import Settings, Timetable
 from pso_pipeline.warehouse.connection import Warehouse
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_a_person(monkeypatch, tmp_path):
     """Tests see neither the variables nor the `.env` of whoever runs them, and share no limit with a real token."""
-    for name in (
-        "MEWS_PLATFORM_ADDRESS",
-        "MEWS_CLIENT_TOKEN",
-        "MEWS_ACCESS_TOKENS",
-        "MEWS_CLIENT",
-        "MEWS_REQUESTS_PER_WINDOW",
-        "MEWS_WINDOW_SECONDS",
-        "PSO_WAREHOUSE",
-        "PSO_BI_DIR",
-        "PSO_ALERT_WEBHOOK",
-        "PSO_HEARTBEAT_URL",
-        "PSO_ALLOW_HTTP",
-        "PSO_KEEP_PERSONAL_DATA",
-        "PSO_LOOK_BACK_CRON",
-        "PSO_REFRESH_CRON",
-        "PSO_RESYNC_CRON",
-        "PSO_TIME_ZONE",
-        "PSO_UPDATES_SECONDS",
-        "DAGSTER_HOME",
-    ):
-        monkeypatch.delenv(name, raising=False)
+    for name in (*Settings.model_fields, *Timetable.model_fields):
+        monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
 
 
@@ -43,3 +26,13 @@ def warehouse(tmp_path):
 def any_server_time(monkeypatch):
     """Let a world stand still at a date of its own, which the client would take for a wrong clock."""
     monkeypatch.setattr("pso_pipeline.mews.client._CLOCK_TOLERANCE", timedelta.max)
+
+
+@pytest.fixture
+def sandbox(world, monkeypatch):
+    """Serve the test's own `world`, and let the settings name it."""
+    with serve(world, requests_per_window=None) as running:
+        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", running.address)
+        monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
+        monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
+        yield running

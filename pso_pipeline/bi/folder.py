@@ -25,6 +25,7 @@ from pathlib import Path
 
 from pso_pipeline.bi.errors import NothingPublished, SnapshotNotWritten, SnapshotUnreadable
 from pso_pipeline.bi.manifest import Manifest, PublishedFile, decode_manifest
+from pso_pipeline.warehouse.rewriting import sync
 
 DATABASE = "pso_bi.duckdb"
 PARQUET = "parquet"
@@ -221,15 +222,6 @@ def replace_file(path: Path, content: bytes) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Bring the names in a folder to the disk, so that a power failure leaves no link to nothing."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _point(bi_dir: Path, name: str, target: str) -> None:

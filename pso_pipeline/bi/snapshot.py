@@ -38,6 +38,7 @@ from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.warehouse.errors import is_damage
 from pso_pipeline.warehouse.marts.derive import is_complete
 from pso_pipeline.warehouse.memory import ONE_TABLE_MEMORY_MB, limit_memory, threads_for
+from pso_pipeline.warehouse.rewriting import sync
 
 PATIENCE_SECONDS = 900.0
 """How long to wait for a marts file that a stranger holds, or for another publication into the same folder."""
@@ -158,8 +159,8 @@ def _publish_copy(building: Path, bi_dir: Path, marts_path: Path, held_back: Map
     )
     (version / folder.MANIFEST).write_bytes(encode_manifest(manifest))
     folder.seal(version, folder.MANIFEST)
-    folder.sync(version / folder.PARQUET)
-    folder.sync(version)
+    sync(version / folder.PARQUET)
+    sync(version)
     name = folder.stamp(published_utc)
     directory = version.rename(bi_dir / folder.VERSIONS / name)
     folder.make_current(bi_dir, name)

@@ -21,7 +21,7 @@ DAEMON_TOLERANCE = timedelta(minutes=5)
 """Dagster's daemon shows that it is alive every 30 seconds."""
 
 RUNS_WITHOUT_DAEMON = 2
-"""Refreshes that ended since the daemon was last alive: whoever starts so many has replaced it, by cron for example."""
+"""Refreshes that ended since the daemon was last alive: with this many, something else starts them, such as cron."""
 
 LEAST_ROOM = 1_000_000
 """Bytes that must be left on a disk."""

@@ -236,7 +236,7 @@ class Application:
 
 
 def _shortened(query: Query, most_items: int | None) -> Query:
-    """The query for a page of at most so many items."""
+    """The query for a page of no more than `most_items` items."""
     if most_items is None:
         return query
     limitation = replace(query.limitation, count=min(query.limitation.count, most_items))

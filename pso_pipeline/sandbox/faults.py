@@ -66,7 +66,7 @@ class Garble:
 
 @dataclass(frozen=True, slots=True)
 class ShortPage:
-    """Answer as usual, with a page of at most so many items, whatever Count says."""
+    """Answer as usual, with a page of at most `items` items, whatever Count says."""
 
     items: int
 

@@ -55,9 +55,9 @@ def _rewrite_file(path: Path, storage: str) -> None:
                 raise WarehouseUnusable(
                     f"{path} was not written again: its log could not be closed, make room on the disk"
                 )
-            _sync(fresh)
+            sync(fresh)
             fresh.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             _remove(fresh)
 
@@ -117,7 +117,8 @@ def _remove(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk, so that a power failure leaves no link to nothing."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -18,7 +18,6 @@ from pso_pipeline.cli import pipeline as cli_pipeline
 from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.definitions import PIPELINE
 from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline.warehouse.connection import Warehouse
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -32,15 +31,6 @@ def world():
         for _ in range(2):
             world.add_order(service)
     return world
-
-
-@pytest.fixture
-def sandbox(world, monkeypatch):
-    with serve(world, requests_per_window=None) as running:
-        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", running.address)
-        monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
-        monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
-        yield running
 
 
 def read():

@@ -4,7 +4,6 @@ import pytest
 from dagster import DagsterInstance, instance_for_test
 
 from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline_tests.orchestration.daemon import SmallDaemon
 
 
@@ -29,12 +28,3 @@ def world():
         for state in ("Confirmed", "Started", "Canceled"):
             world.add_order(service, State=state)
     return world
-
-
-@pytest.fixture
-def sandbox(world, monkeypatch):
-    with serve(world, requests_per_window=None) as running:
-        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", running.address)
-        monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
-        monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
-        yield running

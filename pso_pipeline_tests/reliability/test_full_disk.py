@@ -14,7 +14,6 @@ import pytest
 from dagster import DagsterInstance
 
 from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline_tests.orchestration.test_jobs import refresh
 
 ORDERS = 400
@@ -53,15 +52,6 @@ def world():
     for _ in range(ORDERS):
         world.add_order(service, Number=os.urandom(200).hex())
     return world
-
-
-@pytest.fixture
-def sandbox(world, monkeypatch):
-    with serve(world, requests_per_window=None) as running:
-        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", running.address)
-        monkeypatch.setenv("MEWS_CLIENT_TOKEN", world.client_token)
-        monkeypatch.setenv("MEWS_ACCESS_TOKENS", world.access_token)
-        yield running
 
 
 def reasons(result):

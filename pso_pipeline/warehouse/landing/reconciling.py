@@ -59,7 +59,7 @@ class _Counts:
         return _Counts(self.present + other.present, self.missing + other.missing, self.again + other.again)
 
     def are_implausible(self, max_missing_share: float) -> bool:
-        """Whether so many missing orders are taken for a fault of the source; a share of 1 allows any."""
+        """Whether this number of missing orders is taken for a fault of the source; a share of 1 allows any."""
         if max_missing_share >= 1 or not self.missing:
             return False
         plausible = max(PLAUSIBLE_MISSING, max_missing_share * self.present)

@@ -189,7 +189,7 @@ def _narrow_scope(
 
 
 def is_implausible(lost: int, known: int, max_lost_share: float) -> bool:
-    """Whether a listing that lacks so many of those known before is taken for a fault of the source.
+    """Whether a listing that lacks `lost` of those known before is taken for a fault of the source.
 
     So are all of them, and more than `PLAUSIBLE_LOSS` where they are more than the share; a share of 1 allows any loss.
     """
