@@ -65,13 +65,15 @@ def decide_on_request(wanted: Wanted, waiting: Collection[tuple[str, Wanted]]) -
     return Decision(wanted, tuple(run_id for run_id, _ in waiting))
 
 
-def request_refresh(instance: DagsterInstance, wanted: Wanted, requested_by: str) -> RunRequest | None:
+def request_refresh(
+    instance: DagsterInstance, wanted: Wanted, requested_by: str, tags: Mapping[str, str] | None = None
+) -> RunRequest | None:
     """Make the request for a refresh and take out of the queue what it replaces; None where a waiting one will do.
 
-    `requested_by` is the name of the sensor or schedule, which the run bears as a tag.
+    `requested_by` is the name of the sensor or schedule, which the run bears as a tag beside `tags`.
     """
     queued = instance.get_runs(RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.QUEUED]))
-    waiting = [(run.run_id, asked) for run in queued if (asked := _wanted_by(run)) is not None]
+    waiting = [(run.run_id, asked) for run in queued if (asked := wanted_by(run)) is not None]
     decision = decide_on_request(wanted, waiting)
     for run_id in decision.replaced:
         instance.run_coordinator.cancel_run(run_id)
@@ -87,7 +89,7 @@ def request_refresh(instance: DagsterInstance, wanted: Wanted, requested_by: str
     return RunRequest(
         job_name=refresh.name,
         run_config={"ops": {"sync_orders": {"config": config}}} if config else {},
-        tags={REQUESTED_BY: requested_by},
+        tags={REQUESTED_BY: requested_by, **(tags or {})},
     )
 
 
@@ -101,7 +103,7 @@ def is_refreshing(instance: DagsterInstance, since: timedelta) -> bool:
     return bool(living_runs(instance, refresh.name, UNDER_WAY, created_after=datetime.now(UTC) - since))
 
 
-def _wanted_by(run: DagsterRun) -> Wanted | None:
+def wanted_by(run: DagsterRun) -> Wanted | None:
     """Tell what a run reads that a sensor or schedule asked for; None for any other, which is left alone."""
     run_config: Mapping[str, Any] = run.run_config
     config = run_config.get("ops", {}).get("sync_orders", {}).get("config", {})

@@ -1,6 +1,7 @@
-"""What was killed, put right without a person: dead runs are ended, and a full resync is asked for again.
+"""What was killed, put right without a person: dead runs are ended, and what they were to read is asked for again.
 
-Refreshes need no such request, since the next one continues. When a run counts as dead is decided in `runs`.
+A poll reports a change once, so the refresh that it asked for must not be lost. When a run counts as dead is decided in
+`runs`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -19,14 +20,23 @@ from dagster import (
     sensor,
 )
 
-from pso_pipeline.automation.queue import REQUESTED_BY
-from pso_pipeline.jobs import full_resync, is_ours, sync_orders
+from pso_pipeline.automation.queue import REQUESTED_BY, Wanted, request_refresh, wanted_by
+from pso_pipeline.jobs import full_resync, is_ours, refresh, sync_orders
 from pso_pipeline.runs import end_dead_runs
 
 RECOVERY_SECONDS = 30
 
 ATTEMPT_TAG = "pso/attempt"
-"""Tag of a full resync: the how many-th attempt it is."""
+"""Tag of a run that repeats one that was interrupted: which attempt it is."""
+
+REPEATED_TAG = "pso/repeated"
+"""Tag of a killed refresh whose work another one was requested for."""
+
+LOOKED_BACK = timedelta(hours=1)
+"""A refresh that was killed longer ago than this is covered by the hourly one."""
+
+MOST_RUNS = 5
+"""Failed refreshes that are looked at, the latest ones."""
 
 MOST_ATTEMPTS = 6
 
@@ -35,20 +45,46 @@ FIRST_PAUSE = timedelta(minutes=5)
 
 
 @sensor(
-    job=full_resync,
+    jobs=[full_resync, refresh],
     minimum_interval_seconds=RECOVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Ends runs whose process is dead, and has a full resync that was interrupted continued.",
+    description="Ends runs whose process is dead, and requests again what they were to read.",
 )
 def killed_runs(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-    """End dead runs, so that they hold no slot, and request the weekly resync again where it did not finish."""
+    """End dead runs, so that they hold no slot, and request again what they were to read."""
     ended = end_dead_runs(context.instance, is_ours)
     for run in ended:
         context.log.warning("run %s of %s was ended: its process is dead", run.run_id, run.job_name)
-    request = request_interrupted_resync(context.instance, datetime.now(UTC))
-    if request is None:
-        return SkipReason(f"{len(ended)} dead run(s) ended")
-    return SensorResult(run_requests=[request])
+    now = datetime.now(UTC)
+    requests = [request_interrupted_resync(context.instance, now), request_killed_refreshes(context.instance, now)]
+    found = [request for request in requests if request is not None]
+    return SensorResult(run_requests=found) if found else SkipReason(f"{len(ended)} dead run(s) ended")
+
+
+def request_killed_refreshes(instance: DagsterInstance, now: datetime) -> RunRequest | None:
+    """Request one refresh for all that refreshes of sensors and schedules were to read when they were killed.
+
+    At most `MOST_ATTEMPTS` in a row, further and further apart; `now` is aware.
+    """
+    failed = RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - LOOKED_BACK)
+    killed = [
+        record
+        for record in instance.get_run_records(failed, limit=MOST_RUNS)
+        if REQUESTED_BY in record.dagster_run.tags
+        and REPEATED_TAG not in record.dagster_run.tags
+        and not instance.all_logs(record.dagster_run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    ]
+    if not killed:
+        return None
+    runs = [record.dagster_run for record in killed]
+    attempt = max(map(_attempt_of, runs))
+    if not _is_due(attempt, max(record.end_time or 0 for record in killed), now):
+        return None
+    wanted = wanted_by(runs[0]) or Wanted()
+    for run in runs:
+        wanted = wanted.joined_with(wanted_by(run) or Wanted())
+        instance.add_run_tags(run.run_id, {REPEATED_TAG: "true"})
+    return request_refresh(instance, wanted, killed_runs.name, {ATTEMPT_TAG: str(attempt + 1)})
 
 
 def request_interrupted_resync(instance: DagsterInstance, now: datetime) -> RunRequest | None:
@@ -59,15 +95,24 @@ def request_interrupted_resync(instance: DagsterInstance, now: datetime) -> RunR
     records = instance.get_run_records(RunsFilter(job_name=full_resync.name), limit=1)
     if not records:
         return None
-    run, ended = records[0].dagster_run, datetime.fromtimestamp(records[0].end_time or 0, UTC)
+    run = records[0].dagster_run
     if run.status is not DagsterRunStatus.FAILURE or REQUESTED_BY not in run.tags or _has_read(instance, run):
         return None
-    attempt = int(run.tags.get(ATTEMPT_TAG, "1"))
-    pause = FIRST_PAUSE * 2 ** (attempt - 2) if attempt > 1 else timedelta()
-    if attempt >= MOST_ATTEMPTS or now - ended < pause:
+    attempt = _attempt_of(run)
+    if not _is_due(attempt, records[0].end_time or 0, now):
         return None
     tags = {REQUESTED_BY: run.tags[REQUESTED_BY], ATTEMPT_TAG: str(attempt + 1)}
     return RunRequest(job_name=full_resync.name, tags=tags)
+
+
+def _attempt_of(run: DagsterRun) -> int:
+    return int(run.tags.get(ATTEMPT_TAG, "1"))
+
+
+def _is_due(attempt: int, ended: float, now: datetime) -> bool:
+    """Whether another attempt may begin, after one that ended at `ended` (seconds since 1970)."""
+    pause = FIRST_PAUSE * 2 ** (attempt - 2) if attempt > 1 else timedelta()
+    return attempt < MOST_ATTEMPTS and now - datetime.fromtimestamp(ended, UTC) >= pause
 
 
 def _has_read(instance: DagsterInstance, run: DagsterRun) -> bool:

@@ -11,7 +11,13 @@ import pytest
 from dagster import AssetKey, DagsterEvent, DagsterInstance, DagsterRunStatus, Definitions, RunsFilter, asset
 
 from pso_pipeline.automation.queue import REQUESTED_BY, is_busy, is_refreshing
-from pso_pipeline.automation.recovery import ATTEMPT_TAG, FIRST_PAUSE, MOST_ATTEMPTS, request_interrupted_resync
+from pso_pipeline.automation.recovery import (
+    ATTEMPT_TAG,
+    FIRST_PAUSE,
+    MOST_ATTEMPTS,
+    request_interrupted_resync,
+    request_killed_refreshes,
+)
 from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.cli.refresh import INTERRUPTED
 from pso_pipeline.definitions import defs
@@ -120,10 +126,12 @@ def test_the_next_refresh_ends_what_was_killed(hanging, sandbox):
         assert [run.status for run in instance.get_runs()] == [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
 
 
-def start(instance, job="refresh", status=DagsterRunStatus.STARTED, **tags):
+def start(instance, job="refresh", status=DagsterRunStatus.STARTED, config=None, **tags):
     """A run of which nothing but its state is known, as one has it whose process died at once."""
     run = instance.create_run_for_job(
-        defs.resolve_job_def(job), tags={name.replace("_", "/", 1): value for name, value in tags.items()}
+        defs.resolve_job_def(job),
+        run_config=config,
+        tags={name.replace("_", "/", 1): value for name, value in tags.items()},
     )
     if status is not DagsterRunStatus.NOT_STARTED:
         instance.report_dagster_event(DagsterEvent("PIPELINE_START", run.job_name), run.run_id)
@@ -216,6 +224,38 @@ def test_a_weekly_resync_that_was_killed_is_continued_at_once_and_then_less_and_
 
     interrupted(daemon.instance, pso_requested_by="weekly_full_resync", pso_attempt=str(MOST_ATTEMPTS))
     assert request_interrupted_resync(daemon.instance, now + timedelta(days=1)) is None
+
+
+def test_what_killed_refreshes_were_to_read_is_requested_again_once(daemon, monkeypatch):
+    monkeypatch.setattr("pso_pipeline.runs.SILENCE", timedelta())
+    for key in ("astoria", "bristol"):
+        config = {"ops": {"sync_orders": {"config": {"enterprises": [key]}}}}
+        start(daemon.instance, config=config, pso_requested_by="order_updates")
+    start(daemon.instance, "refresh")
+    (request,) = daemon.tick("killed_runs").run_requests
+    assert (request.job_name, keys_of_request(request)) == ("refresh", ["astoria", "bristol"])
+    assert request.tags[ATTEMPT_TAG] == "2"
+    assert daemon.tick("killed_runs").run_requests == []
+
+    now = datetime.now(UTC)
+    run = start(daemon.instance, "refresh", pso_requested_by="killed_runs", pso_attempt="2")
+    daemon.instance.report_run_failed(daemon.instance.get_run_by_id(run))
+    assert request_killed_refreshes(daemon.instance, now) is None
+    again = request_killed_refreshes(daemon.instance, now + FIRST_PAUSE * 1.1)
+    assert again is not None
+    assert (again.tags[ATTEMPT_TAG], again.run_config) == ("3", {})
+
+
+def test_a_refresh_that_failed_by_itself_is_not_repeated(daemon, sandbox, monkeypatch):
+    monkeypatch.setenv("PSO_BI_DIR", "data/warehouse.duckdb")
+    tags = {REQUESTED_BY: "hourly_refresh"}
+    done = defs.get_job_def("refresh").execute_in_process(instance=daemon.instance, tags=tags, raise_on_error=False)
+    assert not done.success
+    assert daemon.tick("killed_runs").run_requests == []
+
+
+def keys_of_request(request):
+    return request.run_config["ops"]["sync_orders"]["config"]["enterprises"]
 
 
 def test_a_resync_of_a_person_or_one_that_was_canceled_is_not_continued(daemon):
