@@ -42,14 +42,14 @@ class HostileApi:
     paging: Paging = Paging()
     refuses_unknown: bool = False
     spoil: Callable[[str, set[str], str], str] = lambda _operation, _services, body: body
-    asked_services: set[str] = field(default_factory=set)
+    answered_services: set[str] = field(default_factory=set)
 
     def answer(self, operation: str, body: dict[str, Any]) -> tuple[int, str]:
         services = {each.lower() for each in body.get("ServiceIds") or ()}
         if operation == "productServiceOrders/getAll":
-            self.asked_services |= services
             if self.refuses_unknown and services - self._service_ids():
                 return 400, '{"Message":"Invalid ServiceIds","RequestId":null,"Details":null}'
+            self.answered_services |= services
             items = [each for each in self._orders() if each.home in services and _within(each, body)]
         elif operation == "services/getAll":
             hotels = {each.lower() for each in body.get("EnterpriseIds") or ()}

@@ -86,7 +86,7 @@ def test_healthy_hotels_are_published_whatever_others_hold(monkeypatch, capfd, c
             changes(hotels, chance, began)
 
         right = copy.deepcopy(hotels)
-        api.asked_services.clear()
+        api.answered_services.clear()
         spoiler = Spoiler(hotels[scene.healthy :], began)
         for step in scene.steps:
             spoiler.take(step)
@@ -280,7 +280,11 @@ def assert_nothing_is_lost(run: Pipeline, api: HostileApi) -> None:
     assert all(reason.strip() for reason, _ in rejected)
     texts = [record for _, record in rejected]
     for hotel in api.hotels:
-        sent = [hotel.enterprise, *hotel.services, *(each for each in hotel.orders if each.home in api.asked_services)]
+        sent = [
+            hotel.enterprise,
+            *hotel.services,
+            *(each for each in hotel.orders if each.home in api.answered_services),
+        ]
         for held in sent:
             wanted = held.instead.text if held.instead else held.mark
             assert held.mark in kept or any(wanted in text for text in texts), f"lost: {held.json[:500]}"

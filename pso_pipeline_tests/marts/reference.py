@@ -192,7 +192,10 @@ def facts(world: World) -> dict[str, dict[str, Any]]:
 
 
 def histories(world: World) -> dict[str, list[Order]]:
-    """The versions of each counted order, in the order of their update, then of their observation."""
+    """The versions of each counted order, in the order of their update, of their observation, then of their state.
+
+    Nothing says which of two came first that were updated and observed at the same time.
+    """
     versions = defaultdict(list)
     hotels = {order["id"]: order["enterprise_id"] for order in world.product_service_orders}
     for version in world.superseded_versions:
@@ -202,7 +205,13 @@ def histories(world: World) -> dict[str, list[Order]]:
         versions[order["id"]].append({**order, "observed_utc": order["fetched_utc"]})
     return {
         order["id"]: sorted(
-            versions[order["id"]], key=lambda version: (version["updated_utc"], version["observed_utc"])
+            versions[order["id"]],
+            key=lambda version: (
+                version["updated_utc"],
+                version["observed_utc"],
+                version["state"] is None,
+                version["state"] or "",
+            ),
         )
         for order in counted_orders(world)
     }
