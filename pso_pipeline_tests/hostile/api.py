@@ -24,7 +24,7 @@ PREFIX = "/api/connector/v1/"
 
 @dataclass(frozen=True)
 class Paging:
-    """How lists are cut: at most so many items a page, cursors with this prefix, and the cursor of the last page.
+    """How lists are cut: `longest_page` items a page at most, a prefix of cursors, and the cursor of the last page.
 
     `ending` is what follows the last item: another cursor and then an empty page, a null, an empty text, or nothing.
     """

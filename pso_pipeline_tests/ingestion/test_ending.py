@@ -25,7 +25,7 @@ def assert_equals_source(pipeline):
 
 @pytest.fixture
 def slow_answers(pipeline, world):
-    """Let every answer take so many seconds of the server's clock, and another order come in meanwhile."""
+    """Let every answer take a number of seconds of the server's clock, and another order come in meanwhile."""
 
     def slow_down(seconds, service):
         def take_long(_body):

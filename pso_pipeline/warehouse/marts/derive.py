@@ -230,7 +230,7 @@ def derive(
     Without `enterprise_ids` every enterprise is looked at, and those are made anew whose landed orders, completely read
     services or time zone changed: the facts and days of the orders that landings noted, or all of the enterprise where
     they did not note every change. Of the others, only the counts that time alone changed. With ids exactly these are
-    made anew, stale or not, and whole; every other stale one too where the marts are not complete. After it
+    recomputed, stale or not, and whole; every other stale one too where the marts are not complete. After it
     `mart.dim_enterprises.as_of_utc` is the watermark of every enterprise looked at, and all its figures are as at that
     instant.
 

@@ -1,6 +1,6 @@
 -- requested_enterprises: one row for each enterprise that this derivation looks at: those asked for by id, or all that
 -- the warehouse knows or the marts hold.
---   is_stale               its facts are made anew: asked for by id, or its inputs are not those it was made from
+--   is_stale               its facts are recomputed: asked for by id, or its inputs are not those it was made from
 --   is_revised             only the facts of some of its orders are (told_enterprises.sql); then it is not stale
 --   previous_midnight_utc  what its figures were made with before
 CREATE OR REPLACE TEMP TABLE requested_enterprises AS
