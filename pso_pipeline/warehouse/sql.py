@@ -1,8 +1,9 @@
-"""Reading the packaged statements, writing a text into DDL, which takes no bound values, and transactions."""
+"""Small helpers for SQL: packaged statements, literals for DDL (which takes no bound values), rows and transactions."""
 
 import contextlib
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 
 import duckdb
 
@@ -15,6 +16,15 @@ def statement(name: str) -> str:
 def literal(text: str) -> str:
     """Quote a text of our own (a path, a comment) for DDL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def first_row(connection: duckdb.DuckDBPyConnection, query: str, parameters: object = None) -> tuple[Any, ...] | None:
+    """Return the first row of a query; None where it has none.
+
+    The result is read to its end: an open result keeps DuckDB 2 from the next statement of the connection.
+    """
+    rows = connection.execute(query, parameters).fetchall()
+    return rows[0] if rows else None
 
 
 @contextlib.contextmanager
