@@ -9,7 +9,10 @@ from pso_pipeline.cli import COMMANDS
 from pso_pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("dashboards/**/*.md"), ROOT / "data/README.md"})
+FOLDERS = ("docs", "dashboards", "benchmarks")
+PAGES = sorted(
+    {*ROOT.glob("*.md"), ROOT / "data/README.md", *(page for name in FOLDERS for page in (ROOT / name).rglob("*.md"))}
+)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 ROW = re.compile(r"^\| (`[A-Z_`, ]+`) \| (.+) \| (.+) \|$", re.MULTILINE)
 
@@ -55,3 +58,14 @@ def test_every_make_target_that_a_page_names_exists(page):
     code = " ".join(re.findall(r"`[^`\n]+`|```.*?```", text(page), re.DOTALL))
     targets = set(re.findall(r"^([a-z][\w-]*):", text(ROOT / "Makefile"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z][\w-]*)", code)) <= targets
+
+
+def test_the_glossary_is_in_alphabetical_order():
+    terms = [term.lower() for term in re.findall(r"^\*\*([^*]+)\*\*", text(ROOT / "docs/glossary.md"), re.MULTILINE)]
+    assert len(terms) > 40
+    assert terms == sorted(terms)
+
+
+def test_the_index_names_every_decision():
+    decisions = {page.name for page in (ROOT / "docs/decisions").glob("[0-9]*.md")}
+    assert set(re.findall(r"\]\(([^)]+)\)", text(ROOT / "docs/decisions/README.md"))) == decisions
