@@ -6,7 +6,6 @@
     current       -> versions/<stamp>          the one link that each publication replaces
     versions/<stamp>/                          the current version and the one before
     versions/.building/                        the version that is being made
-    versions/.charts                           what every report of one version of the package has alike
     report.html                                the report of the current version, written after it
 
 One rename replaces all three public names together. Reading needs no DuckDB and no lock. What goes into a version
@@ -36,7 +35,6 @@ CURRENT = "current"
 VERSIONS = "versions"
 BUILDING = ".building"
 LOCK = ".lock"
-CHARTS = ".charts"
 
 REPORT = "report.html"
 """Where the report lies unless another place is asked for: a file of its own, not a part of a version."""

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pso_pipeline.bi.errors import NothingPublished, SnapshotNotWritten, SnapshotUnreadable
 from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.bi.rates import load_metrics
-from pso_pipeline.bi.report.charts import specifications
+from pso_pipeline.bi.report.compiled import load_charts
 from pso_pipeline.bi.report.data import read_report_data
 from pso_pipeline.bi.report.page import keep_report, write_report
 from pso_pipeline.cli import main
@@ -143,7 +143,7 @@ def test_a_snapshot_of_another_version_is_named(tmp_path):
 def test_every_place_for_a_chart_has_its_specification(page):
     places = dict(re.findall(r'<figure data-chart="([^"]+)" data-kind="([^"]+)">', page))
     assert len(places) == page.count("<figure ") == 10
-    assert set(places.values()) == set(specifications())
+    assert set(places.values()) == set(load_charts().specifications)
 
 
 def test_rates_that_the_page_names_exist(page):

@@ -5,17 +5,16 @@ CSS variables, so that a chart follows dark mode and print. What a row holds is 
 `name`, `shown` and `basis`, the texts of its tooltip. Add a kind here, a place for it in `template/page.html` and its
 rows in `template/page.js`.
 
-Run as a module it compiles them all and prints them as JSON, for `compiled.py`.
+Compile them after each change: `python -m pso_pipeline.bi.report.charts` writes the files in `compiled/`, which are
+committed. It needs Altair and vl-convert, which are development packages; nothing that the pipeline runs imports this.
 """
 
-import sys
+import json
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import altair as alt
-import msgspec
 import vl_convert
-
-from pso_pipeline.bi.report.compiled import CompiledCharts
 
 Chart: TypeAlias = Any
 """A chart of Altair, whose `mark_…` and `encode` carry no types."""
@@ -254,11 +253,19 @@ def _themed(chart: Chart) -> Chart:
     )
 
 
+def compile_charts() -> dict[str, str]:
+    """Compile the charts, and bundle the version of Vega that they are compiled for; return each file by its name."""
+    charts = {"font": FONT, "specifications": specifications()}
+    return {
+        "charts.json": json.dumps(charts, indent=1) + "\n",
+        "vega.js": vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE),
+    }
+
+
 def main() -> None:
-    """Compile the charts, bundle Vega in the version that they are compiled for, and print both."""
-    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
-    compiled = CompiledCharts(vega=vega, font=FONT, specifications=specifications())
-    sys.stdout.buffer.write(msgspec.json.encode(compiled))
+    """Write the compiled files beside this module."""
+    for name, content in compile_charts().items():
+        Path(__file__).with_name("compiled").joinpath(name).write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import itertools
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -19,9 +18,9 @@ import markupsafe
 import msgspec
 
 from pso_pipeline.bi.errors import SnapshotNotWritten
-from pso_pipeline.bi.folder import CHARTS, REPORT, VERSIONS, Snapshot, current_snapshot, replace_file
+from pso_pipeline.bi.folder import REPORT, Snapshot, current_snapshot, replace_file
 from pso_pipeline.bi.rates import Rate
-from pso_pipeline.bi.report.compiled import CompiledCharts, compiled_charts
+from pso_pipeline.bi.report.compiled import CompiledCharts, load_charts
 from pso_pipeline.bi.report.data import PRECISION, ReportData, read_report_data
 
 HEAD_BYTES = 1024
@@ -44,7 +43,7 @@ def write_report(bi_dir: Path, output: Path | None = None) -> Path:
         SnapshotUnreadable: The snapshot is not one that this version of the package reads.
         SnapshotNotWritten: The file cannot be written.
     """
-    return _write(current_snapshot(bi_dir), bi_dir, output or bi_dir / REPORT)
+    return _write(current_snapshot(bi_dir), output or bi_dir / REPORT)
 
 
 def keep_report(bi_dir: Path) -> Path:
@@ -53,7 +52,7 @@ def keep_report(bi_dir: Path) -> Path:
     It is written unless it is that of this snapshot already; raises as `write_report` does.
     """
     snapshot, path = current_snapshot(bi_dir), bi_dir / REPORT
-    return path if _shows(path, snapshot) else _write(snapshot, bi_dir, path)
+    return path if _shows(path, snapshot) else _write(snapshot, path)
 
 
 def render(data: ReportData, charts: CompiledCharts, snapshot: Snapshot) -> str:
@@ -146,13 +145,8 @@ def _shows(path: Path, snapshot: Snapshot) -> bool:
         return False
 
 
-def _write(snapshot: Snapshot, bi_dir: Path, path: Path) -> Path:
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        # where they have to be compiled, a process of their own does it
-        compiling = beside.submit(compiled_charts, bi_dir / VERSIONS / CHARTS)
-        data = read_report_data(snapshot.database)
-        charts = compiling.result()
-    page = render(data, charts, snapshot)
+def _write(snapshot: Snapshot, path: Path) -> Path:
+    page = render(read_report_data(snapshot.database), load_charts(), snapshot)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, page.encode())
