@@ -35,10 +35,10 @@ import duckdb
 import httpx
 from dagster import AssetKey, DagsterInstance, RunsFilter
 
-from pso_pipeline.automation.queue import UNFINISHED
 from pso_pipeline.bi.folder import current_name, snapshot_path
 from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.orchestration.queue import UNFINISHED
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline.sandbox.generated.world import GeneratedWorld

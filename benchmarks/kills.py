@@ -26,9 +26,9 @@ import duckdb
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from benchmarks.freshness import ORDERS_PER_HOTEL, below, first_load_is_over, wait_until
-from pso_pipeline.automation.queue import UNFINISHED
 from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.cli.serving import STEADY_SECONDS
+from pso_pipeline.orchestration.queue import UNFINISHED
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
 from pso_pipeline.sandbox.server import serve

@@ -77,7 +77,7 @@ def main(step: str) -> None:
 
 def _derive_one(pipeline: Any) -> None:
     """Make the marts of the first enterprise anew."""
-    from pso_pipeline.assets import derive_metrics
+    from pso_pipeline.orchestration.assets import derive_metrics
     from pso_pipeline.warehouse.reading import read_enterprises
 
     with pipeline.warehouse().open() as connection:
@@ -87,7 +87,7 @@ def _derive_one(pipeline: Any) -> None:
 
 def _publish(pipeline: Any) -> None:
     """Publish the snapshot and write its report."""
-    from pso_pipeline.assets import publish_snapshot
+    from pso_pipeline.orchestration.assets import publish_snapshot
 
     publish_snapshot(pipeline)
 

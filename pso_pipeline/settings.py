@@ -65,7 +65,7 @@ class Timetable(_Read):
     """When the schedules run: five cron fields each, or `off`, in one time zone; and how often changes are looked for.
 
     Separate from `Settings`, since the code location needs it while it loads, without any token. All are texts, so that
-    reading them cannot fail: what they may say is judged in `automation/timetable.py`.
+    reading them cannot fail: what they may say is judged in `orchestration/timetable.py`.
     """
 
     pso_refresh_cron: str = Field(default="0 * * * *", description="when everything is refreshed: a cron line, or off")

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import click
 from dagster import Failure
 
-from pso_pipeline.assets import derive_metrics, publish_snapshot
 from pso_pipeline.bi.folder import keep_current_only
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, prepare_dagster_home, say, stop
-from pso_pipeline.definitions import PIPELINE
-from pso_pipeline.erasing import erase, files_that_hold
+from pso_pipeline.cli.erasing import erase, files_that_hold
+from pso_pipeline.orchestration.assets import derive_metrics, publish_snapshot
+from pso_pipeline.orchestration.definitions import PIPELINE
 from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.accounts import SHORTEST_ID, forget_accounts

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline.storage import FIRST_START_SECONDS
+from pso_pipeline.orchestration.storage import FIRST_START_SECONDS
 
 
 class InstanceUnusable(Exception):

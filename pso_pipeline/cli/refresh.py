@@ -12,14 +12,14 @@ from dagster_shared.error import SerializableErrorInfo
 from rich.table import Table
 from rich.text import Text
 
-from pso_pipeline.assets import describe_token_failures, list_enterprises
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, say, stop, terminal
 from pso_pipeline.cli.instance import InstanceUnusable, open_instance
-from pso_pipeline.definitions import PIPELINE, defs
 from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
-from pso_pipeline.jobs import is_ours
-from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
-from pso_pipeline.runs import MAX_RUNTIME, end_dead_runs
+from pso_pipeline.orchestration.assets import describe_token_failures, list_enterprises
+from pso_pipeline.orchestration.definitions import PIPELINE, defs
+from pso_pipeline.orchestration.jobs import is_ours
+from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.orchestration.runs import MAX_RUNTIME, end_dead_runs
 from pso_pipeline.text import for_terminal
 
 SHOWN_ENTERPRISES = 20

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from dagster import DagsterInstance
 from dagster._daemon.types import DaemonHeartbeat
 
-from pso_pipeline.assets import list_enterprises, list_services, sync
-from pso_pipeline.checks import api_evaluation
 from pso_pipeline.cli import main, status
 from pso_pipeline.cli import pipeline as cli_pipeline
 from pso_pipeline.cli.instance import open_instance
-from pso_pipeline.definitions import PIPELINE
+from pso_pipeline.orchestration.assets import list_enterprises, list_services, sync
+from pso_pipeline.orchestration.checks import api_evaluation
+from pso_pipeline.orchestration.definitions import PIPELINE
 from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.warehouse.connection import Warehouse
 

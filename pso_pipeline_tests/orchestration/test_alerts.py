@@ -10,15 +10,14 @@ import filelock
 import pytest
 from dagster import AssetKey, DagsterRunStatus
 
-from pso_pipeline import checks
-from pso_pipeline.automation import alerts
-from pso_pipeline.automation.alerts import decide_on, decide_on_messages, decode_told, find_silence
-from pso_pipeline.automation.messages import Hotel, deliver, message_about
-from pso_pipeline.automation.outcomes import Ended, read_api_problem, read_last_ended
 from pso_pipeline.definitions import defs
 from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.mews.patience import Patience
-from pso_pipeline.runs import KILLED_TAG
+from pso_pipeline.orchestration import alerts, checks
+from pso_pipeline.orchestration.alerts import decide_on, decide_on_messages, decode_told, find_silence
+from pso_pipeline.orchestration.messages import Hotel, deliver, message_about
+from pso_pipeline.orchestration.outcomes import Ended, read_api_problem, read_last_ended
+from pso_pipeline.orchestration.runs import KILLED_TAG
 from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.reading import EnterpriseHealth

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterEventType, materialize
 
-from pso_pipeline import assets
-from pso_pipeline.checks import (
+from pso_pipeline.orchestration import assets
+from pso_pipeline.orchestration.checks import (
     ASSET_CHECKS,
     ShownStates,
     evaluate_all_landed,
@@ -18,7 +18,7 @@ from pso_pipeline.checks import (
     evaluate_orders,
     noteworthy,
 )
-from pso_pipeline.definitions import PIPELINE, defs
+from pso_pipeline.orchestration.definitions import PIPELINE, defs
 from pso_pipeline.warehouse.checks import evaluate
 from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.marts.derive import derive

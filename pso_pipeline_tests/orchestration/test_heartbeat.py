@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pso_pipeline.heartbeat import send_heartbeat
+from pso_pipeline.orchestration.heartbeat import send_heartbeat
 from pso_pipeline.settings import Settings
 from pso_pipeline_tests.orchestration.test_jobs import refresh
 

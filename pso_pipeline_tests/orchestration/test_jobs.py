@@ -6,7 +6,7 @@ import duckdb
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, materialize
 
 from pso_pipeline.bi.folder import current_snapshot
-from pso_pipeline.definitions import PIPELINE, defs
+from pso_pipeline.orchestration.definitions import PIPELINE, defs
 from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline_tests.truth import expected_rows
 

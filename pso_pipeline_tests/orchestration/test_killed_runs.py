@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 from dagster import AssetKey, DagsterEvent, DagsterInstance, DagsterRunStatus, Definitions, RunsFilter, asset
 
-from pso_pipeline.automation.queue import REQUESTED_BY, is_busy, is_refreshing
-from pso_pipeline.automation.recovery import (
+from pso_pipeline.cli.environment import prepare_dagster_home
+from pso_pipeline.cli.refresh import INTERRUPTED
+from pso_pipeline.definitions import defs
+from pso_pipeline.orchestration.jobs import is_ours
+from pso_pipeline.orchestration.queue import REQUESTED_BY, is_busy, is_refreshing
+from pso_pipeline.orchestration.recovery import (
     ATTEMPT_TAG,
     FIRST_PAUSE,
     MOST_ATTEMPTS,
     request_interrupted_resync,
     request_killed_refreshes,
 )
-from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline.cli.refresh import INTERRUPTED
-from pso_pipeline.definitions import defs
-from pso_pipeline.jobs import is_ours
-from pso_pipeline.runs import KILLED_TAG, MAX_RUNTIME, PROCESS_TAG, end_dead_runs
+from pso_pipeline.orchestration.runs import KILLED_TAG, MAX_RUNTIME, PROCESS_TAG, end_dead_runs
 from pso_pipeline.sandbox.faults import Hang
 from pso_pipeline_tests.cli.conftest import PSO
 
@@ -191,7 +191,7 @@ def test_a_dead_run_counts_for_nothing(daemon, monkeypatch):
     start(daemon.instance, "refresh")
     assert is_busy(daemon.instance, "full_resync")
     assert is_refreshing(daemon.instance, SOON)
-    monkeypatch.setattr("pso_pipeline.runs.SILENCE", timedelta())
+    monkeypatch.setattr("pso_pipeline.orchestration.runs.SILENCE", timedelta())
     assert not is_busy(daemon.instance, "full_resync")
     assert not is_refreshing(daemon.instance, SOON)
     (request,) = daemon.clock("weekly_full_resync").run_requests
@@ -209,7 +209,7 @@ def tags_of(attempt):
 
 
 def test_a_weekly_resync_that_was_killed_is_continued_at_once_and_then_less_and_less_often(daemon, monkeypatch):
-    monkeypatch.setattr("pso_pipeline.runs.SILENCE", timedelta())
+    monkeypatch.setattr("pso_pipeline.orchestration.runs.SILENCE", timedelta())
     start(daemon.instance, "full_resync", pso_requested_by="weekly_full_resync")
     (request,) = daemon.tick("killed_runs").run_requests
     assert (request.job_name, request.run_config) == ("full_resync", {})
@@ -227,7 +227,7 @@ def test_a_weekly_resync_that_was_killed_is_continued_at_once_and_then_less_and_
 
 
 def test_what_killed_refreshes_were_to_read_is_requested_again_once(daemon, monkeypatch):
-    monkeypatch.setattr("pso_pipeline.runs.SILENCE", timedelta())
+    monkeypatch.setattr("pso_pipeline.orchestration.runs.SILENCE", timedelta())
     for key in ("astoria", "bristol"):
         config = {"ops": {"sync_orders": {"config": {"enterprises": [key]}}}}
         start(daemon.instance, config=config, pso_requested_by="order_updates")

@@ -8,7 +8,7 @@ from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from pso_pipeline.definitions import defs
-from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.sandbox import times
 from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline_tests.orchestration.test_jobs import METRICS, ORDERS, materializations, refresh

@@ -6,8 +6,8 @@ import pytest
 from dagster import DagsterEvent, DagsterRunStatus, RunRequest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from pso_pipeline.automation.queue import REQUESTED_BY, Wanted, decide_on_request, is_refreshing, request_refresh
 from pso_pipeline.definitions import defs
+from pso_pipeline.orchestration.queue import REQUESTED_BY, Wanted, decide_on_request, is_refreshing, request_refresh
 
 ALL = Wanted()
 A, B, AB = (Wanted(frozenset(keys)) for keys in ("a", "b", "ab"))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from dagster import DagsterRunStatus, DefaultScheduleStatus
 
-from pso_pipeline.automation.schedules import build_schedules
-from pso_pipeline.automation.timetable import read_times, read_updates_seconds
 from pso_pipeline.definitions import defs
+from pso_pipeline.orchestration.schedules import build_schedules
+from pso_pipeline.orchestration.timetable import read_times, read_updates_seconds
 from pso_pipeline.settings import Timetable
 
 

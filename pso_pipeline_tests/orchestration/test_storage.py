@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline.storage import RUNS_KEPT_OPEN, _OpenEventLog
+from pso_pipeline.orchestration.storage import RUNS_KEPT_OPEN, _OpenEventLog
 from pso_pipeline_tests.processes import PROCESSES, finish
 
 EVENTS = 20

@@ -6,11 +6,11 @@ import filelock
 import msgspec
 import pytest
 
-from pso_pipeline.automation import sensors
 from pso_pipeline.ingestion import probe
 from pso_pipeline.ingestion.probe import PAGE_SIZE, Look, is_due
 from pso_pipeline.mews.limiter import Limits
 from pso_pipeline.mews.patience import Patience
+from pso_pipeline.orchestration import sensors
 from pso_pipeline.sandbox import times
 from pso_pipeline.sandbox.faults import Answer, ShortPage, WithoutDate
 from pso_pipeline.warehouse.connection import Warehouse

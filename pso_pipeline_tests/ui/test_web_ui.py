@@ -10,8 +10,8 @@ import threading
 import pytest
 from dagster import DagsterInstance, materialize
 
-from pso_pipeline.assets import enterprises, services
-from pso_pipeline.definitions import PIPELINE
+from pso_pipeline.orchestration.assets import enterprises, services
+from pso_pipeline.orchestration.definitions import PIPELINE
 from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.sandbox.server import serve
 from pso_pipeline_tests.browser import chromium

@@ -26,7 +26,10 @@ from dagster import (
     op,
 )
 
-from pso_pipeline.assets import (
+from pso_pipeline.ingestion.causes import cause_of
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.ingestion.sync import SyncReport
+from pso_pipeline.orchestration.assets import (
     API_POOL,
     FULL_CONFIG,
     Listing,
@@ -45,7 +48,7 @@ from pso_pipeline.assets import (
     services,
     sync,
 )
-from pso_pipeline.checks import (
+from pso_pipeline.orchestration.checks import (
     ShownStates,
     api_evaluation,
     evaluate_all_landed,
@@ -56,19 +59,16 @@ from pso_pipeline.checks import (
     noteworthy,
     sample_hotels,
 )
-from pso_pipeline.ingestion.causes import cause_of
-from pso_pipeline.ingestion.clock import ServerClock
-from pso_pipeline.ingestion.sync import SyncReport
-from pso_pipeline.metadata import Metadata
-from pso_pipeline.partitions import (
+from pso_pipeline.orchestration.metadata import Metadata
+from pso_pipeline.orchestration.partitions import (
     LISTED_TAGS,
     READ_OF_LISTED_TAGS,
     materialized_partitions,
     report_failed_asset,
     report_failed_partitions,
 )
-from pso_pipeline.resources import PipelineResource
-from pso_pipeline.runs import MAX_RUNTIME_TAGS
+from pso_pipeline.orchestration.resources import PipelineResource
+from pso_pipeline.orchestration.runs import MAX_RUNTIME_TAGS
 from pso_pipeline.text import for_terminal
 
 MAX_LOOK_BACK_DAYS = 36_500

@@ -17,10 +17,10 @@ from dagster import (
     RunsFilter,
 )
 
-from pso_pipeline.assets import enterprises
-from pso_pipeline.checks import API_ANSWERS
-from pso_pipeline.jobs import conclude, full_resync, refresh
-from pso_pipeline.runs import KILLED_TAG
+from pso_pipeline.orchestration.assets import enterprises
+from pso_pipeline.orchestration.checks import API_ANSWERS
+from pso_pipeline.orchestration.jobs import conclude, full_resync, refresh
+from pso_pipeline.orchestration.runs import KILLED_TAG
 
 MOST_RUNS = 20
 """Runs of each job that are looked through; where all of these were killed, none counts as ended."""

@@ -22,17 +22,17 @@ from dagster import (
     sensor,
 )
 
-from pso_pipeline.automation.messages import Hotel, Message, deliver, message_about
-from pso_pipeline.automation.outcomes import Ended, read_api_problem, read_last_ended
-from pso_pipeline.automation.queue import Wanted, request_refresh
 from pso_pipeline.bi.errors import SnapshotError
 from pso_pipeline.bi.folder import read_manifest
-from pso_pipeline.checks import api_evaluation
 from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.causes import by_cause
-from pso_pipeline.jobs import refresh
 from pso_pipeline.mews.patience import BRIEF
-from pso_pipeline.resources import PipelineResource
+from pso_pipeline.orchestration.checks import api_evaluation
+from pso_pipeline.orchestration.jobs import refresh
+from pso_pipeline.orchestration.messages import Hotel, Message, deliver, message_about
+from pso_pipeline.orchestration.outcomes import Ended, read_api_problem, read_last_ended
+from pso_pipeline.orchestration.queue import Wanted, request_refresh
+from pso_pipeline.orchestration.resources import PipelineResource
 from pso_pipeline.settings import SettingsError
 from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.errors import WarehouseError

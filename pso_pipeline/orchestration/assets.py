@@ -28,12 +28,14 @@ from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import Published, publish
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, RPT_ORDERS
 from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
-from pso_pipeline.heartbeat import send_heartbeat
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_orders
-from pso_pipeline.metadata import (
+from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
+from pso_pipeline.mews.tokens import hide_secrets
+from pso_pipeline.orchestration.heartbeat import send_heartbeat
+from pso_pipeline.orchestration.metadata import (
     Metadata,
     api_definition,
     documentation,
@@ -44,9 +46,7 @@ from pso_pipeline.metadata import (
     snapshot_metadata,
     table_definition,
 )
-from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
-from pso_pipeline.mews.tokens import hide_secrets
-from pso_pipeline.partitions import (
+from pso_pipeline.orchestration.partitions import (
     ENTERPRISE_PARTITIONS,
     LISTED,
     LISTED_TAGS,
@@ -55,7 +55,7 @@ from pso_pipeline.partitions import (
     add_partitions,
     report_reasons,
 )
-from pso_pipeline.resources import PipelineResource, one_line_failures
+from pso_pipeline.orchestration.resources import PipelineResource, one_line_failures
 from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.accounts import choose_account_ids

@@ -14,9 +14,9 @@ from dagster import (
     schedule,
 )
 
-from pso_pipeline.automation.queue import REQUESTED_BY, Wanted, is_busy, request_refresh
-from pso_pipeline.automation.timetable import Times
-from pso_pipeline.jobs import full_resync, refresh
+from pso_pipeline.orchestration.jobs import full_resync, refresh
+from pso_pipeline.orchestration.queue import REQUESTED_BY, Wanted, is_busy, request_refresh
+from pso_pipeline.orchestration.timetable import Times
 from pso_pipeline.settings import Settings, SettingsError
 
 Outcome = RunRequest | SkipReason

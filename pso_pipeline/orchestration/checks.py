@@ -34,14 +34,6 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckPartitionInfo,
 )
 
-from pso_pipeline.assets import (
-    bi_snapshot,
-    check_in_cancellation_metrics,
-    enterprise_ids_of,
-    enterprises,
-    product_service_orders,
-    services,
-)
 from pso_pipeline.bi.errors import NothingPublished
 from pso_pipeline.bi.folder import Snapshot, current_snapshot, snapshot_before
 from pso_pipeline.bi.quality import (
@@ -59,11 +51,19 @@ from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.comparing import Comparison, compare_with_source
-from pso_pipeline.metadata import shown_record
 from pso_pipeline.mews.patience import BRIEF
 from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
-from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
-from pso_pipeline.resources import PipelineResource, one_line_failures
+from pso_pipeline.orchestration.assets import (
+    bi_snapshot,
+    check_in_cancellation_metrics,
+    enterprise_ids_of,
+    enterprises,
+    product_service_orders,
+    services,
+)
+from pso_pipeline.orchestration.metadata import shown_record
+from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.orchestration.resources import PipelineResource, one_line_failures
 from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.checks.evaluate import Verdict, evaluate_derived, evaluate_landed
 from pso_pipeline.warehouse.checks.readings import (

@@ -22,7 +22,7 @@ from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.mews.patience import Patience
 from pso_pipeline.mews.tokens import hide_secrets
-from pso_pipeline.runs import showing_life
+from pso_pipeline.orchestration.runs import showing_life
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.connection import PATIENCE_SECONDS, Warehouse

@@ -19,16 +19,16 @@ from dagster import (
     sensor,
 )
 
-from pso_pipeline.automation.queue import Wanted, is_refreshing, request_refresh
-from pso_pipeline.automation.timetable import read_updates_seconds
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.probe import Look, is_due, probe, watched_services
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises
-from pso_pipeline.jobs import refresh
 from pso_pipeline.mews.limiter import Limits
 from pso_pipeline.mews.patience import BRIEF, Patience
-from pso_pipeline.partitions import ENTERPRISE_PARTITIONS
-from pso_pipeline.resources import PipelineResource
+from pso_pipeline.orchestration.jobs import refresh
+from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.orchestration.queue import Wanted, is_refreshing, request_refresh
+from pso_pipeline.orchestration.resources import PipelineResource
+from pso_pipeline.orchestration.timetable import read_updates_seconds
 from pso_pipeline.settings import SettingsError
 from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.connection import Warehouse

@@ -20,9 +20,9 @@ from dagster import (
     sensor,
 )
 
-from pso_pipeline.automation.queue import REQUESTED_BY, Wanted, request_refresh, wanted_by
-from pso_pipeline.jobs import full_resync, is_ours, refresh, sync_orders
-from pso_pipeline.runs import end_dead_runs
+from pso_pipeline.orchestration.jobs import full_resync, is_ours, refresh, sync_orders
+from pso_pipeline.orchestration.queue import REQUESTED_BY, Wanted, request_refresh, wanted_by
+from pso_pipeline.orchestration.runs import end_dead_runs
 
 RECOVERY_SECONDS = 30
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRequest, RunsFilter
 
-from pso_pipeline.jobs import refresh
-from pso_pipeline.runs import living_runs
+from pso_pipeline.orchestration.jobs import refresh
+from pso_pipeline.orchestration.runs import living_runs
 
 REQUESTED_BY = "pso/requested_by"
 """Tag of a run: which sensor or schedule asked for it."""

@@ -1,1 +1,0 @@
-"""When things run: schedules and sensors. What they start stands in `jobs`."""
