@@ -5,6 +5,7 @@ or the disk beyond `.env`, and importing it needs no setting at all, so that the
 """
 
 import ipaddress
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -17,6 +18,7 @@ from pso_pipeline.environment import ENV_FILE, restore, unreadable_file
 
 DOCUMENTATION = "docs/configuration.md"
 DUCKLAKE_PREFIX = "ducklake:"
+_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*[KMGT]i?B", re.IGNORECASE)
 
 
 class SettingsError(Exception):
@@ -61,6 +63,41 @@ class Secrets(_Read):
         return tuple(filter(None, map(str.strip, (self.pso_alert_webhook, self.pso_heartbeat_url))))
 
 
+class MemorySettings(_Read):
+    """How much memory DuckDB may hold: needed by commands that need no other setting, too."""
+
+    pso_memory_limit: str = Field(
+        default="1GB",
+        description="a size with its unit, like 400MB or 2GB, which DuckDB may hold in memory before it spills to disk",
+    )
+
+    @field_validator("pso_memory_limit")
+    @classmethod
+    def _is_a_size(cls, value: str) -> str:
+        found = _SIZE.fullmatch(value.strip())
+        if found is None or not float(found["number"]):
+            raise ValueError("a size with its unit")
+        return value
+
+    @property
+    def memory_limit(self) -> str:
+        """The limit as DuckDB takes it."""
+        return self.pso_memory_limit.strip()
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the setting from the environment.
+
+        Raises:
+            SettingsError: It is malformed.
+        """
+        try:
+            return cls.read()
+        except ValidationError as error:
+            problems = dict.fromkeys(_describe(cls, problem["loc"], problem["type"]) for problem in error.errors())
+            raise SettingsError("; ".join(problems)) from None
+
+
 class Timetable(_Read):
     """When the schedules run: five cron fields each, or `off`, in one time zone; and how often changes are looked for.
 
@@ -79,7 +116,7 @@ class Timetable(_Read):
     )
 
 
-class Settings(_Read):
+class Settings(MemorySettings):
     """What a person configures, by environment variables or a `.env` file in the working directory.
 
     `Settings.load()` is the way to get one: it raises `SettingsError` and never shows a value, which may be a token.
@@ -226,11 +263,7 @@ class Settings(_Read):
         """
         if problem := unreadable_file():
             raise SettingsError(f"{problem}; see {DOCUMENTATION}")
-        try:
-            settings = cls.read()
-        except ValidationError as error:
-            problems = dict.fromkeys(_describe(cls, problem["loc"], problem["type"]) for problem in error.errors())
-            raise SettingsError("; ".join(problems)) from None
+        settings = super().load()
         if unencrypted := settings.unencrypted_addresses():
             raise SettingsError("; ".join(unencrypted))
         return settings
@@ -266,7 +299,7 @@ def is_this_machine(host: str) -> bool:
         return host.lower().rstrip(".") == "localhost"
 
 
-def _describe(settings: type[Settings], location: tuple[int | str, ...], kind: str) -> str:
+def _describe(settings: type[_Read], location: tuple[int | str, ...], kind: str) -> str:
     name = str(location[0])
     takes = settings.model_fields[name].description
     problem = "is not set" if kind == "missing" else "is not valid"

@@ -6,7 +6,7 @@ import pytest
 
 from pso_pipeline.sandbox.server import serve
 from pso_pipeline.settings import Settings, Timetable
-from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.session import Warehouse
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,6 @@ import duckdb
 from pso_pipeline import __version__
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, MARTS_DEFINITION, SCHEMA_VERSION
-from pso_pipeline.warehouse.memory import with_enough_memory
 
 HASH_ROWS = "SELECT count(*), sum(hash(content)), bit_xor(hash(content)) FROM query_table($table) AS content"
 """What is the same for the same rows in any order.
@@ -102,8 +101,7 @@ def digest_database(connection: duckdb.DuckDBPyConnection, digests: Mapping[str,
 
 
 def _digest_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> str:
-    parameters = {"table": table.qualified_name}
-    rows = with_enough_memory(connection, lambda: connection.execute(HASH_ROWS, parameters).fetchone())
+    rows = connection.execute(HASH_ROWS, {"table": table.qualified_name}).fetchone()
     return _digest(_columns(connection, table), rows)
 
 

@@ -3,15 +3,14 @@
 Rates are those of `metrics.yml`. Whole pages of figures belong to the report.
 """
 
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-
 from pso_pipeline.bi.folder import snapshot_path
 from pso_pipeline.bi.rates import load_metrics, rate_sql
-from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory, threads_for, with_enough_memory
+from pso_pipeline.warehouse.session import open_duckdb
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,11 @@ def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
         ORDER BY hotel.enterprise_name, hotel.partition_key
     """  # noqa: S608  # an expression cannot be bound; these stand in metrics.yml, which ships with the package
     database = snapshot_path(bi_dir)
-    with duckdb.connect(database, read_only=True, config={"threads": threads_for([database])}) as connection:
-        limit_memory(connection, MEMORY_MB)
-        rows = with_enough_memory(connection, lambda: connection.execute(query).fetchall())
+    with (
+        tempfile.TemporaryDirectory(prefix="pso-headlines-") as spill,
+        open_duckdb(database, spill=Path(spill), read_only=True) as connection,
+    ):
+        rows = connection.execute(query).fetchall()
     return [
         HotelHeadline(name or key, key, as_of and as_of.replace(tzinfo=UTC), orders, canceled, *rates)
         for name, key, as_of, orders, canceled, *rates in rows

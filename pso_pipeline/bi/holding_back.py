@@ -20,7 +20,6 @@ from pso_pipeline.contract.marts import (
     FCT_ORDER_STATE_CHANGES,
     FCT_PRODUCT_SERVICE_ORDERS,
 )
-from pso_pipeline.warehouse.memory import with_enough_memory
 from pso_pipeline.warehouse.sql import literal, transaction
 
 BY_HOTEL = (FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES, AGG_ORDERS_DAILY, CANCELLATION_CURVE_RUNS)
@@ -71,7 +70,7 @@ def hold_back(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], bef
     if before is not None:
         try:
             copy.execute(f"ATTACH {literal(str(before))} AS before (READ_ONLY)")
-            with_enough_memory(copy, lambda: _replace(copy, held_back, has_before=True))
+            _replace(copy, held_back, has_before=True)
         except duckdb.Error as error:
             logger.warning(
                 "%s cannot be read, held-back hotels have no figures: %s", before, str(error).splitlines()[0]
@@ -81,7 +80,7 @@ def hold_back(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], bef
             return
         finally:
             copy.execute("DETACH DATABASE IF EXISTS before")
-    with_enough_memory(copy, lambda: _replace(copy, held_back, has_before=False))
+    _replace(copy, held_back, has_before=False)
 
 
 def _replace(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], *, has_before: bool) -> None:

@@ -14,7 +14,7 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
 from datetime import date
 from pathlib import Path
@@ -36,7 +36,6 @@ from pso_pipeline.contract.marts import (
     FCT_PRODUCT_SERVICE_ORDERS,
     RPT_ORDERS,
 )
-from pso_pipeline.warehouse.memory import one_thread, with_enough_memory
 
 COPY_TABLE = """
     COPY (FROM query_table($table)) TO ($file)
@@ -114,7 +113,7 @@ def _copy(open_copy: OpenCopy, table: Table, version: Path) -> int:
     """Let DuckDB write the file of a table, and return its rows."""
     parameters = {"table": table.qualified_name, "file": str(version / parquet_file(table))}
     with open_copy() as connection:
-        row = with_enough_memory(connection, lambda: connection.execute(COPY_TABLE, parameters).fetchone())
+        row = connection.execute(COPY_TABLE, parameters).fetchone()
     return row[0] if row else 0
 
 
@@ -125,10 +124,9 @@ def _write_curve(open_copy: OpenCopy, version: Path, before: Snapshot | None) ->
 
     def write_month(month: date, file: Path) -> None:
         parameters = {"table": table.qualified_name, "month": month, "file": str(file)}
-        with_enough_memory(connection, lambda: connection.execute(COPY_MONTH, parameters))
+        connection.execute(COPY_MONTH, parameters)
 
-    # what changed is appended, so that one thread finds it all, and another would wait busily
-    with open_copy() as connection, one_thread(connection) if before else contextlib.nullcontext():
+    with open_copy() as connection:
         digests = digest_groups(connection, table, CANCELLATION_CURVE_RUNS, "cohort_month", COPY_MONTH)
         try:
             return write_months(path, digests, write_month, _file_of(table, before))
@@ -146,9 +144,7 @@ def _describe(table: Table, version: Path, rows: int, digest: str) -> PublishedT
 
 def _read_labels(open_copy: OpenCopy) -> pa.Table:
     with open_copy() as connection:
-        return with_enough_memory(
-            connection, lambda: connection.execute(READ_LABELS, {"labels": LABELS}).to_arrow_table()
-        )
+        return connection.execute(READ_LABELS, {"labels": LABELS}).to_arrow_table()
 
 
 def _write_beside_facts(labels: pa.Table, version: Path) -> int | None:
@@ -175,7 +171,6 @@ def _write_labels(facts: Path, labels: pa.Table, path: Path) -> None:
     wanted = labels.select(LABELS)
     schema = _with_places(wanted.slice(0, 0)).schema
     with (
-        _memory_given_back(),
         pq.ParquetFile(facts, read_dictionary=LABEL_KEY, pre_buffer=False) as source,
         pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, store_schema=False) as writer,
     ):
@@ -195,17 +190,6 @@ def _with_places(labels: pa.Table) -> pa.Table:
         for column in labels.columns
     )
     return pa.table(dict(zip(labels.column_names, columns, strict=True)))
-
-
-@contextlib.contextmanager
-def _memory_given_back() -> Iterator[None]:
-    """Let Arrow take its memory from the system: its own allocator keeps 70 MB more until the report is made."""
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
 
 
 def _distinct(hotels: pa.DictionaryArray, services: pa.DictionaryArray) -> tuple[list[tuple[str, str]], pa.Array]:

@@ -4,12 +4,13 @@ Reads the snapshot and the one before it. What is made of the findings is decide
 """
 
 import contextlib
-import functools
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,7 +18,7 @@ import duckdb
 from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.rates import load_metrics, rate_sql
 from pso_pipeline.contract.marts import FCT_PRODUCT_SERVICE_ORDERS, RPT_ORDERS
-from pso_pipeline.warehouse.memory import ONE_TABLE_MEMORY_MB, limit_memory, threads_for, with_enough_memory
+from pso_pipeline.warehouse.session import open_duckdb
 
 COLLAPSED_SHARE = 0.2
 """Share of its orders that a hotel may lose from one snapshot to the next before it counts as a collapse."""
@@ -81,7 +82,7 @@ def read_hotels(snapshot: Snapshot) -> list[PublishedHotel]:
         duckdb.Error: The snapshot is damaged.
     """
     with _open(snapshot) as connection:
-        rows = with_enough_memory(connection, functools.partial(_rows, connection, HOTELS))
+        rows = _rows(connection, HOTELS)
     return [
         PublishedHotel(enterprise, key, is_in_scope, as_of and as_of.replace(tzinfo=UTC), orders)
         for enterprise, key, is_in_scope, as_of, orders in rows
@@ -101,7 +102,7 @@ def find_impossible_rates(snapshot: Snapshot, hotels: Mapping[str, str]) -> list
             columns = ", ".join(map(rate_sql, rates))
             # an expression cannot be bound; these are in metrics.yml, which ships with the package
             query = f"SELECT enterprise_id, {columns} FROM mart.{table} GROUP BY enterprise_id"  # noqa: S608
-            for enterprise, *values in with_enough_memory(connection, functools.partial(_rows, connection, query)):
+            for enterprise, *values in _rows(connection, query):
                 found += [
                     ImpossibleRate(hotels.get(enterprise, enterprise), rate.name, value)
                     for rate, value in zip(rates, values, strict=True)
@@ -150,7 +151,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, 
 
 @contextlib.contextmanager
 def _open(snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
-    config: dict[str, str | bool | int | float | list[str]] = {"threads": threads_for([snapshot.database])}
-    with duckdb.connect(str(snapshot.database), read_only=True, config=config) as connection:
-        limit_memory(connection, ONE_TABLE_MEMORY_MB)
+    with (
+        tempfile.TemporaryDirectory(prefix="pso-checks-") as spill,
+        open_duckdb(snapshot.database, spill=Path(spill), read_only=True) as connection,
+    ):
         yield connection

@@ -37,8 +37,8 @@ from pso_pipeline.bi.parquet import take_over, write_tables
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.warehouse.errors import is_damage
 from pso_pipeline.warehouse.marts.derive import is_complete
-from pso_pipeline.warehouse.memory import ONE_TABLE_MEMORY_MB, limit_memory, threads_for
 from pso_pipeline.warehouse.rewriting import sync
+from pso_pipeline.warehouse.session import open_duckdb
 
 PATIENCE_SECONDS = 900.0
 """How long to wait for a marts file that a stranger holds, or for another publication into the same folder."""
@@ -241,14 +241,9 @@ def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.Duck
 
 @contextlib.contextmanager
 def _open_copy(database: Path, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": threads_for([database]),
-        "temp_directory": str(database.parent.with_name("spill")),
-        # halves the time for Parquet on two cores and its memory: row groups need not wait for each other
-        "preserve_insertion_order": False,
-    }
-    with duckdb.connect(str(database), read_only=read_only, config=config) as copy:
-        limit_memory(copy, ONE_TABLE_MEMORY_MB)
+    with open_duckdb(database, spill=database.parent.with_name("spill"), read_only=read_only) as copy:
+        # row groups of Parquet need not wait for each other
+        copy.execute("SET preserve_insertion_order = false")
         yield copy
 
 

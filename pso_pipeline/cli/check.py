@@ -15,8 +15,8 @@ from pso_pipeline.ingestion.scope import TokenReach, reach_of_tokens
 from pso_pipeline.mews.patience import BRIEF
 from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
+from pso_pipeline.warehouse.session import Warehouse
 
 PATIENCE_SECONDS = 60.0
 SHOWN_NAMES = 5

@@ -18,9 +18,9 @@ from pso_pipeline.orchestration.definitions import PIPELINE
 from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.accounts import SHORTEST_ID, forget_accounts
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.rewriting import rewrite
+from pso_pipeline.warehouse.session import Warehouse
 
 
 @click.command("forget")

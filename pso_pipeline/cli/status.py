@@ -11,9 +11,9 @@ from rich.text import Text
 from pso_pipeline.cli.environment import FAILED, load_settings, say, stop, terminal
 from pso_pipeline.cli.pipeline import PipelineState, read_pipeline
 from pso_pipeline.text import for_terminal
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, reason_of, state_of
+from pso_pipeline.warehouse.session import Warehouse
 
 PATIENCE_SECONDS = 60.0
 """How long a person waits for a landing to end."""

@@ -18,8 +18,8 @@ from pso_pipeline.mews.pagination import pages
 from pso_pipeline.mews.requests import GetProductServiceOrders, Interval
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.warehouse.checks.readings import Counts, Window, compare, comparison_windows
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.reading import EnterpriseRow, read_enterprises, read_services
+from pso_pipeline.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from pso_pipeline.warehouse.connection import ROWS_PER_ROW_GROUP, Warehouse
 from pso_pipeline.warehouse.landing.known import KnownOrders
 from pso_pipeline.warehouse.landing.orders import Landed, OrdersLanding, land_orders
 from pso_pipeline.warehouse.landing.progress import FullReadProgress
+from pso_pipeline.warehouse.session import Warehouse
 
-ORDERS_PER_TRANSACTION = ROWS_PER_ROW_GROUP
-"""Most orders that are landed together, and exactly so many where more come: a whole row group goes straight to the
-file. Any less goes through the log first, 0.9 µs an order more, and any more is packed again, half as much again."""
+ORDERS_PER_TRANSACTION = 60_000
+"""Most orders that are landed together, and exactly so many where more come."""
 
 MAX_ORDERS_PER_BATCH = 5_000
 """Most orders that a read hands over at once. Eight reads at once hold about half as many each, in the pages' own small
@@ -117,7 +116,8 @@ class LandingQueue:
             progress=[progress for batch in batches for progress in batch.progress],
         )
         self.rejected.update(landing.rejects["record"])
-        with self.warehouse.open() as connection:
+        # several threads would each fill a part of a row group, and closing the file would compress all parts again
+        with self.warehouse.open(threads=1) as connection:
             return land_orders(connection, landing, self._known)
 
     def _note(self, landed: Landed) -> None:

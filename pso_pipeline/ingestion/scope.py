@@ -25,7 +25,6 @@ from pso_pipeline.mews.errors import MewsError
 from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.mews.records import Reject, Service
 from pso_pipeline.mews.requests import GetEnterprises, GetServices
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.landing.correcting import correct_listings
 from pso_pipeline.warehouse.landing.scope import (
     MAX_LOST_SHARE,
@@ -41,6 +40,7 @@ from pso_pipeline.warehouse.landing.scope import (
     land_services,
 )
 from pso_pipeline.warehouse.reading import ListingRow, read_listings
+from pso_pipeline.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
 

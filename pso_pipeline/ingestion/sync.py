@@ -13,7 +13,6 @@ from pso_pipeline.ingestion.fetch import Fetcher
 from pso_pipeline.ingestion.landing import LandingQueue
 from pso_pipeline.ingestion.plan import FullRead, Read, choose_retired, plan_refresh, plan_resync
 from pso_pipeline.mews.limiter import LimiterUnusable
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.landing.correcting import correct_progress
 from pso_pipeline.warehouse.landing.progress import Failed, Gone, Progress, record
@@ -27,6 +26,7 @@ from pso_pipeline.warehouse.reading import (
     read_services,
     read_token_uses,
 )
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline.warehouse.sql import transaction
 
 log = logging.getLogger(__name__)

@@ -60,9 +60,7 @@ from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.accounts import choose_account_ids
 from pso_pipeline.warehouse.checks.evaluate import find_held_back
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.marts.derive import create_marts, derive, is_complete
-from pso_pipeline.warehouse.memory import DERIVING_MEMORY_MB
 from pso_pipeline.warehouse.reading import (
     Preview,
     read_enterprises,
@@ -71,6 +69,7 @@ from pso_pipeline.warehouse.reading import (
     read_services,
     read_status,
 )
+from pso_pipeline.warehouse.session import Warehouse
 
 OWNERS = ["team:data-engineering"]
 
@@ -293,13 +292,12 @@ def derive_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] |
     """Derive the marts, of all stale enterprises or of these; return what to show for each partition that changed."""
     with one_line_failures():
         settings, warehouse = pipeline.settings(), pipeline.warehouse()
-        with warehouse.open(DERIVING_MEMORY_MB) as connection:
+        with warehouse.open() as connection:
             _prepare_marts(warehouse, settings, connection)
             derived = derive(
                 connection,
                 enterprise_ids,
                 all_companions_environments=settings.pso_all_companions_environments,
-                reopen_marts=warehouse.reopen_marts,
             )
             previews = read_previews(connection, "agg_orders_daily", derived.enterprises_recomputed)
             key_of = {each.enterprise_id: each.partition_key for each in read_enterprises(connection)}
@@ -340,11 +338,11 @@ def _prepare_marts(warehouse: Warehouse, settings: Settings, connection: duckdb.
 def _find_held_back(pipeline: PipelineResource) -> dict[str, str]:
     """Find the hotels that a check holds back; marts that are not complete are completed before."""
     settings, warehouse = pipeline.settings(), pipeline.warehouse()
-    with warehouse.open_held(DERIVING_MEMORY_MB) as connection:
+    with warehouse.open_held() as connection:
         _prepare_marts(warehouse, settings, connection)
         if not is_complete(connection):
             environments = settings.pso_all_companions_environments
-            derive(connection, all_companions_environments=environments, reopen_marts=warehouse.reopen_marts)
+            derive(connection, all_companions_environments=environments)
         return find_held_back(connection)
 
 

@@ -5,7 +5,6 @@ cannot break the loading.
 """
 
 from dagster import Definitions, in_process_executor, mem_io_manager
-from dagster_duckdb import DuckDBResource
 
 from pso_pipeline.orchestration.alerts import hotel_alerts
 from pso_pipeline.orchestration.assets import (
@@ -23,8 +22,7 @@ from pso_pipeline.orchestration.schedules import build_schedules
 from pso_pipeline.orchestration.sensors import enterprise_discovery, order_updates
 from pso_pipeline.orchestration.timetable import read_times
 
-# connections to a database in memory that has a name share it
-PIPELINE = PipelineResource(duckdb=DuckDBResource(database=":memory:pso_pipeline"))
+PIPELINE = PipelineResource()
 
 defs = Definitions(
     assets=[enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot],

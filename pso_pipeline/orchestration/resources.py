@@ -12,11 +12,9 @@ import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TypeVar
 
-from dagster import ConfigurableResource, Failure, InitResourceContext, ResourceDependency
-from dagster_duckdb import DuckDBResource
+from dagster import ConfigurableResource, Failure, InitResourceContext
 
 from pso_pipeline.bi.errors import SnapshotError
-from pso_pipeline.heap import collecting_seldom
 from pso_pipeline.ingestion.api import Api, open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.limiter import LimiterUnusable
@@ -25,32 +23,24 @@ from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.orchestration.runs import showing_life
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
-from pso_pipeline.warehouse.connection import PATIENCE_SECONDS, Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
+from pso_pipeline.warehouse.session import PATIENCE_SECONDS, Warehouse
 
 T = TypeVar("T")
 
 
 class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own subclasses leave it open too
-    """The settings of the environment, with the API and the warehouse that they name.
-
-    `duckdb` makes the connections to a database in memory, to which the warehouse and the marts are attached while they
-    are open.
-    """
-
-    duckdb: ResourceDependency[DuckDBResource]
+    """The settings of the environment, with the API and the warehouse that they name."""
 
     @contextlib.contextmanager
     def yield_for_execution(
         self,
         context: InitResourceContext,
     ) -> Generator["PipelineResource", None, None]:
-        """Serve the steps of a run, for which the database in memory is kept: making one takes 20 ms each time."""
+        """Serve the steps of a run, which shows that it is alive meanwhile."""
         with contextlib.ExitStack() as during_run:
             if context.run is not None and context.instance is not None:
                 during_run.enter_context(showing_life(context.instance, context.run))
-            during_run.enter_context(collecting_seldom())
-            during_run.enter_context(self.duckdb.get_connection())
             yield self
 
     def settings(self) -> Settings:
@@ -64,9 +54,7 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
     def warehouse(self, patience_seconds: float = PATIENCE_SECONDS) -> Warehouse:
         """Name the warehouse; it is opened by `Warehouse.open`, which waits so long where somebody else holds it."""
         settings = self.settings()
-        return Warehouse(
-            settings.pso_warehouse, settings.platform_address, self.duckdb.get_connection, patience_seconds
-        )
+        return Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds)
 
     def with_api(
         self, ask: Callable[[Api], Awaitable[T]], patience: Patience | None = None, clock: ServerClock | None = None

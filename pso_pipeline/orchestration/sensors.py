@@ -31,9 +31,9 @@ from pso_pipeline.orchestration.resources import PipelineResource
 from pso_pipeline.orchestration.timetable import read_updates_seconds
 from pso_pipeline.settings import SettingsError
 from pso_pipeline.text import for_markdown
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enterprises, read_services
+from pso_pipeline.warehouse.session import Warehouse
 
 # Dagster's own decorator passes the beta parameter on, whether it is used or not
 warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition", category=BetaWarning)

@@ -12,7 +12,6 @@ from typing import Any
 
 import duckdb
 
-from pso_pipeline.warehouse.memory import with_enough_memory
 from pso_pipeline.warehouse.sql import statement
 
 
@@ -222,7 +221,7 @@ def read_previews(
 ) -> dict[str, Preview]:
     """Show a few rows of each of these enterprises, by its id: of `product_service_orders` or `agg_orders_daily`."""
     query, parameters = statement(f"queries/preview_{table}.sql"), {"enterprise_ids": list(enterprise_ids)}
-    rows = with_enough_memory(connection, lambda: connection.execute(query, parameters).fetchall())
+    rows = connection.execute(query, parameters).fetchall()
     columns = tuple(column[0] for column in connection.description or ())[1:]
     return {
         enterprise: Preview(columns, [row[1:] for row in own]) for enterprise, own in groupby(rows, key=itemgetter(0))

@@ -13,9 +13,8 @@ from pathlib import Path
 import duckdb
 
 from pso_pipeline.settings import DUCKLAKE_PREFIX
-from pso_pipeline.warehouse.connection import ROWS_PER_ROW_GROUP, WAREHOUSE_STORAGE, Warehouse, private_files
 from pso_pipeline.warehouse.errors import WarehouseUnusable
-from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory
+from pso_pipeline.warehouse.session import WAREHOUSE_STORAGE, Warehouse, open_duckdb, private_files
 from pso_pipeline.warehouse.sql import literal
 
 TEXTS = """
@@ -49,7 +48,8 @@ def _rewrite_file(path: Path, storage: str) -> None:
     with _failures_named(path):
         _remove(fresh)
         try:
-            with private_files(), contextlib.closing(duckdb.connect()) as connection:
+            spill = fresh.with_name(f"{fresh.name}.spill")
+            with private_files(), open_duckdb(spill=spill) as connection:
                 _copy(connection, path, fresh, storage)
             if _log_of(path).exists() or _log_of(fresh).exists():
                 raise WarehouseUnusable(
@@ -63,9 +63,7 @@ def _rewrite_file(path: Path, storage: str) -> None:
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, path: Path, fresh: Path, storage: str) -> None:
-    limit_memory(connection, MEMORY_MB)
-    connection.execute(f"SET temp_directory = {literal(str(fresh.with_name(fresh.name + '.spill')))}")
-    options = f"(STORAGE_VERSION {literal(storage)}, ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})"
+    options = f"(STORAGE_VERSION {literal(storage)})"
     connection.execute(f"ATTACH {literal(str(path))} AS warehouse {options}")
     connection.execute(f"ATTACH {literal(str(fresh))} AS fresh {options}")
     connection.execute("COPY FROM DATABASE warehouse TO fresh")
@@ -88,7 +86,8 @@ def _rewrite_ducklake(warehouse: Warehouse, erased: Sequence[str]) -> None:
     catalogue = warehouse.location.removeprefix(DUCKLAKE_PREFIX)
     if erased and ":" not in catalogue:
         path = Path(catalogue).absolute()
-        with _failures_named(path), private_files(), contextlib.closing(duckdb.connect(str(path))) as connection:
+        spill = path.with_name(f"{path.name}.spill")
+        with _failures_named(path), private_files(), open_duckdb(path, spill=spill) as connection:
             pattern = "|".join(re.escape(text.lower()) for text in erased)
             for table, column in connection.execute(TEXTS).fetchall():
                 names_one = f'regexp_matches(lower(CAST("{column}" AS VARCHAR)), $pattern)'

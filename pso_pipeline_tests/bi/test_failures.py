@@ -15,7 +15,7 @@ from filelock import FileLock
 from pso_pipeline.bi.errors import MartsBusy, MartsUnusable, SnapshotBusy, SnapshotNotWritten
 from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.bi.snapshot import publish
-from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.bi.generations import check_whole, open_marts, write_generation
 
 

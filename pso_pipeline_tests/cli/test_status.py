@@ -18,7 +18,7 @@ from pso_pipeline.orchestration.assets import list_enterprises, list_services, s
 from pso_pipeline.orchestration.checks import api_evaluation
 from pso_pipeline.orchestration.definitions import PIPELINE
 from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.session import Warehouse
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -17,7 +17,7 @@ from pso_pipeline.ingestion import api as api_module
 from pso_pipeline.ingestion import fetch
 from pso_pipeline.mews import client as client_module
 from pso_pipeline.mews.patience import Patience
-from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.hostile.world import MARK
 
 Connection = duckdb.DuckDBPyConnection

@@ -6,11 +6,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 
 
@@ -45,19 +44,13 @@ def postgres(tmp_path_factory):
 
 @pytest.fixture(params=["file", "postgres"])
 def warehouse(request, tmp_path):
-    """The warehouse of the pipeline under test; the database in memory is kept, as it is in a run."""
+    """The warehouse of the pipeline under test."""
     if request.param == "file":
         location = f"ducklake:{tmp_path / 'lake.ducklake'}"
     else:
         location = f"ducklake:postgres:{request.getfixturevalue('postgres')}"
 
-    def connect():
-        return duckdb.connect(f":memory:{tmp_path}")
-
-    with connect() as kept:
-        yield Warehouse(location, connect=connect)
-        attached = kept.execute("SELECT database_name FROM duckdb_databases() WHERE NOT internal").fetchall()
-        assert attached == [("memory",)]
+    return Warehouse(location)
 
 
 def test_orders_land_change_and_are_measured(warehouse, pipeline, world):

@@ -20,8 +20,8 @@ from pso_pipeline.orchestration.checks import (
 )
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
 from pso_pipeline.warehouse.checks import evaluate
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.marts.derive import derive
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.orchestration.test_jobs import failure_of, refresh
 
 ORDERS = AssetKey("product_service_orders")

@@ -13,7 +13,7 @@ from pso_pipeline.mews.patience import Patience
 from pso_pipeline.orchestration import sensors
 from pso_pipeline.sandbox import times
 from pso_pipeline.sandbox.faults import Answer, ShortPage, WithoutDate
-from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.orchestration.daemon import keys_of
 
 PROBE = "productServiceOrders/getAll"

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.processes import PROCESSES, finish
 from pso_pipeline_tests.reliability.refreshing import refresh_with
 from pso_pipeline_tests.truth import expected_rows, landed_rows

@@ -18,8 +18,8 @@ from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, sync_orders
 from pso_pipeline.mews import client
 from pso_pipeline.settings import Settings
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
+from pso_pipeline.warehouse.session import Warehouse
 
 
 def refresh(*, is_full=False):

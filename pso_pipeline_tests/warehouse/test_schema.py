@@ -5,9 +5,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseTooNew, WarehouseUnusable
 from pso_pipeline.warehouse.schema import SCHEMA_VERSION
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.processes import PROCESSES, finish
 
 VERSION_1 = (Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8")

@@ -22,9 +22,8 @@ import pyarrow as pa
 
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
-from pso_pipeline.heap import give_back
 from pso_pipeline.text import for_terminal
-from pso_pipeline.warehouse.memory import MEMORY_MB, limit_memory, one_thread, threads_for, with_enough_memory
+from pso_pipeline.warehouse.session import open_duckdb
 
 MAX_MONTHS = 60
 """The newest months that the page holds."""
@@ -195,7 +194,6 @@ def read_report_data(database: Path) -> ReportData:
         SnapshotUnreadable: It is no DuckDB file, or lacks a table or a column that this version of the package reads.
     """
     metrics = load_metrics()
-    give_back()
     try:
         # DuckDB's own choice would be a folder beside the database, among the published files
         with tempfile.TemporaryDirectory(prefix="pso-report-") as spill:
@@ -274,17 +272,12 @@ def _read(
 
     What DuckDB knows of deleted rows stays in memory until the file is closed (see `bi/parquet.py`).
     """
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "temp_directory": spill,
-        "threads": threads_for([database]),
-    }
-    with duckdb.connect(str(database), read_only=True, config=config) as connection:
-        limit_memory(connection, MEMORY_MB)
+    with open_duckdb(database, spill=Path(spill), read_only=True) as connection:
         for name, rows in positions.items():
             # a table, whose size DuckDB knows: else it joins in an order that takes four times as long
             connection.register("rows", rows)
             connection.execute(f"CREATE TEMP TABLE {name} AS FROM rows")
-        return with_enough_memory(connection, lambda: query(connection))
+        return query(connection)
 
 
 def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
@@ -387,9 +380,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[R
         raise ValueError(f"the report counts {table} by one date, not by {' and '.join(sorted(dates))}")
     expressions = ",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates_of(rates))
     query = _query("counts").format(table=table, date=dates.pop(), aggregates=expressions)
-    # each thread would have a hash table of all groups, 45 MB for 80,000 of them, and they are put together afterwards
-    with one_thread(connection):
-        return connection.execute(query).to_arrow_table()
+    return connection.execute(query).to_arrow_table()
 
 
 def _curve(connection: duckdb.DuckDBPyConnection, rate: Rate) -> pa.Table:

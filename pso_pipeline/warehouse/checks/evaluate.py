@@ -14,7 +14,6 @@ import duckdb
 from pso_pipeline.warehouse.checks.readings import read_repeated_ids
 from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES, Rule
 from pso_pipeline.warehouse.marts.derive import INPUTS, create_marts, derive
-from pso_pipeline.warehouse.memory import with_enough_memory
 from pso_pipeline.warehouse.sql import statement
 
 
@@ -128,8 +127,7 @@ def _evaluate(
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, name: str, parameters: object = None) -> None:
-    query = statement(f"{name}.sql")
-    with_enough_memory(connection, lambda: connection.execute(query, parameters))
+    connection.execute(statement(f"{name}.sql"), parameters)
 
 
 def _verdict(connection: duckdb.DuckDBPyConnection, rule: Rule, looked_at: int) -> Verdict:

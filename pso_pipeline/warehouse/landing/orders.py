@@ -14,13 +14,7 @@ from pso_pipeline.warehouse.accounts import ORDERS, REJECTS, without_forgotten
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
 from pso_pipeline.warehouse.landing.known import KnownOrders
 from pso_pipeline.warehouse.landing.progress import Progress, Revised, record
-from pso_pipeline.warehouse.memory import with_enough_memory
 from pso_pipeline.warehouse.sql import statement, transaction
-
-ONE_THREAD = "SET threads = 1"
-"""For landings. Of what is new several threads each fill a part of a row group, and all parts are packed once more when
-the warehouse is closed: more than twice the CPU, and twice the file. Weighing 46,923 changes among 5 million orders
-takes two threads 26 MB and a tenth of the CPU more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +62,6 @@ def land_orders(
 
     `known` is what landings of the same process before it left, and spares this one a look through the warehouse.
     """
-    return with_enough_memory(connection, lambda: _land(connection, landing, known))
-
-
-def _land(connection: duckdb.DuckDBPyConnection, landing: OrdersLanding, known: KnownOrders | None) -> Landed:
     arriving = None
     counts: list[ServiceCount] = []
     with transaction(connection):
@@ -92,7 +82,6 @@ def _land(connection: duckdb.DuckDBPyConnection, landing: OrdersLanding, known: 
 
 def _land_frame(connection: duckdb.DuckDBPyConnection, *, are_all_new: bool) -> list[ServiceCount]:
     """Land the orders of the relation `frame`; the warehouse is looked through unless it is known that all are new."""
-    connection.execute(ONE_THREAD)
     if are_all_new or _value(connection, "landing/are_all_new.sql"):
         connection.execute(statement("landing/insert_all.sql"))
         counts = _counts(connection, "landing/count_frame.sql")

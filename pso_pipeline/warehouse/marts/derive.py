@@ -3,13 +3,10 @@
 The tables themselves are the `.sql` files beside this module. Nothing here fetches, publishes or knows Dagster.
 """
 
-import contextlib
-import functools
 import hashlib
 import itertools
-import operator
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,22 +20,11 @@ from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, FIRM_STATES, PENDING_STATES, STATES
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, SCHEMA_VERSION
 from pso_pipeline.warehouse.accounts import make_account_key
-from pso_pipeline.warehouse.memory import give_back_freed, lower_limit, one_thread, with_enough_memory
 from pso_pipeline.warehouse.schema import table_ddl
 from pso_pipeline.warehouse.sql import literal, statement, transaction
 
 ORDERS_PER_BATCH = 500_000
-"""Orders whose facts are made at once: memory follows this, not the warehouse. With half as many, DuckDB packs the rows
-at the ends of batches anew (`ROWS_PER_ROW_GROUP`)."""
-
-MEMORY_MB_FOR_HOTELS = 115
-"""What DuckDB may hold while it makes the marts of many whole hotels, in MB. With 100, the facts of the first batch
-were done over. Where one batch is all there is, closing the file takes half the CPU with more."""
-
-BATCHES_PER_OPENING = 3
-"""Batches of changes after which the marts' file is closed and opened again, as it is after any before whole hotels.
-Each closing takes 1 to 2 s of CPU where 5 million orders are stored. One thread does it: what two of them packed, they
-would keep for a second."""
+"""Orders whose facts are made at once: memory follows this, not the warehouse."""
 
 INPUTS = ("macros", "enterprise_inputs")
 """What figures are made from, with how dates and ages are computed; the checks need them too."""
@@ -98,17 +84,6 @@ WRITTEN = (
     "derived_services",
 )
 """Tables of the marts, written for a batch in one transaction."""
-
-WIDE = ("fct_order_state_changes", "fct_product_service_orders", "agg_orders_daily")
-"""Those of them that take the most memory."""
-
-BY_ONE_THREAD_OF_HOTELS = ("agg_orders_daily",)
-"""Tables that one thread writes of whole hotels. Two would hold most of the daily counts twice: deriving 5 million
-orders takes 303 to 314 MB in a process without Dagster so, and by two 351 to 372, with a tenth more CPU."""
-
-BY_ONE_THREAD_OF_ORDERS = WIDE
-"""Tables that one thread writes of the orders that changed, which are few: what each thread begins with is most of what
-they take. By two, one batch in eleven of 46,000 changes among 5 million orders ran out of 145 MB."""
 
 TEMPORARY_VIEWS = (
     "new_facts",
@@ -223,7 +198,6 @@ def derive(
     enterprise_ids: Collection[str] | None = None,
     orders_per_batch: int = ORDERS_PER_BATCH,
     all_companions_environments: Collection[str] | None = None,
-    reopen_marts: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
 ) -> DerivedMarts:
     """Bring the marts up to what has landed; deriving again changes nothing.
 
@@ -238,8 +212,7 @@ def derive(
     that was added or taken away are made again. Without them, it is those that the derivation before was given.
 
     Enterprises are written in batches, each in one transaction with everything that tells about its enterprises: at any
-    instant the tables agree with each other, and a derivation that was killed goes on where it stopped. Between batches
-    of changes, and after them, `reopen_marts` closes and opens the marts' file, for the memory that DuckDB holds.
+    instant the tables agree with each other, and a derivation that was killed goes on where it stopped.
 
     Raises:
         UnknownEnterprise: An id is not known.
@@ -247,28 +220,18 @@ def derive(
     if all_companions_environments is not None:
         _set_environments(connection, all_companions_environments)
     make_account_key(connection)
-    with_enough_memory(connection, functools.partial(_run, connection, PREPARED_ONCE))
+    _run(connection, PREPARED_ONCE)
     connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
     looks_at_all = enterprise_ids is None or not is_complete(connection)
     _request(connection, enterprise_ids, looks_at_all)
     if _column(connection, "SELECT 1 FROM requested_enterprises WHERE is_stale OR is_revised LIMIT 1"):
         _begin(connection)
     recomputed, aged = [], []
-    batches_of_changes = 0
-    for is_stale, of_kind in itertools.groupby(_batches(connection, orders_per_batch), key=operator.itemgetter(0)):
-        batches = [batch for _, batch in of_kind]
-        if is_stale and len(batches) > 1:
-            lower_limit(connection, MEMORY_MB_FOR_HOTELS)
-        for batch in batches:
-            if reopen_marts and batches_of_changes >= (1 if is_stale else BATCHES_PER_OPENING):
-                with one_thread(connection):
-                    reopen_marts(connection)
-                batches_of_changes = 0
-            with_enough_memory(connection, functools.partial(_derive_batch, connection, is_stale, list(batch)))
-            batches_of_changes += not is_stale
-            made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
-            recomputed += made_anew
-            aged += sorted({*_column(connection, "SELECT enterprise_id FROM aged_orders")}.difference(made_anew))
+    for is_stale, batch in _batches(connection, orders_per_batch):
+        _derive_batch(connection, is_stale, list(batch))
+        made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
+        recomputed += made_anew
+        aged += sorted({*_column(connection, "SELECT enterprise_id FROM aged_orders")}.difference(made_anew))
     if recomputed:
         _run(connection, ["forget_revised"])
     if looks_at_all:
@@ -294,9 +257,8 @@ def _derive_batch(connection: duckdb.DuckDBPyConnection, is_stale: bool, enterpr
     _run(connection, SELECTED)
     _run(connection, OF_HOTELS if is_stale else OF_ORDERS)
     _run(connection, COUNTED)
-    by_one_thread = BY_ONE_THREAD_OF_HOTELS if is_stale else BY_ONE_THREAD_OF_ORDERS
     with transaction(connection):
-        _run(connection, WRITTEN, by_one_thread=by_one_thread)
+        _run(connection, WRITTEN)
 
 
 def written_statements() -> dict[str, str]:
@@ -355,20 +317,12 @@ def _column(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
     return [value for (value,) in connection.execute(query).fetchall()]
 
 
-def _run(
-    connection: duckdb.DuckDBPyConnection,
-    names: Iterable[str],
-    parameters: object = None,
-    by_one_thread: Collection[str] = (),
-) -> None:
+def _run(connection: duckdb.DuckDBPyConnection, names: Iterable[str], parameters: object = None) -> None:
     for name in names:
-        if name in WIDE:
-            give_back_freed(connection)
-        with one_thread(connection) if name in by_one_thread else contextlib.nullcontext():
-            if name == REBOOKED:
-                _match_rebookings(connection)
-            else:
-                connection.execute(statement(f"marts/{name}.sql"), parameters)
+        if name == REBOOKED:
+            _match_rebookings(connection)
+        else:
+            connection.execute(statement(f"marts/{name}.sql"), parameters)
 
 
 def _match_rebookings(connection: duckdb.DuckDBPyConnection) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pso_pipeline.warehouse.connection import Warehouse
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable
 from pso_pipeline.warehouse.landing.orders import land_orders
 from pso_pipeline.warehouse.marts.derive import create_marts
+from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 HOLD_FILE = """
@@ -27,7 +27,7 @@ with duckdb.connect(sys.argv[1]):
 """
 HOLD_LOCK = """
 import sys
-from pso_pipeline.warehouse.connection import Warehouse
+from pso_pipeline.warehouse.session import Warehouse
 with Warehouse(sys.argv[1]).hold():
     print("open", flush=True)
     sys.stdin.readline()
@@ -72,104 +72,34 @@ def test_a_busy_warehouse_is_waited_for(warehouse):
         assert count(warehouse) == 0
 
 
-@pytest.fixture
-def kept(tmp_path):
-    """A warehouse whose connections share one database in memory, which is kept as in a run."""
-
-    def connect():
-        return duckdb.connect(f":memory:{tmp_path}")
-
-    with connect():
-        yield Warehouse(str(tmp_path / "warehouse.duckdb"), connect=connect, patience_seconds=0.2)
-
-
-@pytest.fixture
-def spilled(kept):
-    """The warehouse after something was done in it that took more memory than it was given."""
-    with kept.open(memory_mb=80) as connection:
-        connection.execute("CREATE TEMP TABLE many AS SELECT md5(number::VARCHAR) FROM range(3_000_000) AS n(number)")
-        assert connection.execute("SELECT count(*) FROM duckdb_temporary_files()").fetchone() > (0,)
-    return kept
-
-
-def test_a_database_in_memory_that_is_kept_does_not_keep_the_files(kept):
-    for landed in range(2):
-        assert count(kept) == landed
-        with another_process(HOLD_FILE, kept.location), pytest.raises(WarehouseBusy):
-            count(kept)
-        with kept.open() as connection:
-            land_orders(connection, landing(order(f"o{landed}")))
-    assert count(kept) == 2
-
-
 @pytest.mark.parametrize("wrong", ["SELECT nothing", "BEGIN; SELECT nothing"], ids=["a statement", "a transaction"])
-def test_the_files_are_let_go_where_something_fails(kept, wrong):
-    with pytest.raises(duckdb.BinderException), kept.open() as connection:
+def test_the_files_are_let_go_where_something_fails(warehouse, wrong):
+    with pytest.raises(duckdb.BinderException), warehouse.open() as connection:
         connection.execute(wrong)
-    with another_process(HOLD_FILE, kept.location):
+    with another_process(HOLD_FILE, warehouse.location):
         pass
-    assert count(kept) == 0
+    assert count(warehouse) == 0
 
 
-def test_a_warehouse_opens_again_after_it_has_used_the_disk_in_place_of_memory(spilled):
-    with spilled.open() as connection:
-        assert connection.execute("SELECT count(*) FROM duckdb_tables() WHERE temporary").fetchone() == (0,)
-        assert connection.execute("SELECT current_setting('memory_limit')").fetchone() != ("76.2 MiB",)
-
-
-def test_a_database_in_memory_that_is_kept_holds_neither_memory_nor_threads_of_the_files(spilled):
-    with spilled.connect() as connection:
-        assert connection.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone() == (0,)
-        settings = connection.execute("SELECT current_setting('memory_limit'), current_setting('threads')").fetchone()
-        assert settings == ("1.9 MiB", 1)
-
-
-def test_a_full_disk_when_the_files_are_closed_loses_nothing(kept):
-    count(kept)
+def test_a_full_disk_when_the_files_are_closed_loses_nothing(warehouse):
+    count(warehouse)
     with contextlib.ExitStack() as full:
-        with kept.open() as connection:
+        with warehouse.open() as connection:
             land_orders(connection, landing(*(order(f"o{number}") for number in range(500))))
-            full.enter_context(largest_file(Path(kept.location).stat().st_size))
-        assert Path(f"{kept.location}.wal").exists()
-    assert count(kept) == 500
-    assert not Path(f"{kept.location}.wal").exists()
+            full.enter_context(largest_file(Path(warehouse.location).stat().st_size))
+        assert Path(f"{warehouse.location}.wal").exists()
+    assert count(warehouse) == 500
+    assert not Path(f"{warehouse.location}.wal").exists()
 
 
-def test_a_commit_does_not_write_the_log_into_the_file(kept):
+def test_a_commit_does_not_write_the_log_into_the_file(warehouse):
     """Where that ran out of memory, DuckDB would take the commit and the database with it."""
-    log = Path(f"{kept.marts_path}.wal")
-    with kept.open() as connection:
+    log = Path(f"{warehouse.marts_path}.wal")
+    with warehouse.open() as connection:
         connection.execute("CREATE TABLE mart.many AS SELECT range AS number FROM range(1_500_000)")
         connection.execute("UPDATE mart.many SET number = number + 1")
         assert log.stat().st_size > 2**24, "of as much DuckDB would rid itself"
     assert not log.exists()
-
-
-def test_marts_that_cannot_be_closed_are_opened_again_with_all_that_was_written(kept):
-    with kept.open() as connection:
-        connection.execute("CREATE TABLE mart.many AS SELECT range AS number FROM range(0)")
-        kept.reopen_marts(connection)
-        connection.execute("INSERT INTO mart.many FROM range(50_000)")
-        with largest_file(kept.marts_path.stat().st_size):
-            kept.reopen_marts(connection)
-        assert Path(f"{kept.marts_path}.wal").exists()
-        assert connection.execute("SELECT count(*) FROM many").fetchone() == (50_000,)
-        assert connection.execute("SELECT count(*) FROM services").fetchone() == (0,)
-    assert not Path(f"{kept.marts_path}.wal").exists()
-
-
-def test_a_log_that_takes_more_memory_than_was_given_is_read_all_the_same(kept, caplog):
-    columns = ", ".join(f"number + {column} AS column_{column}" for column in range(60))
-    with contextlib.ExitStack() as full, kept.open() as connection:
-        connection.execute(f"CREATE TABLE mart.wide AS SELECT {columns} FROM range(0) AS numbers(number)")
-        kept.reopen_marts(connection)
-        for _ in range(3):
-            connection.execute(f"INSERT INTO mart.wide SELECT {columns} FROM range(60_000) AS numbers(number)")
-        full.enter_context(largest_file(kept.marts_path.stat().st_size))
-    assert Path(f"{kept.marts_path}.wal").exists()
-    with kept.open(memory_mb=3) as connection:
-        assert connection.execute("SELECT count(*), max(column_59) FROM wide").fetchone() == (180_000, 60_058)
-    assert "ran out of the memory" in caplog.text, "the test needs more rows, or less memory"
 
 
 def test_a_warehouse_that_was_made_in_an_older_format_is_used_on(warehouse):

@@ -1,16 +1,16 @@
-"""How the warehouse is opened: one process at a time, briefly, waiting in line.
+"""How DuckDB is opened, and the warehouse with it: by one process at a time, briefly, waiting in line.
 
-Holds the paths, the lock and the attaching of the two databases: `warehouse` (what landed, schema `mews`) and `marts`
-(what is derived, schema `mart`, a file of its own so that publishing is a byte copy). Statements about tables stay out.
+Holds `open_duckdb`, which every connection of the package comes from, and the paths, the lock and the attaching of the
+two databases: `warehouse` (landed rows, schema `mews`) and `marts` (computed tables, schema `mart`, a file of its own
+so that publishing is a byte copy). Statements about tables stay out.
 """
 
 import contextlib
-import functools
 import importlib.resources
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,26 +19,16 @@ import duckdb
 from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from pso_pipeline.heap import give_back
-from pso_pipeline.settings import DUCKLAKE_PREFIX, is_this_machine
+from pso_pipeline.settings import DUCKLAKE_PREFIX, MemorySettings, is_this_machine
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable, is_damage
-from pso_pipeline.warehouse.memory import MEMORY_MB, THREADS, limit_memory, threads_for, with_enough_memory
 from pso_pipeline.warehouse.schema import prepare
-from pso_pipeline.warehouse.sql import literal
+from pso_pipeline.warehouse.sql import first_row, literal
 
 PATIENCE_SECONDS = 900.0
 """How long to wait for a warehouse that somebody else holds; an analyst's query in a DuckDB shell takes minutes."""
 
-ROWS_PER_ROW_GROUP = 61_440
-"""Half of DuckDB's own choice, and so is the memory that packing one takes: 460 MB in place of 580 for the whole
-process that lands a million orders. A batch of the marts has some eight of them and a remainder; where it has half as
-many, DuckDB packs the remainders of neighbouring batches anew, together with what lies between them: 8 to 20 s of CPU
-for 5 million orders."""
-
 WAREHOUSE_STORAGE = "v1.3.0"
-"""Format of the warehouse's file: the first that keeps texts by DICT_FSST. Inserting a million orders takes 5.8 s of
-CPU in place of 7.0, and the file 92 MB in place of 101. DuckDB before 1.3 does not open it; others read the
-snapshot."""
+"""Format of the warehouse's file: the first one that compresses all texts well. Other programs read the snapshot."""
 
 MARTS_STORAGE = "v1.0.0"
 """Format of the marts' file: files of newer ones would not open in the DuckDB 1.0 drivers that BI tools ship."""
@@ -51,12 +41,27 @@ FILE_HEADER_BYTES = 3 * 4096
 
 logger = logging.getLogger(__name__)
 
-Connect = Callable[[], contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]]
 
+@contextlib.contextmanager
+def open_duckdb(
+    database: str | Path = ":memory:", *, spill: Path, read_only: bool = False, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB database, and close it at the end of the block.
 
-def in_memory_connection() -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
-    """Connect to an empty in-memory database, to which the files are attached."""
-    return duckdb.connect()
+    DuckDB holds no more than `PSO_MEMORY_LIMIT` in memory and writes the rest into the folder `spill`, which it makes
+    and removes. It works with `threads` threads, by default with as many as the machine has cores.
+
+    Raises:
+        SettingsError: `PSO_MEMORY_LIMIT` is malformed.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": MemorySettings.load().memory_limit,
+        "temp_directory": str(spill),
+    }
+    if threads is not None:
+        config["threads"] = threads
+    with duckdb.connect(str(database), read_only=read_only, config=config) as connection:
+        yield connection
 
 
 class _NoDataPath(WarehouseUnusable):
@@ -72,13 +77,11 @@ class Warehouse:
     """The warehouse at `location`: a DuckDB file or `ducklake:…`, with the marts file beside it.
 
     `source` is the address of the API that fills it; a warehouse filled from a loopback address (the sandbox) refuses
-    any other, and the other way round. `connect` makes a connection to an empty database in memory, whose own name is
-    `memory` (Dagster passes dagster-duckdb's).
+    any other, and the other way round.
     """
 
     location: str = field(repr=False)
     source: str | None = None
-    connect: Connect = in_memory_connection
     patience_seconds: float = PATIENCE_SECONDS
     marts_path: Path = field(init=False)
 
@@ -106,32 +109,39 @@ class Warehouse:
         return self.is_ducklake or Path(self.location).exists()
 
     @contextlib.contextmanager
-    def open(self, memory_mb: int = MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
+    def open(self, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """Hold the warehouse for the length of the block: tables present and migrated, `mews.x` and `mart.x` resolve.
 
-        DuckDB holds no more than `memory_mb` of tables and blocks.
+        `threads` as in `open_duckdb`.
 
         Raises:
             WarehouseBusy: Somebody else held it for longer than `patience_seconds`; the message names the holder.
             WarehouseUnusable: The path cannot be opened, or not be written: no permission, no room.
             WarehouseTooNew: It was made by a newer version of the package.
             WarehouseMixed: It holds data of another kind of source.
+            SettingsError: `PSO_MEMORY_LIMIT` is malformed.
         """
-        with self.hold(), self.open_held(memory_mb) as connection:
+        with self.hold(), self.open_held(threads) as connection:
             yield connection
 
     @contextlib.contextmanager
-    def open_held(self, memory_mb: int = MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
+    def open_held(self, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the warehouse as `open` does, within a block of `hold`."""
-        with private_files(), self.connect() as connection:
+        spill = self.marts_path.with_name(f"{self.marts_path.name}.spill")
+        with private_files(), open_duckdb(spill=spill, threads=threads) as connection:
             try:
-                self._attach(connection, memory_mb)
+                self._attach(connection)
                 prepare(connection, source_kind(self.source) if self.source else None)
                 yield connection
             except duckdb.Error as error:
                 if is_damage(error):
                     _detach(connection)
                     self._name_damage(connection, error)
+                if isinstance(error, duckdb.OutOfMemoryException):
+                    raise WarehouseUnusable(
+                        f"{self.shown_location}: DuckDB ran out of memory: {_first_line(error)} (set a higher "
+                        "PSO_MEMORY_LIMIT, or make room on the disk; what was not committed will be read again)"
+                    ) from None
                 if not isinstance(error, _UNWRITABLE):
                     raise
                 raise WarehouseUnusable(
@@ -140,9 +150,6 @@ class Warehouse:
                 ) from None
             finally:
                 _detach(connection)
-                # dagster-duckdb's context manager leaves the connection open where the block raises
-                connection.close()
-                give_back()
 
     def verify(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Read all that is stored in the files, on a connection that `open` gave: DuckDB compares their checksums.
@@ -160,7 +167,6 @@ class Warehouse:
         Raises:
             WarehouseDamaged: One is.
         """
-        limit_memory(connection, MEMORY_MB)
         if self.marts_path.exists() and self._is_damaged(connection, self.marts_path, MARTS_STORAGE):
             self._remove_marts()
             raise WarehouseDamaged(
@@ -187,14 +193,6 @@ class Warehouse:
         for path in (self.marts_path, self.marts_path.with_name(f"{self.marts_path.name}.wal")):
             path.unlink(missing_ok=True)
 
-    def reopen_marts(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Close the marts' file and open it again, between two transactions on the connection that `open` gave.
-
-        What DuckDB knows of rows that changed stays in memory until then.
-        """
-        _detach_file(connection, "marts")
-        self._attach_marts(connection)
-
     def discard_marts(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Remove the marts' file and make an empty one, so that no byte of what it held stays."""
         _detach_file(connection, "marts")
@@ -219,15 +217,11 @@ class Warehouse:
         """
         return _locked(self.marts_path.with_name(self.marts_path.name + ".resync.lock"), self.patience_seconds)
 
-    def _attach(self, connection: duckdb.DuckDBPyConnection, memory_mb: int) -> None:
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET threads = ?", [self._threads()])
-        limit_memory(connection, memory_mb)
         # the log is written into the file when that is closed: where memory or disk does not suffice for it within a
         # commit, DuckDB makes the database unusable
         connection.execute("SET checkpoint_threshold = '1TB'")
-        # DuckDB's own choice for a connection in memory is the folder in which the process was started
-        _spill_into(connection, str(self.marts_path.with_name(f"{self.marts_path.name}.spill")))
         if self.is_ducklake:
             _load_ducklake(connection)
             self._attach_ducklake(connection)
@@ -238,11 +232,6 @@ class Warehouse:
                 raise WarehouseDamaged(f"{error}; {RESTORE}") from None
         connection.execute("CREATE SCHEMA IF NOT EXISTS warehouse.mews")
         self._attach_marts(connection)
-
-    def _threads(self) -> int:
-        if self.is_ducklake:
-            return THREADS
-        return threads_for((Path(self.location), self.marts_path))
 
     def _attach_marts(self, connection: duckdb.DuckDBPyConnection) -> None:
         try:
@@ -262,7 +251,7 @@ class Warehouse:
             self._attach_patiently(connection, self.location, "warehouse", f"(DATA_PATH {literal(data_path)})")
 
     def _attach_file(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str, storage: str) -> None:
-        options = f"(STORAGE_VERSION {literal(storage)}, ROW_GROUP_SIZE {ROWS_PER_ROW_GROUP})"
+        options = f"(STORAGE_VERSION {literal(storage)})"
         if not path.exists():
             self._make_file(connection, path, options)
         has_log = path.with_name(f"{path.name}.wal").exists()
@@ -292,10 +281,7 @@ class Warehouse:
                 stop=stop_after_delay(self.patience_seconds),
             ):
                 with attempt, _naming(path):
-                    # what is left of a log is read here
-                    with_enough_memory(
-                        connection, lambda: connection.execute(f"ATTACH {literal(path)} AS {name} {options}")
-                    )
+                    connection.execute(f"ATTACH {literal(path)} AS {name} {options}")
         except RetryError as error:
             raise WarehouseBusy(
                 f"{_without_passwords(path)} has been held by another program for more than "
@@ -332,10 +318,11 @@ def _locked(path: Path, patience_seconds: float) -> Iterator[None]:
 
 def _is_truncated(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> bool:
     """Tell whether a file is shorter than the blocks that DuckDB counts in it; some of them may be free."""
-    row = connection.execute(
+    row = first_row(
+        connection,
         "SELECT block_size * total_blocks + $header FROM pragma_database_size() WHERE database_name = $name",
         {"name": name, "header": FILE_HEADER_BYTES},
-    ).fetchone()
+    )
     return row is not None and path.stat().st_size < row[0]
 
 
@@ -349,7 +336,7 @@ def _read_all(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     for schema, table, column in columns:
         # names cannot be bound; these are of our own tables
         query = f'SELECT bit_xor(hash("{column}")) FROM {name}."{schema}"."{table}"'  # noqa: S608
-        with_enough_memory(connection, functools.partial(connection.execute, query))
+        connection.execute(query).fetchall()
 
 
 def _described_damage(path: str, error: BaseException) -> str:
@@ -369,23 +356,12 @@ def private_files() -> Iterator[None]:
         os.umask(mask)
 
 
-def _spill_into(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
-    """Name the folder for what memory does not hold; DuckDB refuses to be told again once it has used one."""
-    if connection.execute("SELECT current_setting('temp_directory')").fetchone() != (folder,):
-        connection.execute(f"SET temp_directory = {literal(folder)}")
-
-
 def _detach(connection: duckdb.DuckDBPyConnection) -> None:
-    """Close both files and free what DuckDB keeps of them: another connection to its database may keep that."""
+    """Close both files, whose logs are then written into them."""
     with contextlib.suppress(duckdb.Error):  # nothing to roll back
         connection.rollback()
     for name in ("marts", "warehouse"):
         _detach_file(connection, name)
-    with contextlib.suppress(duckdb.Error):
-        # it looks for blocks that nobody holds any more only where it is short of memory: 40 MB after a landing; and a
-        # thread that stays keeps as much until the marts are made
-        limit_memory(connection, 2)
-        connection.execute("SET threads = 1")
 
 
 def _detach_file(connection: duckdb.DuckDBPyConnection, name: str) -> None:
