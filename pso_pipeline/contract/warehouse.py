@@ -156,11 +156,12 @@ REJECTED_RECORDS = Table(
 SYNC_STATE = Table(
     schema="mews",
     name="sync_state",
-    description="How far each service has been read.",
-    key=("service_id",),
+    description="How far each scope of each endpoint has been read: a service, for product service orders.",
+    key=("endpoint", "scope_id"),
     columns=(
-        Column("service_id", "VARCHAR", "The service."),
-        Column("enterprise_id", "VARCHAR", "Hotel that sells it."),
+        Column("endpoint", "VARCHAR", "Endpoint of the API, by the name of its table."),
+        Column("scope_id", "VARCHAR", "What is read on its own: a service or an enterprise."),
+        Column("enterprise_id", "VARCHAR", "Hotel that it belongs to."),
         Column(
             "watermark_utc",
             "TIMESTAMP",
@@ -172,15 +173,15 @@ SYNC_STATE = Table(
             "When the unfinished full read began, by the server's clock.",
         ),
         Column("full_read_cursor", "VARCHAR", "Cursor that continues the unfinished full read."),
-        Column("full_read_orders", "BIGINT", "Orders that the unfinished full read has landed."),
+        Column("full_read_records", "BIGINT", "Records that the unfinished full read has landed."),
         Column(
             "resync_started_utc",
             "TIMESTAMP",
-            "When the full resync began that has read this service to its end and not yet all others of its hotel.",
+            "When the full resync began that has read this scope to its end and not yet all others of its hotel.",
         ),
-        Column("last_success_utc", "TIMESTAMP", "When the service was last read to the end without a failure."),
+        Column("last_success_utc", "TIMESTAMP", "When the scope was last read to the end without a failure."),
         Column("last_error", "VARCHAR", "Why the last read failed; null after a success."),
-        Column("revision", "BIGINT", "Goes up with each landing that changed an order of the service."),
+        Column("revision", "BIGINT", "Goes up with each landing that changed a record of the scope."),
     ),
 )
 

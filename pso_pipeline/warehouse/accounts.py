@@ -16,12 +16,12 @@ from pso_pipeline.warehouse.sql import literal, statement, transaction
 ORDERS = "mews.product_service_orders"
 REJECTS = "mews.rejected_records"
 
-KEEPING_ORDERS = (ORDERS, "mews.superseded_versions")
+KEEPING_ORDERS = (ORDERS, "mews.superseded_product_service_orders")
 """Tables whose rows are versions of orders."""
 
 ACCOUNT_TABLES = ("mews.account_key", "mews.forgotten_accounts")
 
-KEPT_COLUMNS = ("id", "enterprise_id", "service_id")
+KEPT_COLUMNS = ("id", "enterprise_id", "service_id", "endpoint", "scope_id")
 """Texts that name no person, and without which a row would belong to nothing."""
 
 FREE_TEXTS = ("origin_details", "extra")

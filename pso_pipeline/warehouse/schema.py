@@ -11,7 +11,7 @@ from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDER_VERSIONS, WARE
 from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseTooNew, WarehouseUnusable
 from pso_pipeline.warehouse.sql import literal, statement
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the tables that this package reads and writes."""
 
 
@@ -75,10 +75,10 @@ def create_tables(connection: duckdb.DuckDBPyConnection, source: str | None = No
     for table in WAREHOUSE_TABLES:
         if table is not PRODUCT_SERVICE_ORDER_VERSIONS:
             connection.execute(table_ddl(table))
-    connection.execute(statement("tables/superseded_versions.sql"))
+    connection.execute(statement("tables/superseded_product_service_orders.sql"))
     connection.execute(statement("tables/full_read_ids.sql"))
     connection.execute(statement("tables/service_listings.sql"))
-    connection.execute(statement("tables/revised_orders.sql"))
+    connection.execute(statement("tables/changed_records.sql"))
     connection.execute(statement("tables/access_tokens.sql"))
     connection.execute(statement("tables/missing_candidates.sql"))
     connection.execute(statement("tables/account_key.sql"))

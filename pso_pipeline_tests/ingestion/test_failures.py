@@ -55,7 +55,7 @@ def errors(report):
 
 
 def last_errors(pipeline):
-    return pipeline.query("SELECT last_error FROM mews.sync_state ORDER BY service_id")
+    return pipeline.query("SELECT last_error FROM mews.sync_state ORDER BY scope_id")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_one_service_answering_400_does_not_hold_the_others_up(pipeline, world, 
     assert [outcome.name for outcome in report.failed] == ["Astoria"]
     assert "RequestId" in report.failed[0].error
     assert_equals_source(pipeline)
-    failed = pipeline.query("SELECT service_id FROM mews.sync_state WHERE last_error IS NOT NULL")
+    failed = pipeline.query("SELECT scope_id FROM mews.sync_state WHERE last_error IS NOT NULL")
     assert failed == [(more[2]["Id"],)]
 
 
@@ -319,8 +319,10 @@ def test_an_order_of_a_service_that_no_list_names_lands_and_finds_its_hotel_late
     pipeline.refresh()
     query = "SELECT DISTINCT enterprise_id FROM mews.product_service_orders WHERE service_id = $$" + stranger + "$$"
     assert pipeline.query(query) == [(astoria["Id"],)]
-    assert pipeline.query("SELECT count(*) FROM mews.superseded_versions WHERE enterprise_id IS NULL") == [(0,)]
-    assert pipeline.query(f"SELECT revision > 0 FROM mews.sync_state WHERE service_id = '{stranger}'") == [(True,)]
+    assert pipeline.query(
+        "SELECT count(*) FROM mews.superseded_product_service_orders WHERE enterprise_id IS NULL"
+    ) == [(0,)]
+    assert pipeline.query(f"SELECT revision > 0 FROM mews.sync_state WHERE scope_id = '{stranger}'") == [(True,)]
 
 
 @pytest.mark.parametrize("told", [1, NOON + timedelta(seconds=1), None], ids=["seconds", "date", "missing"])

@@ -250,5 +250,5 @@ def test_a_service_that_moves_to_another_hotel_takes_its_orders_along(pipeline, 
     assert pipeline.offered.notices == ("services/getAll: 1 service(s) belong to another hotel now, with their orders",)
     found = "SELECT DISTINCT enterprise_id FROM mews.product_service_order_versions WHERE service_id = '{}'"
     assert pipeline.query(found.format(service["Id"])) == [(hotels[1]["Id"],)]
-    progress = f"SELECT enterprise_id, last_error FROM mews.sync_state WHERE service_id = '{service['Id']}'"
+    progress = f"SELECT enterprise_id, last_error FROM mews.sync_state WHERE scope_id = '{service['Id']}'"
     assert pipeline.query(progress) == [(hotels[1]["Id"], None)]

@@ -37,7 +37,7 @@ def spoil(world, service, count, **fields):
 
 
 def watermarks(pipeline):
-    return dict(pipeline.query("SELECT service_id, watermark_utc FROM mews.sync_state"))
+    return dict(pipeline.query("SELECT scope_id, watermark_utc FROM mews.sync_state"))
 
 
 @pytest.mark.parametrize(("bad", "fails"), [(10, False), (11, True)])

@@ -77,7 +77,7 @@ def test_a_first_read_whose_cursor_is_gone_starts_again(pipeline, world, orders)
 def test_a_partly_read_service_has_no_watermark(pipeline, orders):
     interrupt_after(pipeline, 50)
     pipeline.refresh()
-    rows = pipeline.query("SELECT watermark_utc, full_read_orders > 0, last_error IS NOT NULL FROM mews.sync_state")
+    rows = pipeline.query("SELECT watermark_utc, full_read_records > 0, last_error IS NOT NULL FROM mews.sync_state")
     assert rows == [(None, True, True)]
 
 

@@ -198,7 +198,7 @@ def histories(world: World) -> dict[str, list[Order]]:
     """
     versions = defaultdict(list)
     hotels = {order["id"]: order["enterprise_id"] for order in world.product_service_orders}
-    for version in world.superseded_versions:
+    for version in world.superseded_product_service_orders:
         if version["enterprise_id"] == hotels.get(version["id"]):
             versions[version["id"]].append(version)
     for order in world.product_service_orders:

@@ -18,13 +18,22 @@ from pso_pipeline.contract.marts import (
 
 Row = Mapping[str, Any]
 
-LANDED = ("enterprises", "services", "sync_state", "product_service_orders", "superseded_versions", "revised_orders")
+LANDED = (
+    "enterprises",
+    "services",
+    "sync_state",
+    "product_service_orders",
+    "superseded_product_service_orders",
+    "changed_records",
+)
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
     """Insert rows that name only the columns that matter; the others stay null."""
     if not rows:
         return
+    if table == "sync_state":
+        rows = [_progress(**row) for row in rows]
     names = dict.fromkeys(name for row in rows for name in row)
     given = pa.table({name: [_text(row.get(name)) for row in rows] for name in names})
     connection.register("given", given)
@@ -61,6 +70,10 @@ def forget_marts(connection: duckdb.DuckDBPyConnection) -> None:
         if table not in (MARTS_DEFINITION, MARTS_ORIGIN, WINDOWS_ZONES):
             connection.execute(f"DELETE FROM marts.{table.qualified_name}")
     connection.execute("UPDATE marts.internal.marts_origin SET is_complete = FALSE")
+
+
+def _progress(service_id: str, **columns: Any) -> Row:
+    return {"endpoint": "product_service_orders", "scope_id": service_id, **columns}
 
 
 def _text(value: Any) -> Any:

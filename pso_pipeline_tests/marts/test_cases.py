@@ -58,7 +58,7 @@ def test_case(connection, case):
     orders = [order(ORDER, position, each) for position, each in enumerate(given.get("orders", []), 1)]
     insert(connection, "product_service_orders", orders)
     versions = [order(VERSION, position, each) for position, each in enumerate(given.get("earlier_versions", []), 1)]
-    insert(connection, "superseded_versions", versions)
+    insert(connection, "superseded_product_service_orders", versions)
 
     choose_account_ids(connection, is_plain=True)
     derive(connection, all_companions_environments=case.get("all_companions_environments", ()))

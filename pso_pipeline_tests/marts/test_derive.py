@@ -103,12 +103,12 @@ def note(connection: duckdb.DuckDBPyConnection, order: str) -> None:
     """What a landing does for an order that it changed: a new revision of its service, noted with the order."""
     connection.execute(
         "UPDATE mews.sync_state SET revision = revision + 1"
-        " WHERE service_id = (SELECT service_id FROM mews.product_service_orders WHERE id = ?)",
+        " WHERE scope_id = (SELECT service_id FROM mews.product_service_orders WHERE id = ?)",
         [order],
     )
     connection.execute(
-        "INSERT INTO mews.revised_orders SELECT service_id, id, revision FROM mews.product_service_orders"
-        " INNER JOIN mews.sync_state USING (service_id) WHERE id = ?",
+        "INSERT INTO mews.changed_records SELECT endpoint, scope_id, id, revision FROM mews.product_service_orders"
+        " INNER JOIN mews.sync_state ON scope_id = service_id WHERE id = ?",
         [order],
     )
 
@@ -121,7 +121,7 @@ def test_of_a_hotel_only_the_facts_of_orders_that_landings_noted_are_made_anew(l
     assert derived.enterprises_recomputed == ["north"]
     assert derived.headlines["north"].checked_in_orders == 1
     assert ("north old", "Confirmed") in read(landed, "fct_product_service_orders", ["order_id", "state"])
-    assert landed.execute("FROM mews.revised_orders").fetchall() == [], "what was derived is forgotten"
+    assert landed.execute("FROM mews.changed_records").fetchall() == [], "what was derived is forgotten"
 
     note(landed, "north young")
     revise(landed, "north")
@@ -133,7 +133,7 @@ def test_what_was_observed_of_an_order_stays_as_it_is_stored(landed):
     derive(landed)
     (first_sight,) = landed.execute(changes, ["north young"]).fetchall()
     landed.execute(
-        "INSERT INTO mews.superseded_versions BY NAME SELECT *, fetched_utc AS observed_utc"
+        "INSERT INTO mews.superseded_product_service_orders BY NAME SELECT *, fetched_utc AS observed_utc"
         " FROM mews.product_service_orders WHERE id = 'north young'"
     )
     landed.execute(
@@ -146,7 +146,7 @@ def test_what_was_observed_of_an_order_stays_as_it_is_stored(landed):
     assert stays == first_sight
     assert check_in[1:] == ("Confirmed", "Started")
 
-    landed.execute("DELETE FROM mews.superseded_versions")
+    landed.execute("DELETE FROM mews.superseded_product_service_orders")
     note(landed, "north young")
     derive(landed)
     ((_, *only),) = landed.execute(changes, ["north young"]).fetchall()
@@ -386,7 +386,7 @@ def move(connection: duckdb.DuckDBPyConnection, order: str, hotel: str) -> None:
     """What a landing does for an order that moved to another hotel's service: it is noted for both."""
     note(connection, order)
     connection.execute(
-        "INSERT INTO mews.superseded_versions BY NAME"
+        "INSERT INTO mews.superseded_product_service_orders BY NAME"
         " SELECT *, fetched_utc AS observed_utc FROM mews.product_service_orders WHERE id = ?",
         [order],
     )
@@ -421,9 +421,9 @@ def test_notes_that_a_killed_derivation_left_are_not_taken_for_newer_ones(landed
     """Killed before it forgot them; then a full read marks an order missing, which it notes for no order."""
     derive(landed)
     note(landed, "north young")
-    noted = landed.execute("FROM mews.revised_orders").fetchall()
+    noted = landed.execute("FROM mews.changed_records").fetchall()
     derive(landed)
-    landed.executemany("INSERT INTO mews.revised_orders VALUES (?, ?, ?)", noted)
+    landed.executemany("INSERT INTO mews.changed_records VALUES (?, ?, ?, ?)", noted)
     landed.execute("UPDATE mews.product_service_orders SET is_missing_from_source = TRUE WHERE id = 'north old'")
     revise(landed, "north")
     assert derive(landed).headlines["north"].orders_created == 1
@@ -434,7 +434,9 @@ def test_notes_that_a_killed_derivation_left_are_not_taken_for_newer_ones(landed
 def test_an_impossible_time_that_an_older_version_stored_stops_nothing(landed, column, moment):
     landed.execute("UPDATE mews.product_service_orders SET state = 'Canceled' WHERE id = 'south young'")
     landed.execute(f"UPDATE mews.product_service_orders SET {column} = ?::TIMESTAMP WHERE id = 'south young'", [moment])
-    landed.execute("INSERT INTO mews.superseded_versions BY NAME SELECT * FROM mews.product_service_orders")
+    landed.execute(
+        "INSERT INTO mews.superseded_product_service_orders BY NAME SELECT * FROM mews.product_service_orders"
+    )
     derived = derive(landed)
     assert derived.rows["fct_product_service_orders"] == 4
     assert derived.rows["dim_dates"] < 45_000

@@ -66,7 +66,7 @@ def landed(truth: Snapshot, until: datetime, earlier: Snapshot | None = None) ->
         all_companions_environments=strict_environments(truth),
         sync_state=[{"service_id": s["Id"], "enterprise_id": s["EnterpriseId"], **progress} for s in truth.services],
         product_service_orders=[{**order, "is_missing_from_source": False, "fetched_utc": until} for order in orders],
-        superseded_versions=[
+        superseded_product_service_orders=[
             {**version, "observed_utc": NOON} for version in seen if version["updated_utc"] < newest[version["id"]]
         ],
     )

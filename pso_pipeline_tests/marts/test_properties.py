@@ -95,7 +95,7 @@ class Landing:
         found = self._pick(number)
         if found:
             self.connection.execute(
-                "INSERT INTO mews.superseded_versions BY NAME"
+                "INSERT INTO mews.superseded_product_service_orders BY NAME"
                 " SELECT *, fetched_utc AS observed_utc FROM mews.product_service_orders WHERE id = ?",
                 [found[0]],
             )
@@ -112,7 +112,7 @@ class Landing:
         found = self._pick(number)
         if found:
             self.connection.execute(
-                "INSERT INTO mews.superseded_versions BY NAME"
+                "INSERT INTO mews.superseded_product_service_orders BY NAME"
                 " SELECT * REPLACE (? AS state, created_utc + to_minutes(?) AS updated_utc),"
                 " fetched_utc AS observed_utc FROM mews.product_service_orders WHERE id = ?",
                 [state, minutes, found[0]],
@@ -171,18 +171,16 @@ class Landing:
         return rows[number % len(rows)] if rows else None
 
     def _revise(self, service: str, order: str | None = None) -> None:
-        self.connection.execute("UPDATE mews.sync_state SET revision = revision + 1 WHERE service_id = ?", [service])
+        self.connection.execute("UPDATE mews.sync_state SET revision = revision + 1 WHERE scope_id = ?", [service])
         if order:
             self.connection.execute(
-                "INSERT INTO mews.revised_orders SELECT service_id, ?, revision FROM mews.sync_state"
-                " WHERE service_id = ? AND watermark_utc IS NOT NULL",
+                "INSERT INTO mews.changed_records SELECT endpoint, scope_id, ?, revision FROM mews.sync_state"
+                " WHERE scope_id = ? AND watermark_utc IS NOT NULL",
                 [order, service],
             )
 
     def _set(self, service: str, watermark: datetime | None) -> None:
-        self.connection.execute(
-            "UPDATE mews.sync_state SET watermark_utc = ? WHERE service_id = ?", [watermark, service]
-        )
+        self.connection.execute("UPDATE mews.sync_state SET watermark_utc = ? WHERE scope_id = ?", [watermark, service])
 
 
 many_examples = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -315,6 +315,8 @@ def world_of(connection: duckdb.DuckDBPyConnection) -> World:
         found = connection.execute(f"FROM mews.{table}")
         names = [column[0] for column in found.description]
         rows += [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    for progress in world.sync_state:
+        progress["service_id"] = progress["scope_id"]
     placed = {order["id"] for order in world.product_service_orders if order["enterprise_id"]}
     world.product_service_orders = [each for each in world.product_service_orders if each["id"] in placed]
     return world

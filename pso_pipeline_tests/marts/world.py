@@ -37,7 +37,7 @@ class World:
     services: list[dict[str, Any]] = field(default_factory=list)
     sync_state: list[dict[str, Any]] = field(default_factory=list)
     product_service_orders: list[dict[str, Any]] = field(default_factory=list)
-    superseded_versions: list[dict[str, Any]] = field(default_factory=list)
+    superseded_product_service_orders: list[dict[str, Any]] = field(default_factory=list)
     all_companions_environments: tuple[str, ...] = ()
 
     @property
@@ -155,7 +155,7 @@ def _add_versions(world: World, chance: random.Random, order: dict[str, Any]) ->
     observed = updated + timedelta(hours=chance.randrange(48))
     for _ in range(chance.choice([0, 0, 1, 2, 3])):
         earlier = {**order, "state": chance.choice(STATES), "updated_utc": updated, "is_missing_from_source": False}
-        world.superseded_versions.append({**earlier, "fetched_utc": observed, "observed_utc": observed})
+        world.superseded_product_service_orders.append({**earlier, "fetched_utc": observed, "observed_utc": observed})
         updated += timedelta(seconds=chance.choice([0, 1, 86400]))
         observed += timedelta(seconds=chance.choice([1, 3600, 86400]))
     world.product_service_orders.append({**order, "updated_utc": updated, "fetched_utc": observed})

@@ -44,8 +44,8 @@ def test_a_full_resync_killed_in_the_middle_goes_on_where_it_was_and_marks_nothi
         sandbox.faults.clear()
         missing = "SELECT count(*) FROM mews.product_service_orders WHERE is_missing_from_source"
         assert refreshes.query(missing) == [(0,)]
-        ended = refreshes.query("SELECT service_id FROM mews.sync_state WHERE resync_started_utc IS NOT NULL")
-        begun = refreshes.query("SELECT service_id FROM mews.sync_state WHERE full_read_cursor IS NOT NULL")
+        ended = refreshes.query("SELECT scope_id FROM mews.sync_state WHERE resync_started_utc IS NOT NULL")
+        begun = refreshes.query("SELECT scope_id FROM mews.sync_state WHERE full_read_cursor IS NOT NULL")
         assert ended
         assert begun
         world.clock.advance(600)
@@ -80,7 +80,7 @@ def test_a_first_read_of_100_pages_killed_at_page_90_goes_on_where_it_was(tmp_pa
         process.join()
         assert process.exitcode == -signal.SIGKILL
         assert len(sandbox.requests.of(ORDERS)) in {90, 91}
-        ((landed, cursor),) = refreshes.query("SELECT full_read_orders, full_read_cursor FROM mews.sync_state")
+        ((landed, cursor),) = refreshes.query("SELECT full_read_records, full_read_cursor FROM mews.sync_state")
         assert landed >= 100
         sandbox.requests.clear()
         sandbox.faults.clear()

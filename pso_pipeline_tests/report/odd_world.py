@@ -43,7 +43,7 @@ def odd_world(orders: int = 5000) -> World:
     world.product_service_orders = [order for order in world.product_service_orders if order["service_id"] in known]
     for place, order in enumerate(world.product_service_orders):
         _make_odd(order, place)
-    world.superseded_versions = []
+    world.superseded_product_service_orders = []
     return world
 
 

@@ -17,7 +17,7 @@ def completed(service, watermark):
 
 
 def progress(connection):
-    rows = connection.execute("SELECT service_id, watermark_utc, revision FROM mews.sync_state").fetchall()
+    rows = connection.execute("SELECT scope_id, watermark_utc, revision FROM mews.sync_state").fetchall()
     return {service: (watermark and watermark.replace(tzinfo=UTC), revision) for service, watermark, revision in rows}
 
 

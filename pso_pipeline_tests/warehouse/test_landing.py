@@ -112,7 +112,7 @@ def read_to_its_end(service="s1"):
 
 
 def revised(connection):
-    return connection.execute("SELECT service_id, id, revision FROM mews.revised_orders ORDER BY ALL").fetchall()
+    return connection.execute("SELECT scope_id, id, revision FROM mews.changed_records ORDER BY ALL").fetchall()
 
 
 def test_orders_that_change_after_the_first_read_are_noted_with_their_services_revision(warehouse):
@@ -281,7 +281,7 @@ def in_memory_warehouse():
 
 
 def _land_all(connection, pages):
-    connection.execute("DELETE FROM mews.product_service_orders; DELETE FROM mews.superseded_versions")
+    connection.execute("DELETE FROM mews.product_service_orders; DELETE FROM mews.superseded_product_service_orders")
     for page in pages:
         land_orders(connection, landing(*page))
     return current(connection), versions(connection)

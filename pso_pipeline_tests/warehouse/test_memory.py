@@ -17,7 +17,9 @@ MANY_ORDERS = f"""
     INSERT INTO mews.enterprises BY NAME SELECT 'hotel' AS id, 'Hotel' AS name, 'UTC' AS time_zone_identifier;
     INSERT INTO mews.services BY NAME SELECT 'spa' AS id, 'hotel' AS enterprise_id, 'Spa' AS name;
     INSERT INTO mews.sync_state BY NAME
-    SELECT 'spa' AS service_id, 'hotel' AS enterprise_id, TIMESTAMP '2026-11-01' AS watermark_utc, 1 AS revision;
+    SELECT
+        'product_service_orders' AS endpoint, 'spa' AS scope_id, 'hotel' AS enterprise_id,
+        TIMESTAMP '2026-11-01' AS watermark_utc, 1 AS revision;
     INSERT INTO mews.product_service_orders BY NAME
     SELECT
         md5(number::VARCHAR) AS id, 'hotel' AS enterprise_id, 'spa' AS service_id, 'Confirmed' AS state,

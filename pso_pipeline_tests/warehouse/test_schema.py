@@ -10,7 +10,9 @@ from pso_pipeline.warehouse.schema import SCHEMA_VERSION
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.processes import PROCESSES, finish
 
-VERSION_1 = (Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8")
+VERSION_1, VERSION_4 = (
+    (Path(__file__).parent / f"version_{number}.sql").read_text(encoding="utf-8") for number in (1, 4)
+)
 SHAPE = """
 SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE schema_name = 'mews'
 UNION ALL
@@ -30,6 +32,14 @@ def old_file(tmp_path):
     return path
 
 
+@pytest.mark.parametrize("tables", [VERSION_1, VERSION_4], ids=["version 1", "version 4"])
+def test_tables_of_any_older_version_become_those_of_a_fresh_warehouse(warehouse, tmp_path, tables):
+    with duckdb.connect(warehouse.location) as connection:
+        connection.execute(tables)
+    with warehouse.open() as connection, Warehouse(str(tmp_path / "fresh.duckdb")).open() as fresh:
+        assert connection.execute(SHAPE).fetchall() == fresh.execute(SHAPE).fetchall()
+
+
 def version_of(path):
     with duckdb.connect(str(path)) as connection:
         return connection.execute("SELECT schema_version FROM mews.warehouse_info").fetchall()
@@ -40,7 +50,13 @@ def test_an_older_warehouse_becomes_what_a_fresh_one_is_and_keeps_its_rows(wareh
         migrated = connection.execute(SHAPE).fetchall()
         rows = [
             connection.execute(f"SELECT count(*) FROM mews.{name}").fetchone()
-            for name in ("enterprises", "services", "product_service_orders", "superseded_versions", "sync_state")
+            for name in (
+                "enterprises",
+                "services",
+                "product_service_orders",
+                "superseded_product_service_orders",
+                "sync_state",
+            )
         ]
     assert rows == [(1,)] * 5
     assert version_of(old_file) == [(SCHEMA_VERSION,)]
@@ -49,16 +65,17 @@ def test_an_older_warehouse_becomes_what_a_fresh_one_is_and_keeps_its_rows(wareh
 
 
 def test_ids_in_upper_case_become_lower_case_and_keep_their_rows(warehouse, old_file):
-    ids = ["enterprises.id", "services.id", "services.enterprise_id", "sync_state.service_id"]
-    ids += ["product_service_orders.id", "product_service_orders.service_id", "superseded_versions.id"]
+    ids = ["enterprises.id", "services.id", "services.enterprise_id"]
+    ids += ["product_service_orders.id", "product_service_orders.service_id"]
     with duckdb.connect(str(old_file)) as connection:
-        for table, column in (each.split(".") for each in ids):
+        for table, column in (each.split(".") for each in [*ids, "superseded_versions.id", "sync_state.service_id"]):
             connection.execute(f"UPDATE mews.{table} SET {column} = upper({column})")
         connection.execute("UPDATE mews.product_service_orders SET account_id = 'A1', state = 'Canceled'")
     with warehouse.open() as connection:
+        ids += ["superseded_product_service_orders.id", "sync_state.scope_id"]
         found = [connection.execute(f"SELECT {each} FROM mews.{each.split('.')[0]}").fetchall() for each in ids]
         order = connection.execute("SELECT account_id, state FROM mews.product_service_orders").fetchall()
-    assert found == [[("e1",)], [("s1",)], [("e1",)], [("s1",)], [("o1",)], [("s1",)], [("o1",)]]
+    assert found == [[("e1",)], [("s1",)], [("e1",)], [("o1",)], [("s1",)], [("o1",)], [("s1",)]]
     assert order == [("a1", "Canceled")]
 
 
@@ -141,7 +158,7 @@ def test_the_sandbox_and_real_data_do_not_share_a_warehouse(tmp_path):
 def open_and_count(location, barrier):
     barrier.wait()
     with Warehouse(location).open() as connection:
-        connection.execute("INSERT INTO mews.full_read_ids VALUES ('s', 'i')")
+        connection.execute("INSERT INTO mews.full_read_ids VALUES ('product_service_orders', 's', 'i')")
 
 
 @pytest.mark.parametrize("is_old", [False, True], ids=["fresh", "old"])

@@ -4,7 +4,7 @@
 WITH ends AS (
     SELECT enterprise_id, min(watermark_utc) - $overlap::INTERVAL AS end_utc
     FROM mews.sync_state
-    WHERE enterprise_id IN (SELECT unnest($enterprise_ids::VARCHAR[]))
+    WHERE endpoint = 'product_service_orders' AND enterprise_id IN (SELECT unnest($enterprise_ids::VARCHAR[]))
     GROUP BY enterprise_id
     HAVING count(*) = count(watermark_utc) AND count(last_error) = 0
 ),

@@ -58,7 +58,7 @@ landed AS (
     SELECT sold.enterprise_id, sum(sold.orders)::BIGINT AS landed_orders
     FROM sold
     INNER JOIN mews.sync_state AS progress
-        ON progress.service_id = sold.service_id AND progress.enterprise_id = sold.enterprise_id
+        ON progress.endpoint = 'product_service_orders' AND progress.scope_id = sold.service_id AND progress.enterprise_id = sold.enterprise_id
     INNER JOIN enterprise_inputs AS inputs ON inputs.enterprise_id = sold.enterprise_id
     INNER JOIN marts.internal.derived_enterprises AS derived
         ON derived.enterprise_id = sold.enterprise_id AND derived.input_digest = inputs.input_digest

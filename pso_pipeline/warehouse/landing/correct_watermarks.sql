@@ -3,14 +3,14 @@
 -- neither. The marts of these services are recomputed. Source: mews.product_service_orders.
 WITH wrong AS (
     SELECT
-        progress.service_id,
+        progress.scope_id AS service_id,
         max(CASE WHEN progress.watermark_utc <= $now::TIMESTAMP + $believed THEN $now::TIMESTAMP - $believed END) AS a_day_ago,
         max(orders.updated_utc) AS latest_update
     FROM mews.sync_state AS progress
     LEFT JOIN mews.product_service_orders AS orders
-        ON orders.service_id = progress.service_id AND orders.updated_utc <= $now::TIMESTAMP
-    WHERE progress.watermark_utc > $latest
-    GROUP BY progress.service_id
+        ON orders.service_id = progress.scope_id AND orders.updated_utc <= $now::TIMESTAMP
+    WHERE progress.endpoint = 'product_service_orders' AND progress.watermark_utc > $latest
+    GROUP BY progress.scope_id
 )
 
 UPDATE mews.sync_state AS stored
@@ -19,4 +19,4 @@ SET
     last_success_utc = least(stored.last_success_utc, $now::TIMESTAMP),
     revision = coalesce(stored.revision, 0) + 1
 FROM wrong
-WHERE wrong.service_id = stored.service_id;
+WHERE stored.endpoint = 'product_service_orders' AND wrong.service_id = stored.scope_id;

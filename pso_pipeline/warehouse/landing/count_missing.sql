@@ -12,7 +12,7 @@ LEFT JOIN mews.product_service_orders AS stored
         stored.service_id = progress.service_id
         AND NOT stored.is_missing_from_source
         AND stored.fetched_utc <= $read_before
-LEFT JOIN (SELECT DISTINCT id FROM mews.full_read_ids) AS met ON met.id = stored.id
-LEFT JOIN (SELECT DISTINCT service_id, id FROM mews.missing_candidates) AS candidates
-    ON candidates.id = stored.id AND candidates.service_id = stored.service_id
+LEFT JOIN (SELECT DISTINCT id FROM mews.full_read_ids WHERE endpoint = 'product_service_orders') AS met ON met.id = stored.id
+LEFT JOIN (SELECT DISTINCT scope_id, id FROM mews.missing_candidates WHERE endpoint = 'product_service_orders') AS candidates
+    ON candidates.id = stored.id AND candidates.scope_id = stored.service_id
 GROUP BY progress.service_id;

@@ -1,6 +1,6 @@
--- Takes from mews.superseded_versions a version that is the current one again: two edits within one second can be read in
+-- Takes from mews.superseded_product_service_orders a version that is the current one again: two edits within one second can be read in
 -- turns, and each version is kept once.
-DELETE FROM mews.superseded_versions AS kept
+DELETE FROM mews.superseded_product_service_orders AS kept
 USING weighed
 WHERE
     weighed.is_current

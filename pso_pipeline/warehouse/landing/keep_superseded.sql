@@ -1,6 +1,6 @@
--- Adds to mews.superseded_versions each version at hand that is not the current one and is not kept yet: the ones that are
+-- Adds to mews.superseded_product_service_orders each version at hand that is not the current one and is not kept yet: the ones that are
 -- replaced now, and older ones that were read late.
-INSERT INTO mews.superseded_versions BY NAME
+INSERT INTO mews.superseded_product_service_orders BY NAME
 SELECT
     weighed.* EXCLUDE (is_held, content_hash, last_read_utc, is_known, is_current, is_tied),
     weighed.fetched_utc AS observed_utc
@@ -9,7 +9,7 @@ WHERE
     NOT weighed.is_current
     AND NOT EXISTS (
         SELECT 1
-        FROM mews.superseded_versions AS kept
+        FROM mews.superseded_product_service_orders AS kept
         WHERE
             kept.id = weighed.id
             AND kept.updated_utc = weighed.updated_utc

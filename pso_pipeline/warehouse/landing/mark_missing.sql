@@ -8,9 +8,9 @@ WHERE
     stored.service_id = marked.service_id
     AND NOT stored.is_missing_from_source
     AND stored.fetched_utc <= $read_before
-    AND NOT EXISTS (SELECT 1 FROM mews.full_read_ids AS met WHERE met.id = stored.id)
+    AND NOT EXISTS (SELECT 1 FROM mews.full_read_ids AS met WHERE met.endpoint = 'product_service_orders' AND met.id = stored.id)
     AND EXISTS (
         SELECT 1
         FROM mews.missing_candidates AS candidates
-        WHERE candidates.id = stored.id AND candidates.service_id = stored.service_id
+        WHERE candidates.endpoint = 'product_service_orders' AND candidates.id = stored.id AND candidates.scope_id = stored.service_id
     );

@@ -2,4 +2,4 @@
 UPDATE mews.sync_state AS stored
 SET enterprise_id = services.enterprise_id, revision = stored.revision + 1
 FROM mews.services
-WHERE services.id = stored.service_id AND services.id IN (SELECT unnest($ids::VARCHAR[]));
+WHERE stored.endpoint = 'product_service_orders' AND services.id = stored.scope_id AND services.id IN (SELECT unnest($ids::VARCHAR[]));

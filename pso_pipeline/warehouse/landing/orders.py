@@ -73,7 +73,9 @@ def land_orders(
         rejected = keep_rejects(connection, landing.rejects)
         if len(landing.met):
             with registered(connection, rows_of_frame("met", landing.met)):
-                connection.execute("INSERT INTO mews.full_read_ids BY NAME SELECT * FROM met")
+                connection.execute(
+                    "INSERT INTO mews.full_read_ids SELECT 'product_service_orders', service_id, id FROM met"
+                )
         record(connection, landing.progress)
     if known and arriving:
         known.keep(arriving, sum(each.created for each in counts))

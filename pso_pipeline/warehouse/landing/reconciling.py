@@ -112,7 +112,7 @@ def _judge(
 def forget_met(connection: duckdb.DuckDBPyConnection, services: Collection[str]) -> None:
     """Forget which orders a full resync of the services found, and that it has read them; the caller commits."""
     ids = [list(services)]
-    connection.execute("DELETE FROM mews.full_read_ids WHERE service_id IN (SELECT unnest(?::VARCHAR[]))", ids)
+    connection.execute("DELETE FROM mews.full_read_ids WHERE scope_id IN (SELECT unnest(?::VARCHAR[]))", ids)
     connection.execute(
-        "UPDATE mews.sync_state SET resync_started_utc = NULL WHERE service_id IN (SELECT unnest(?::VARCHAR[]))", ids
+        "UPDATE mews.sync_state SET resync_started_utc = NULL WHERE scope_id IN (SELECT unnest(?::VARCHAR[]))", ids
     )

@@ -1,6 +1,6 @@
 -- One row for each enterprise looked at, in order of its batch: first those that are not stale, then those that are, with
 -- about $orders_per_batch orders to a batch that are counted again. Source: requested_enterprises,
--- mews.product_service_orders, mews.revised_orders.
+-- mews.product_service_orders, mews.changed_records.
 -- Of one that is not stale nobody knows before how many these are: some hundred for each order that changed (all of its days
 -- and its month), and of time alone a quarter of all. Each counts three times: where most are counted again for the curves alone,
 -- these take more memory than facts.
@@ -11,8 +11,9 @@ WITH sizes AS (
 
 changes AS (
     SELECT services.enterprise_id, count(*) AS orders
-    FROM mews.revised_orders AS revised
-    INNER JOIN mews.sync_state AS services ON services.service_id = revised.service_id
+    FROM mews.changed_records AS revised
+    INNER JOIN mews.sync_state AS services ON services.scope_id = revised.scope_id AND services.endpoint = revised.endpoint
+    WHERE revised.endpoint = 'product_service_orders'
     GROUP BY services.enterprise_id
 ),
 

@@ -4,13 +4,13 @@ DELETE FROM mart.dim_services WHERE enterprise_id IN (SELECT enterprise_id FROM 
 INSERT INTO mart.dim_services BY NAME
 WITH known AS (
     SELECT
-        coalesce(progress.service_id, services.id) AS service_id,
+        coalesce(progress.scope_id, services.id) AS service_id,
         coalesce(progress.enterprise_id, services.enterprise_id) AS enterprise_id,
         shown(services.name) AS service_name,
         shown(services.kind) AS service_kind,
         services.is_active
     FROM mews.services AS services
-    FULL JOIN mews.sync_state AS progress ON progress.service_id = services.id
+    FULL JOIN (FROM mews.sync_state WHERE endpoint = 'product_service_orders') AS progress ON progress.scope_id = services.id
 )
 
 SELECT known.*

@@ -15,12 +15,12 @@ CREATE OR REPLACE TEMP TABLE enterprise_inputs AS
 WITH services AS (
     SELECT
         coalesce(progress.enterprise_id, services.enterprise_id) AS enterprise_id,
-        progress.service_id,
+        progress.scope_id AS service_id,
         progress.watermark_utc,
         progress.revision,
         services.kind IS DISTINCT FROM 'Bookable' AND services.retired_utc IS NULL AS is_in_use
-    FROM mews.sync_state AS progress
-    FULL JOIN mews.services AS services ON services.id = progress.service_id
+    FROM (FROM mews.sync_state WHERE endpoint = 'product_service_orders') AS progress
+    FULL JOIN mews.services AS services ON services.id = progress.scope_id
 ),
 
 progress AS (

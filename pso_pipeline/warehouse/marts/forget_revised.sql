@@ -1,4 +1,4 @@
--- Takes from mews.revised_orders what the facts have been made from.
-DELETE FROM mews.revised_orders AS revised
+-- Takes from mews.changed_records what the facts have been made from.
+DELETE FROM mews.changed_records AS revised
 USING marts.internal.derived_services AS derived
-WHERE revised.service_id = derived.service_id AND revised.revision <= derived.revision;
+WHERE revised.endpoint = 'product_service_orders' AND revised.scope_id = derived.service_id AND revised.revision <= derived.revision;

@@ -3,15 +3,15 @@
 -- A cancellation takes the earliest order that none before it took (rebooked_orders), so one order that changes may move
 -- all others of its account and service around it: cancellations and creations between which never more than 1 hour
 -- lies, as they were and as they are.
--- Source: mews.revised_orders, mews.product_service_orders, mart.fct_product_service_orders, batch_enterprises.
+-- Source: mews.changed_records, mews.product_service_orders, mart.fct_product_service_orders, batch_enterprises.
 -- Reason for the enterprise_id beside each id: rows lie by hotel, and so only those of the batch are read.
 CREATE OR REPLACE TEMP TABLE remade_orders AS
 WITH changed AS (
     SELECT DISTINCT revised.id, services.enterprise_id
-    FROM mews.revised_orders AS revised
-    INNER JOIN mews.sync_state AS services ON services.service_id = revised.service_id
+    FROM mews.changed_records AS revised
+    INNER JOIN mews.sync_state AS services ON services.scope_id = revised.scope_id AND services.endpoint = revised.endpoint
     INNER JOIN batch_enterprises AS batch ON batch.enterprise_id = services.enterprise_id
-    WHERE batch.is_revised
+    WHERE batch.is_revised AND revised.endpoint = 'product_service_orders'
 ),
 
 as_they_are AS (

@@ -1,5 +1,5 @@
 -- state_changes: one row for each observed change of state of the batch's orders that have had more than one version,
--- their first sight included. Source: landed_orders, mews.superseded_versions, in the order of updated_utc, then
+-- their first sight included. Source: landed_orders, mews.superseded_product_service_orders, in the order of updated_utc, then
 -- observed_utc.
 -- Reason: most orders have had one version and need no order among versions. What was seen of an order in another hotel,
 -- from which it moved, is left out: that hotel may be in another batch.
@@ -12,7 +12,7 @@ WITH superseded AS (
         versions.state,
         bounded(versions.updated_utc) AS changed_at,
         versions.observed_utc AS observed_at
-    FROM mews.superseded_versions AS versions
+    FROM mews.superseded_product_service_orders AS versions
     SEMI JOIN stale_services AS services
         ON services.service_id = versions.service_id AND services.enterprise_id = versions.enterprise_id
 ),

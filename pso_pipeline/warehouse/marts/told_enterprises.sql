@@ -1,8 +1,8 @@
--- told_enterprises: one row for each enterprise looked at of which mews.revised_orders tells every order that changed since its
+-- told_enterprises: one row for each enterprise looked at of which mews.changed_records tells every order that changed since its
 -- facts were made: the same services, read to their end, each of its newer revisions told, the same time zone and the same online check-in.
 -- Orders of revisions that the facts were made from are forgotten; where some are left, the derivation before was killed, and
 -- nothing is taken for told.
--- Source: requested_enterprises, mews.sync_state, mews.revised_orders, marts.internal.derived_services,
+-- Source: requested_enterprises, mews.sync_state, mews.changed_records, marts.internal.derived_services,
 -- marts.internal.derived_enterprises, mart.dim_enterprises.
 CREATE OR REPLACE TEMP TABLE told_enterprises AS
 WITH services AS (
@@ -12,9 +12,9 @@ WITH services AS (
         derived.revision AS previous_revision,
         progress.revision
     FROM (
-        SELECT service_id, enterprise_id, coalesce(revision, 0) AS revision
+        SELECT scope_id AS service_id, enterprise_id, coalesce(revision, 0) AS revision
         FROM mews.sync_state
-        WHERE watermark_utc IS NOT NULL
+        WHERE endpoint = 'product_service_orders' AND watermark_utc IS NOT NULL
     ) AS progress
     FULL JOIN marts.internal.derived_services AS derived
         ON derived.service_id = progress.service_id AND derived.enterprise_id = progress.enterprise_id
@@ -25,8 +25,9 @@ told AS (
         services.service_id,
         count(DISTINCT revised.revision) FILTER (WHERE revised.revision > services.previous_revision) AS newer,
         count(*) FILTER (WHERE revised.revision <= services.previous_revision) AS left_over
-    FROM mews.revised_orders AS revised
-    INNER JOIN services ON services.service_id = revised.service_id
+    FROM mews.changed_records AS revised
+    INNER JOIN services ON services.service_id = revised.scope_id
+    WHERE revised.endpoint = 'product_service_orders'
     GROUP BY services.service_id
 )
 

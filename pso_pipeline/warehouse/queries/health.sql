@@ -6,8 +6,8 @@ SELECT
     enterprises.name,
     max(sync_state.last_error) FILTER (WHERE services.retired_utc IS NULL) AS last_error
 FROM mews.enterprises
-LEFT JOIN mews.sync_state ON sync_state.enterprise_id = enterprises.id
-LEFT JOIN mews.services ON services.id = sync_state.service_id
+LEFT JOIN mews.sync_state ON sync_state.endpoint = 'product_service_orders' AND sync_state.enterprise_id = enterprises.id
+LEFT JOIN mews.services ON services.id = sync_state.scope_id
 WHERE enterprises.is_in_scope
 GROUP BY enterprises.id, enterprises.partition_key, enterprises.name
 ORDER BY enterprises.partition_key;

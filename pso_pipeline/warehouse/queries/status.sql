@@ -12,7 +12,7 @@ WITH progress AS (
         min(sync_state.last_success_utc) FILTER (WHERE services.retired_utc IS NULL) AS last_success_utc,
         max(sync_state.last_error) FILTER (WHERE services.retired_utc IS NULL) AS last_error
     FROM mews.services
-    LEFT JOIN mews.sync_state ON sync_state.service_id = services.id
+    LEFT JOIN mews.sync_state ON sync_state.endpoint = 'product_service_orders' AND sync_state.scope_id = services.id
     WHERE services.kind IS DISTINCT FROM 'Bookable'
     GROUP BY services.enterprise_id
 ),

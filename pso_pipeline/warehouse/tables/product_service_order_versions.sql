@@ -4,4 +4,4 @@
 CREATE VIEW IF NOT EXISTS mews.product_service_order_versions AS
 SELECT *, fetched_utc AS observed_utc FROM mews.product_service_orders
 UNION ALL BY NAME
-SELECT * FROM mews.superseded_versions;
+SELECT * FROM mews.superseded_product_service_orders;
