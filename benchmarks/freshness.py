@@ -40,10 +40,10 @@ from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.orchestration.queue import UNFINISHED
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import Sandbox, serve
 from pso_pipeline_tests.browser import chromium
+from pso_pipeline_tests.fakes.faults import Answer
+from pso_pipeline_tests.fakes.server import Sandbox, serve
 
 METRICS = AssetKey("check_in_cancellation_metrics")
 ORDERS_PER_HOTEL = 20

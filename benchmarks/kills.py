@@ -31,7 +31,7 @@ from pso_pipeline.cli.serving import STEADY_SECONDS
 from pso_pipeline.orchestration.queue import UNFINISHED
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.server import serve
 
 TARGETS = {"run": "multiprocessing.spawn", "code server": "api grpc", "daemon": "dagster._daemon"}
 """What the command lines of the processes hold that are killed in turns."""

@@ -61,7 +61,7 @@ def main(orders: int, enterprises: int, services: int | None = None) -> None:
     # not in the process that measures: the kernel counts the memory of a parent as a peak of its child's
     from pso_pipeline.sandbox.clock import Clock
     from pso_pipeline.sandbox.generated.world import GeneratedWorld
-    from pso_pipeline.sandbox.server import serve
+    from pso_pipeline_tests.fakes.server import serve
 
     clock = Clock(frozen_at=BEGINNING)
     world = GeneratedWorld(

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.faults import Slow
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.faults import Slow
+from pso_pipeline_tests.fakes.server import serve
 
 HOTELS = 5
 ORDERS = 500

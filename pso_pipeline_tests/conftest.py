@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline.settings import Settings, Timetable
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.fakes.server import serve
 
 
 @pytest.fixture(autouse=True)

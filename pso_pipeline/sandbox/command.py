@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import click
 
-from pso_pipeline.sandbox import server
+from pso_pipeline.sandbox.app import Application
 from pso_pipeline.sandbox.generated.offers import CATALOGUE
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
 from pso_pipeline.sandbox.limits import REQUESTS_PER_WINDOW, WINDOW_SECONDS, RateLimit
+from pso_pipeline.sandbox.server import Server, address_of, listen
 from pso_pipeline.sandbox.world import OrderBy
 
 DEFAULT_PORT = 8765
@@ -53,7 +54,6 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--rate-limit/--no-rate-limit", default=True, show_default=True, help="Answer 429 to too many requests.")
 @click.option("--requests-per-window", type=click.IntRange(1), default=REQUESTS_PER_WINDOW, show_default=True)
 @click.option("--window-seconds", type=click.FloatRange(0, min_open=True), default=WINDOW_SECONDS, show_default=True)
-@click.option("--control", is_flag=True, help="Answer /control/requests and /control/busiest, for tests.")
 def sandbox(
     *,
     port: int,
@@ -68,11 +68,10 @@ def sandbox(
     rate_limit: bool,
     requests_per_window: int,
     window_seconds: float,
-    control: bool,
 ) -> None:
     """Serve a made-up group of hotels on this machine, in place of the Mews Connector API."""
     try:
-        listener = server.listen(port)
+        listener = listen(port)
     except OSError as error:
         raise click.ClickException(f"cannot listen on port {port}: {error.strerror}") from error
     with closing(listener):
@@ -86,13 +85,10 @@ def sandbox(
             live_since=_utc(live_since),
             order_by=order_by,
         )
-        server.run(
-            world,
-            listener,
-            rate_limit=RateLimit(requests_per_window, window_seconds) if rate_limit else None,
-            control=control,
-            on_ready=lambda address: click.echo(_introduction(world, enterprises, address)),
-        )
+        limit = RateLimit(requests_per_window, window_seconds) if rate_limit else None
+        introduction = _introduction(world, enterprises, address_of(listener))
+        application = Application(world, rate_limit=limit)
+        Server(application, listener, lambda: click.echo(introduction)).serve_until_stopped()
 
 
 def _utc(day: datetime | None) -> datetime | None:

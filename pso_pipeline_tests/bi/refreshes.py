@@ -6,8 +6,8 @@ Order g of each hotel is numbered g; those with an even number are canceled, the
 import duckdb
 
 from pso_pipeline.bi.manifest import Manifest
-from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline_tests.bi.generations import Mixture
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 
 HOTELS = 3
 CREATED = "2026-01-15T12:00:00Z"

@@ -20,10 +20,10 @@ from dagster import DagsterInstance
 from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.bi.snapshot import publish
 from pso_pipeline.definitions import defs
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline_tests.bi import reader, refreshes
 from pso_pipeline_tests.bi.generations import check_whole, read_database_generation, write_generation
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from pso_pipeline.cli import main
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 PSO = str(Path(sys.executable).with_name("pso"))
 

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 from pso_pipeline.sandbox import times
-from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline_tests.cli.conftest import pso
+from pso_pipeline_tests.fakes.faults import Answer
 
 ACCOUNT = "7f3a9c1e-55d0-4b7e-9f21-0a8de6c41b77"
 OTHER = "c0ffee00-1111-4222-8333-444455556666"

@@ -17,8 +17,8 @@ from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.orchestration.assets import list_enterprises, list_services, sync
 from pso_pipeline.orchestration.checks import api_evaluation
 from pso_pipeline.orchestration.definitions import PIPELINE
-from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 

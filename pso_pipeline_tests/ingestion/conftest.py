@@ -13,11 +13,11 @@ from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, sync_orders
 from pso_pipeline.mews.patience import Patience
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse.reading import read_status, state_of
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 HURRIED = Patience(attempts=3, seconds=20, first_pause=0.01, longest_pause=0.02, first_hold=0.01, longest_hold=0.02)
 

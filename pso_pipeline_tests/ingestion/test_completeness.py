@@ -6,8 +6,8 @@ import pytest
 
 from pso_pipeline.ingestion import fetch
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.faults import ShortPage, WithoutDate
-from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.faults import ShortPage, WithoutDate
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

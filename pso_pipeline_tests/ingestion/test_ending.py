@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.faults import Answer
-from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.faults import Answer
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 
 ORDERS = "productServiceOrders/getAll"

@@ -9,7 +9,7 @@ import pytest
 
 from pso_pipeline.ingestion import fetch
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.faults import (
+from pso_pipeline_tests.fakes.faults import (
     Answer,
     Disconnect,
     Garble,
@@ -19,7 +19,7 @@ from pso_pipeline.sandbox.faults import (
     not_json,
     too_many_requests,
 )
-from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.ingestion.conftest import HURRIED
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 

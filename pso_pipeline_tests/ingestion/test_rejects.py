@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.faults import Garble
-from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.warehouse.reading import read_rejects
+from pso_pipeline_tests.fakes.faults import Garble
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)
 ORDERS = "productServiceOrders/getAll"

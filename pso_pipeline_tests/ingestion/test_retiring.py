@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.warehouse.reading import read_retired_services, read_status
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)

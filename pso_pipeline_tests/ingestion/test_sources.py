@@ -4,8 +4,8 @@ import pytest
 
 from pso_pipeline.ingestion import fetch
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import serve
-from pso_pipeline.sandbox.specification import specification_world
+from pso_pipeline_tests.fakes.server import serve
+from pso_pipeline_tests.fakes.specification import specification_world
 from pso_pipeline_tests.ingestion.other_api import OtherApi, serve_other_api
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 

@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.scripted import ScriptedWorld
 from pso_pipeline.warehouse.schema import SCHEMA_VERSION
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 
 VERSION_4 = Path(__file__).parents[1] / "warehouse" / "version_4.sql"
 TOKEN = "C66EF7B239D24632943D115EDE9CB810"

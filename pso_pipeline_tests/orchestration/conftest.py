@@ -3,7 +3,7 @@
 import pytest
 from dagster import DagsterInstance, instance_for_test
 
-from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.orchestration.daemon import SmallDaemon
 
 

@@ -18,9 +18,9 @@ from pso_pipeline.orchestration.alerts import decide_on, decide_on_messages, dec
 from pso_pipeline.orchestration.messages import Hotel, deliver, message_about
 from pso_pipeline.orchestration.outcomes import Ended, read_api_problem, read_last_ended
 from pso_pipeline.orchestration.runs import KILLED_TAG
-from pso_pipeline.sandbox.faults import Answer
 from pso_pipeline.warehouse.reading import EnterpriseHealth
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.fakes.faults import Answer
 from pso_pipeline_tests.orchestration.daemon import keys_of
 from pso_pipeline_tests.orchestration.test_checks import change_warehouse
 from pso_pipeline_tests.orchestration.test_jobs import materializations

@@ -7,7 +7,7 @@ from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, materialize
 
 from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
-from pso_pipeline.sandbox.faults import Answer
+from pso_pipeline_tests.fakes.faults import Answer
 from pso_pipeline_tests.truth import expected_rows
 
 ORDERS = AssetKey("product_service_orders")

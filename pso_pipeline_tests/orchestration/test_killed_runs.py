@@ -23,8 +23,8 @@ from pso_pipeline.orchestration.recovery import (
     request_killed_refreshes,
 )
 from pso_pipeline.orchestration.runs import KILLED_TAG, MAX_RUNTIME, PROCESS_TAG, end_dead_runs
-from pso_pipeline.sandbox.faults import Hang
 from pso_pipeline_tests.cli.conftest import PSO
+from pso_pipeline_tests.fakes.faults import Hang
 
 SOON = timedelta(minutes=2)
 LATER = timedelta(minutes=5)

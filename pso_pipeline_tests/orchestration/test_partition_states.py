@@ -10,7 +10,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from pso_pipeline.definitions import defs
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.sandbox import times
-from pso_pipeline.sandbox.faults import Answer
+from pso_pipeline_tests.fakes.faults import Answer
 from pso_pipeline_tests.orchestration.test_jobs import METRICS, ORDERS, materializations, refresh
 
 ASTORIA, BRISTOL = "astoria-00000001", "bristol-00000009"

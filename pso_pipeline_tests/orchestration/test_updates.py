@@ -12,8 +12,8 @@ from pso_pipeline.mews.limiter import Limits
 from pso_pipeline.mews.patience import Patience
 from pso_pipeline.orchestration import sensors
 from pso_pipeline.sandbox import times
-from pso_pipeline.sandbox.faults import Answer, ShortPage, WithoutDate
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.fakes.faults import Answer, ShortPage, WithoutDate
 from pso_pipeline_tests.orchestration.daemon import keys_of
 
 PROBE = "productServiceOrders/getAll"

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline.sandbox.faults import Hang
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline.settings import Settings, SettingsError
+from pso_pipeline_tests.fakes.faults import Hang
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]

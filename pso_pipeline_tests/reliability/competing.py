@@ -10,10 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import httpx
-
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.processes import finish
 from pso_pipeline_tests.reliability.refreshes import Refreshes
 
@@ -24,7 +22,7 @@ def compete(folder, *, requests_per_window, window_seconds, orders, page_size=50
     """Refresh from nothing in four processes at once; return the server's figures. Fails where anything is lost."""
     world = GeneratedWorld(seed=5, enterprises=4, orders=orders)
     world.clock.freeze()
-    with serve(world, requests_per_window=requests_per_window, window_seconds=window_seconds, control=True) as sandbox:
+    with serve(world, requests_per_window=requests_per_window, window_seconds=window_seconds) as sandbox:
         refreshes = Refreshes(
             sandbox,
             folder,
@@ -34,7 +32,7 @@ def compete(folder, *, requests_per_window, window_seconds, orders, page_size=50
         )
         for process in [refreshes.start() for _ in range(PROCESSES)]:
             finish(process)
-        answered = httpx.get(f"{sandbox.address}/control/requests").json()
+        answered = [request.status for request in sandbox.requests]
         (busiest,) = sandbox.requests.busiest(window_seconds).values()
         landed, _ = refreshes.compare_with_source()
     return {
@@ -43,7 +41,7 @@ def compete(folder, *, requests_per_window, window_seconds, orders, page_size=50
         "window seconds": window_seconds,
         "requests": len(answered),
         "busiest window": busiest,
-        "answered 429": sum(request["status"] == 429 for request in answered),
+        "answered 429": answered.count(429),
         "orders": landed,
         "orders lost or doubled": 0,
     }

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.processes import finish
 from pso_pipeline_tests.reliability.refreshes import Refreshes
 

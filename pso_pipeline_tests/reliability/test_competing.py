@@ -1,7 +1,7 @@
 """Several processes at once: within the limit by the server's own count, and on one warehouse."""
 
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.processes import finish
 from pso_pipeline_tests.reliability.competing import compete
 from pso_pipeline_tests.reliability.refreshes import Refreshes

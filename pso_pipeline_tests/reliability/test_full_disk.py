@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from dagster import DagsterInstance
 
-from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.orchestration.test_jobs import refresh
 
 ORDERS = 400

@@ -3,9 +3,9 @@
 import os
 import signal
 
-from pso_pipeline.sandbox.faults import Slow
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.faults import Slow
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.reliability.killing import kill_at_random
 from pso_pipeline_tests.reliability.refreshes import Refreshes
 

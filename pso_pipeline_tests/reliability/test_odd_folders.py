@@ -5,9 +5,9 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline.settings import Settings, SettingsError
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.orchestration.test_jobs import refresh
 
 NAMES = ("a[1]", "a*b {c}", "it's; DROP", 'a"b#c', "ü 日本 $HOME", "a&b=c,d:e")

@@ -24,10 +24,10 @@ from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.mews.discovery import list_enterprises
 from pso_pipeline.mews.errors import MewsError
 from pso_pipeline.mews.patience import Patience
-from pso_pipeline.sandbox.faults import Answer, Disconnect, Garble, Hang
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline.settings import Settings
+from pso_pipeline_tests.fakes.faults import Answer, Disconnect, Garble, Hang
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 ORDERS = "productServiceOrders/getAll"
 ENTERPRISES = "enterprises/getAll"

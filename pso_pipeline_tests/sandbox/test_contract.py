@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
-from pso_pipeline.sandbox.specification import EXAMPLE_REQUEST, EXAMPLE_RESPONSE, specification_world
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
+from pso_pipeline_tests.fakes.specification import EXAMPLE_REQUEST, EXAMPLE_RESPONSE, specification_world
 
 ENTERPRISES, SERVICES, ORDERS = "enterprises/getAll", "services/getAll", "productServiceOrders/getAll"
 UNKNOWN_ID = "7f3a1d52-2f5c-4ac0-9c2e-52c1f2f3a4b5"

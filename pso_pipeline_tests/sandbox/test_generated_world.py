@@ -11,8 +11,8 @@ import pytest
 from pso_pipeline.sandbox import times
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline.sandbox.world import OrderBy
+from pso_pipeline_tests.fakes.server import serve
 
 NOW = "2026-11-24T12:00:00Z"
 ORDERS = "productServiceOrders/getAll"

@@ -1,9 +1,9 @@
 """The rate limit: a sliding window for each access token."""
 
 from pso_pipeline.sandbox.limits import RateLimit
-from pso_pipeline.sandbox.log import most_within
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.log import most_within
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 
 def test_the_window_slides_from_the_first_request_of_a_burst():

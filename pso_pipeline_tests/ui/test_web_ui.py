@@ -12,9 +12,9 @@ from dagster import DagsterInstance, materialize
 
 from pso_pipeline.orchestration.assets import enterprises, services
 from pso_pipeline.orchestration.definitions import PIPELINE
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
 from pso_pipeline_tests.browser import chromium
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 PATIENCE_SECONDS = 180
 """How long a step may take on a machine that does other things too; on two idle cores the whole test takes 40 s."""

@@ -1,12 +1,11 @@
-"""The log of received requests, in this process and through the control endpoint."""
+"""The log of received requests."""
 
-import httpx
 import pytest
 
 from pso_pipeline.sandbox import tokens
-from pso_pipeline.sandbox.log import most_within
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.log import most_within
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 
 def test_requests_are_written_down_in_order_without_their_tokens(connect):
@@ -45,19 +44,3 @@ def test_a_body_that_is_no_json_is_written_down_as_none(connect):
 )
 def test_the_busiest_window(moments, most):
     assert most_within(moments, 30) == most
-
-
-def test_the_control_endpoint_tells_the_log_to_other_processes(connect):
-    world = ScriptedWorld()
-    with serve(world, control=True) as sandbox:
-        api = connect(sandbox)
-        for _ in range(3):
-            api.post("enterprises/getAll")
-        log = httpx.get(f"{sandbox.address}/control/requests")
-        assert [request["status"] for request in log.json()] == [200, 200, 200]
-        assert world.access_token not in log.text
-        busiest = httpx.get(f"{sandbox.address}/control/busiest").json()
-        assert busiest == {tokens.fingerprint(world.access_token): 3}
-        assert httpx.delete(f"{sandbox.address}/control/requests").status_code == 204
-        assert httpx.get(f"{sandbox.address}/control/requests").json() == []
-        assert httpx.get(f"{sandbox.address}/control/tokens").status_code == 404

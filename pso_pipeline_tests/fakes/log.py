@@ -1,4 +1,4 @@
-"""What the server received: the log that tests hold a client's promises against.
+"""What the server received: the log that tests check a client's promises against.
 
 It keeps no tokens, only their fingerprints. Nothing here decides how a request is answered.
 """
@@ -6,7 +6,7 @@ It keeps no tokens, only their fingerprints. Nothing here decides how a request 
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pso_pipeline.sandbox import tokens
@@ -25,7 +25,7 @@ class ReceivedRequest:
         token: Fingerprint of the access token (`tokens.fingerprint`); None where there was none.
         at: When it arrived, in seconds of the server's monotonic clock.
         body: The JSON body without the tokens; None where it was not an object.
-        request_id: The `Request-Id` of the answer.
+        request_id: The `Request-Id` of the answer; empty without an answer.
         status: Status answered; None while unanswered, and for ever where the connection was cut or left hanging.
         items: Items in the page answered.
     """
@@ -34,20 +34,16 @@ class ReceivedRequest:
     token: str | None
     at: float
     body: dict[str, Any] | None
-    request_id: str
+    request_id: str = field(default="")
     status: int | None = field(default=None)
     items: int = field(default=0)
 
 
 class RequestLog:
-    """Requests in the order of their arrival; safe to read while the server runs.
+    """Requests in the order of their arrival; safe to read while the server runs."""
 
-    Args:
-        keep: How many of the latest to keep; None keeps all.
-    """
-
-    def __init__(self, keep: int | None = None) -> None:
-        self._requests: deque[ReceivedRequest] = deque(maxlen=keep)
+    def __init__(self) -> None:
+        self._requests: list[ReceivedRequest] = []
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[ReceivedRequest]:
@@ -80,9 +76,7 @@ class RequestLog:
                 arrivals.setdefault(request.token, []).append(request.at)
         return {token: most_within(sorted(times), seconds) for token, times in arrivals.items()}
 
-    def received(
-        self, operation: Operation, body: Mapping[str, Any] | None, at: float, request_id: str
-    ) -> ReceivedRequest:
+    def received(self, operation: Operation, body: Mapping[str, Any] | None, at: float) -> ReceivedRequest:
         """Write down a request as it arrives; the server fills in the answer later."""
         token = body.get("AccessToken") if body is not None else None
         request = ReceivedRequest(
@@ -90,15 +84,10 @@ class RequestLog:
             token=tokens.fingerprint(token) if isinstance(token, str) else None,
             at=at,
             body=None if body is None else {name: body[name] for name in body.keys() - _SECRETS},
-            request_id=request_id,
         )
         with self._lock:
             self._requests.append(request)
         return request
-
-    def plain(self) -> list[dict[str, Any]]:
-        """The log as plain JSON types."""
-        return [asdict(request) for request in self]
 
 
 def most_within(moments: Iterable[float], seconds: float) -> int:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 ENTERPRISES, SERVICES, ORDERS = "enterprises/getAll", "services/getAll", "productServiceOrders/getAll"
 NOW = "2026-05-01T12:00:00Z"

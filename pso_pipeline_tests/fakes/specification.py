@@ -8,7 +8,7 @@ it.
 from typing import Any
 
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 
 EXAMPLE_REQUEST: dict[str, Any] = {
     "ClientToken": "E0D439EE522F44368DC78E1BFB03710C-D24FB11DBE31D4621C4817E028D9E1D",

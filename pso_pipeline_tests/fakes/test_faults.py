@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from pso_pipeline.sandbox.faults import (
+from pso_pipeline_tests.fakes.faults import (
     Answer,
     Disconnect,
     Garble,
@@ -20,8 +20,8 @@ from pso_pipeline.sandbox.faults import (
     not_json,
     too_many_requests,
 )
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-from pso_pipeline.sandbox.server import serve
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.server import serve
 
 ENTERPRISES, SERVICES, ORDERS = "enterprises/getAll", "services/getAll", "productServiceOrders/getAll"
 
