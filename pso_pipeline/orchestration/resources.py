@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TypeVar
 
 from dagster import ConfigurableResource, Failure, InitResourceContext
+from pydantic import Field
 
 from pso_pipeline.bi.errors import SnapshotError
 from pso_pipeline.ingestion.api import Api, open_api
@@ -31,6 +32,10 @@ T = TypeVar("T")
 
 class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own subclasses leave it open too
     """The settings of the environment, with the API and the warehouse that they name."""
+
+    patience_seconds: float = Field(
+        default=PATIENCE_SECONDS, description="How long a run waits for a warehouse that another process holds."
+    )
 
     @contextlib.contextmanager
     def yield_for_execution(
@@ -51,10 +56,11 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         """
         return Settings.load()
 
-    def warehouse(self, patience_seconds: float = PATIENCE_SECONDS) -> Warehouse:
+    def warehouse(self, patience_seconds: float | None = None) -> Warehouse:
         """Name the warehouse; it is opened by `Warehouse.open`, which waits so long where somebody else holds it."""
         settings = self.settings()
-        return Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds)
+        patience = self.patience_seconds if patience_seconds is None else patience_seconds
+        return Warehouse(settings.pso_warehouse, settings.platform_address, patience)
 
     def with_api(
         self, ask: Callable[[Api], Awaitable[T]], patience: Patience | None = None, clock: ServerClock | None = None
