@@ -11,18 +11,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-import pyarrow as pa
-
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.ingestion.clock import ServerClock, trusted
-from pso_pipeline.ingestion.frame import FrameBuilder, orders_table
+from pso_pipeline.ingestion.frame import FrameBuilder
 from pso_pipeline.ingestion.landing import MAX_ORDERS_PER_BATCH, LandingQueue
 from pso_pipeline.ingestion.plan import SLACK, FullRead, IntervalRead, Read, chunks, cut
 from pso_pipeline.mews.client import MewsClient
 from pso_pipeline.mews.discovery import Listing, list_services
 from pso_pipeline.mews.errors import MewsError, RepeatedCursor, RequestRefused, TokenRefused, TooHeavy, TooLarge
 from pso_pipeline.mews.pagination import Page, pages
-from pso_pipeline.mews.records import Service
+from pso_pipeline.mews.records import Order, Service
 from pso_pipeline.mews.requests import GetProductServiceOrders, Interval, Limitation
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.warehouse.landing.progress import Completed, Failed, FullReadProgress, Progress
@@ -118,9 +116,8 @@ class _Tally:
     rejected: Counter[str | None] = field(default_factory=Counter)
     reason: str = ""
 
-    def add(self, page: Page[pa.Table], service_ids: Collection[str]) -> None:
-        for each in page.records["service_id"].value_counts().to_pylist() if len(page.records) else ():
-            self.records[each["values"]] += each["counts"]
+    def add(self, page: Page[Order], service_ids: Collection[str]) -> None:
+        self.records.update(order.service_id for order in page.records)
         for reject in page.rejects:
             self.rejected[reject.service_id if reject.service_id in service_ids else None] += 1
             self.reason = self.reason or reject.reason
@@ -269,7 +266,7 @@ class Fetcher:
         if read.token in self._refused_tokens:
             raise self._refused_tokens[read.token]
         try:
-            walk = pages(self.client, request, self.tokens[read.token], start_cursor=cursor, shape=orders_table)
+            walk = pages(self.client, request, self.tokens[read.token], start_cursor=cursor)
             async with contextlib.aclosing(walk):
                 async for page in walk:
                     self.clock.observe(page.server_time)

@@ -53,9 +53,9 @@ class FrameBuilder:
     _rejects: list[pa.Table] = field(default_factory=list)
     _met: list[pa.Table] = field(default_factory=list)
 
-    def add(self, page: Page[pa.Table], fetched_utc: datetime) -> None:
-        """Add a page whose orders are an `orders_table`, read at `fetched_utc` by the server's clock."""
-        orders = page.records
+    def add(self, page: Page[Order], fetched_utc: datetime) -> None:
+        """Add a page of orders, read at `fetched_utc` by the server's clock."""
+        orders = orders_table(page.records)
         if len(orders):
             fetched = _repeated(fetched_utc, _COLUMNS["fetched_utc"], len(orders))
             self._orders.append(orders.append_column("fetched_utc", fetched))

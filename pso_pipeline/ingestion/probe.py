@@ -181,7 +181,7 @@ class _Found:
     error: MewsError | None = None
 
     async def read(
-        self, walk: AsyncIterator[Page[list[Order]]], seen: Collection[str], enterprise_of: Mapping[str, str]
+        self, walk: AsyncIterator[Page[Order]], seen: Collection[str], enterprise_of: Mapping[str, str]
     ) -> None:
         """Read the changes of some services to their end, or as many of them as one page may hold."""
         changes = 0
@@ -200,7 +200,7 @@ class _Found:
                 return
 
 
-def _versions(page: Page[list[Order]]) -> Iterator[tuple[str, str | None]]:
+def _versions(page: Page[Order]) -> Iterator[tuple[str, str | None]]:
     """Give the digest of each version of an order in a page, and its service."""
     for order in page.records:
         yield _digest(f"{order.id} {order.updated_utc.isoformat()} {order.state}"), order.service_id

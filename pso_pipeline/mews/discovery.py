@@ -31,7 +31,7 @@ class Listing(Generic[R]):
     server_time: datetime | None = None
     latest_server_time: datetime | None = None
 
-    def add(self, page: Page[list[R]]) -> None:
+    def add(self, page: Page[R]) -> None:
         """Take the records of one more page in."""
         self.records.update((record.id, record) for record in page.records)
         self.rejects.extend(page.rejects)

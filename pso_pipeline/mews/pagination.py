@@ -6,15 +6,15 @@ business of `client`; what happens to a page, of the caller.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Generic, cast, overload
+from typing import Any, Generic, cast
 
 from pso_pipeline.mews.client import Answer, MewsClient
 from pso_pipeline.mews.errors import EndlessWalk, OversizedAnswer, RepeatedCursor, TooHeavy
-from pso_pipeline.mews.records import C, Contents, PageReader, R, Record, Reject
+from pso_pipeline.mews.records import Contents, PageReader, R, Record, Reject
 from pso_pipeline.mews.requests import GetAll, Limitation
 from pso_pipeline.mews.tokens import Token
 
@@ -35,15 +35,14 @@ _GROW_AFTER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[C]):
+class Page(Generic[R]):
     """One page: its readable records, its rejects, and `count`, the number of items that came.
 
-    `records` is a list of them, or what the caller had it made into.
     `cursor` is what the server sent: it continues the walk after this page. `is_last` is true where nothing follows.
     `server_time` is the server's own clock when it answered, None where it sent no `Date`.
     """
 
-    records: C
+    records: list[R]
     rejects: list[Reject]
     cursor: str | None
     count: int
@@ -52,35 +51,13 @@ class Page(Generic[C]):
     request_id: str | None
 
 
-def _as_they_are(records: list[R]) -> list[R]:
-    return records
-
-
-@overload
-def pages(
-    client: MewsClient, request: GetAll[R], access_token: Token, *, start_cursor: str | None = None
-) -> AsyncGenerator[Page[list[R]], None]: ...
-
-
-@overload
-def pages(
-    client: MewsClient,
-    request: GetAll[R],
-    access_token: Token,
-    *,
-    start_cursor: str | None = None,
-    shape: Callable[[list[R]], C],
-) -> AsyncGenerator[Page[C], None]: ...
-
-
 async def pages(
     client: MewsClient,
     request: GetAll[R],
     access_token: Token,
     *,
     start_cursor: str | None = None,
-    shape: Callable[[list[R]], Any] = _as_they_are,
-) -> AsyncGenerator[Page[Any], None]:
+) -> AsyncGenerator[Page[R], None]:
     """Walk through all pages of a request, from `start_cursor` or else from the newest item.
 
     Ends on a null or empty cursor or on an empty page; a page shorter than asked for is not the end (API:
@@ -88,14 +65,11 @@ async def pages(
     too heavy for the server, or its body over the limit of what is read, smaller ones are asked for, down to 10 items,
     and larger ones again after some that went well.
 
-    `shape` makes something else of each page's records, as soon as they are read: while other pages come in, they would
-    leave the processor's cache, and making a table of them then takes a third more.
-
     Raises RepeatedCursor where pages lead back, EndlessWalk where they are too many, TooHeavy or OversizedAnswer where
     not even the smallest page comes, and what `MewsClient.call` raises. A caller that may stop early closes the
     iterator (`contextlib.aclosing`).
     """
-    walk = _Walk(client, request, access_token, start_cursor, shape)
+    walk = _Walk(client, request, access_token, start_cursor)
     page = await walk.next_page()
     while not page.is_last:
         following = asyncio.create_task(walk.next_page())
@@ -115,15 +89,7 @@ async def _end(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered(Generic[C]):
-    """The contents of a page, and what tells its items from those of other pages."""
-
-    contents: Contents[C]
-    items: frozenset[str]
-
-
-class _Walk(Generic[R, C]):
+class _Walk(Generic[R]):
     """Where a walk stands: the cursor, those already followed, items already seen, and the size of the next page."""
 
     def __init__(
@@ -132,25 +98,23 @@ class _Walk(Generic[R, C]):
         request: GetAll[R],
         access_token: Token,
         start_cursor: str | None,
-        shape: Callable[[list[R]], C],
     ) -> None:
         self._client = client
         self._request = request
         self._access_token = access_token
         self._reader = cast("PageReader[R]", _reader(request.items, request.record))
-        self._shape = shape
         self._size = _PageSize(request.limitation.count)
         self._cursor = start_cursor or request.limitation.cursor
         self._followed = {self._cursor}
-        self._seen: deque[frozenset[str]] = deque()
+        self._seen: deque[set[str]] = deque()
         self._known_pages = 0
 
-    async def next_page(self) -> Page[C]:
+    async def next_page(self) -> Page[R]:
         while True:
             count = self._size.count
             request = self._request.at(Limitation(count=count, cursor=self._cursor))
             try:
-                answer = await self._client.call(request, self._access_token, self._read)
+                answer = await self._client.call(request, self._access_token, self._reader.read)
             except (TooHeavy, OversizedAnswer):
                 if not self._size.shrink():
                     raise
@@ -158,19 +122,11 @@ class _Walk(Generic[R, C]):
                 self._size.went_well()
                 return self._page(answer)
 
-    def _read(self, body: bytes) -> _Answered[C]:
-        contents = self._reader.read(body)
-        items = {record.id for record in contents.records}
-        items |= {each.id or str(hash(each.raw_json)) for each in contents.rejects}
-        shaped = self._shape(contents.records)
-        return _Answered(Contents(shaped, contents.rejects, contents.cursor, contents.count), frozenset(items))
-
-    def _page(self, answer: Answer[_Answered[C]]) -> Page[C]:
-        answered = answer.content or _Answered(Contents(self._shape([]), [], None, 0), frozenset())
-        contents = answered.contents
+    def _page(self, answer: Answer[Contents[R]]) -> Page[R]:
+        contents: Contents[R] = answer.content or Contents([], [], None, 0)
         is_last = not contents.cursor or contents.count == 0
         if not is_last:
-            self._check_progress(contents.cursor, answered.items, answer)
+            self._check_progress(contents, answer)
         self._cursor = contents.cursor
         self._followed.add(contents.cursor)
         return Page(
@@ -183,15 +139,17 @@ class _Walk(Generic[R, C]):
             request_id=answer.request_id,
         )
 
-    def _check_progress(self, cursor: str | None, items: frozenset[str], answer: Answer[_Answered[C]]) -> None:
+    def _check_progress(self, contents: Contents[R], answer: Answer[Contents[R]]) -> None:
         """Give the walk up where it leads nowhere."""
+        items = {record.id for record in contents.records}
+        items |= {each.id or str(hash(each.raw_json)) for each in contents.rejects}
         is_known = all(any(item in page for page in self._seen) for item in items)
         self._known_pages = self._known_pages + 1 if is_known else 0
         self._seen.append(items)
         while sum(map(len, self._seen)) - len(self._seen[0]) > _REMEMBERED_ITEMS:
             self._seen.popleft()
-        if cursor in self._followed:
-            shown = self._client.shown(cursor or "", self._access_token)
+        if contents.cursor in self._followed:
+            shown = self._client.shown(contents.cursor or "", self._access_token)
             raise self._failure(RepeatedCursor, f"the cursor {shown!r} leads back to a page already read", answer)
         if self._known_pages >= _KNOWN_PAGES:
             raise self._failure(RepeatedCursor, f"{_KNOWN_PAGES} pages in a row brought nothing new", answer)

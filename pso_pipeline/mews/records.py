@@ -150,7 +150,6 @@ class Enterprise(Record, frozen=True, kw_only=True):
 
 
 R = TypeVar("R", bound=Record)
-C = TypeVar("C")
 
 
 class UnreadableBody(ValueError):
@@ -177,10 +176,10 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents(Generic[C]):
+class Contents(Generic[R]):
     """What one answer held: readable records, rejects, the cursor, and `count`, the number of items that came."""
 
-    records: C
+    records: list[R]
     rejects: list[Reject]
     cursor: str | None
     count: int
@@ -207,7 +206,7 @@ class PageReader(Generic[R]):
         self._raw_page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_page_of(items, Raw))
         self._one: msgspec.json.Decoder[R] = msgspec.json.Decoder(record)
 
-    def read(self, body: bytes) -> Contents[list[R]]:
+    def read(self, body: bytes) -> Contents[R]:
         """Read the body of an answer.
 
         Raises UnreadableBody where it is not a JSON object with the list. A character that no text can hold (half an
@@ -224,7 +223,7 @@ class PageReader(Generic[R]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
             raise UnreadableBody(f"the body is not readable JSON: {fault}") from None
 
-    def _read(self, body: bytes) -> Contents[list[R]]:
+    def _read(self, body: bytes) -> Contents[R]:
         latest = datetime.now(UTC) + LATEST_TIME_AHEAD
         try:
             page = self._page.decode(body)
@@ -234,7 +233,7 @@ class PageReader(Generic[R]):
             return self._read_each(body, latest)
         return Contents(self._in_lower_case(page.items), [], page.cursor, len(page.items))
 
-    def _read_each(self, body: bytes, latest: datetime) -> Contents[list[R]]:
+    def _read_each(self, body: bytes, latest: datetime) -> Contents[R]:
         if body.count(b",") > _MOST_VALUES:
             raise UnreadableBody(f"the body holds more than {_MOST_VALUES} values")
         try:
