@@ -527,7 +527,7 @@ OPTIONS = st.dictionaries(
 CHANGES = st.dictionaries(NAMES, JSON, max_size=4)
 
 
-def account_for(contents: Contents[list[Order]], sent: list[Any]) -> None:
+def account_for(contents: Contents[Order], sent: list[Any]) -> None:
     """Every item landed with each of its fields, in a column or in extra, or was rejected whole with a reason."""
     landed = list(zip(contents.records, extras(contents.records) or [None] * len(contents.records), strict=True))
     rejected = [json.dumps(json.loads(reject.raw_json)) for reject in contents.rejects]
