@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 SUPERSET := .venv-superset
 PEERS := dlt pyairbyte script singer
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+DUCKDB_SUITES := warehouse marts ingestion bi
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
-.PHONY: demo superset setup test test-superset bench bench-lock lock format clean
+.PHONY: demo superset setup test test-lowest test-duckdb2 test-superset bench bench-lock lock format clean
 
 demo: setup
 	$(VENV)/bin/pso demo $(ARGS)
@@ -28,6 +30,14 @@ test: $(VENV)/.development
 	$(VENV)/bin/dagster definitions validate -w workspace.yaml
 	$(VENV)/bin/pytest --numprocesses=auto $(ARGS)
 
+# The lowest versions that pyproject.toml admits.
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/pytest -m smoke pso_pipeline_tests/project $(ARGS)
+
+# The next major version of DuckDB, with the suites that use it most.
+test-duckdb2: .venv-duckdb2/.installed
+	.venv-duckdb2/bin/pytest --numprocesses=auto $(DUCKDB_SUITES:%=pso_pipeline_tests/%) $(ARGS)
+
 test-superset: $(VENV)/.development $(SUPERSET)/.ready
 	$(VENV)/bin/pytest -m superset pso_pipeline_tests/superset $(ARGS)
 
@@ -45,6 +55,23 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
 	$(INSTALL) -r requirements-dev.lock
+	touch $@
+
+.venv-lowest/.installed: requirements-lowest.lock pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
+	.venv-lowest/bin/pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The DuckLake extensions exist for 1.5 only.
+.venv-duckdb2/.installed: requirements-dev.lock requirements-duckdb2.lock pyproject.toml
+	$(PYTHON) -m venv .venv-duckdb2
+	.venv-duckdb2/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements-dev.lock
+	.venv-duckdb2/bin/pip --disable-pip-version-check uninstall --quiet --yes \
+		duckdb-extension-ducklake duckdb-extension-postgres-scanner
+	.venv-duckdb2/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes \
+		-r requirements-duckdb2.lock
+	.venv-duckdb2/bin/pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 # Superset has an environment of its own: it needs SQLAlchemy 1.4.
@@ -68,18 +95,17 @@ bench: $(VENV)/.development $(PEERS:%=.venv-bench-%/.installed)
 # Needs uv, as does `lock`.
 bench-lock:
 	for peer in $(PEERS); do \
-		uv pip compile benchmarks/peers/requirements-$$peer.in --universal --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --no-header -o benchmarks/peers/requirements-$$peer.lock || exit 1; \
+		$(COMPILE) benchmarks/peers/requirements-$$peer.in -o benchmarks/peers/requirements-$$peer.lock || exit 1; \
 	done
 
 # Needs uv. The locks hold hashes and no address of an index.
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra build --extra ducklake -o requirements.lock
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra build --extra ducklake --extra dev -c requirements.lock -o requirements-dev.lock
-	cd dashboards/superset && uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header -o requirements.lock
+	$(COMPILE) pyproject.toml --extra build --extra ducklake -o requirements.lock
+	$(COMPILE) pyproject.toml --extra build --extra ducklake --extra dev --extra smoke \
+		-c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra build --extra smoke --resolution lowest-direct -o requirements-lowest.lock
+	echo "duckdb>=2.0.1,<3" | $(COMPILE) - --no-deps -o requirements-duckdb2.lock
+	cd dashboards/superset && $(COMPILE) requirements.in -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(SUPERSET)
+	rm -rf $(VENV) $(SUPERSET) .venv-lowest .venv-duckdb2

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 from dagster import DagsterExecutionInterruptedError, DagsterInstance, ExecuteInProcessResult, Failure
-from dagster_shared.error import SerializableErrorInfo
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +23,9 @@ from pso_pipeline.text import for_terminal
 
 SHOWN_ENTERPRISES = 20
 """Hotels listed one by one; of more than that, those that failed and a sum."""
+
+INTERRUPTS = {KeyboardInterrupt.__name__, DagsterExecutionInterruptedError.__name__}
+"""Classes of the errors with which a signal ends a step."""
 
 INTERRUPTED = (
     f"ended by a signal, or after {MAX_RUNTIME.total_seconds() / 3600:.0f} hours, before everything was read; "
@@ -108,27 +110,17 @@ def _report(result: ExecuteInProcessResult) -> SyncReport | None:
 
 
 def _reasons(result: ExecuteInProcessResult) -> list[str]:
-    """Name why steps failed, a line each; a failure of ours has a description, any other an error class and a run."""
+    """Say in one line each why steps failed: the description of a Failure, or the cause of any other error."""
     lines: list[str] = []
     for event in result.filter_events(lambda event: event.is_step_failure):
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
             lines += data.user_failure_data.description.splitlines()
-        elif data.error and not _is_interrupt(data.error):
-            cause = _root_cause(data.error).message.strip().splitlines()[0]
-            lines.append(f"{event.step_key} failed in run {result.run_id}: {cause}")
+        elif (error := data.error) and error.cls_name not in INTERRUPTS:
+            while error.cause:
+                error = error.cause
+            lines.append(f"{event.step_key} failed in run {result.run_id}: {error.message.strip().splitlines()[0]}")
     return lines
-
-
-def _is_interrupt(error: SerializableErrorInfo) -> bool:
-    """Whether a signal ended the step."""
-    return error.cls_name in {KeyboardInterrupt.__name__, DagsterExecutionInterruptedError.__name__}
-
-
-def _root_cause(error: SerializableErrorInfo) -> SerializableErrorInfo:
-    while error.cause:
-        error = error.cause
-    return error
 
 
 def _outcome(outcome: EnterpriseOutcome) -> Text:
