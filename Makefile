@@ -30,7 +30,7 @@ test: $(VENV)/.development
 	$(VENV)/bin/dagster definitions validate -w workspace.yaml
 	$(VENV)/bin/pytest --numprocesses=auto $(ARGS)
 
-# The lowest versions that pyproject.toml admits.
+# The lowest versions that pyproject.toml admits; takes Python 3.11 or 3.12, for which numpy 1.26 has wheels.
 test-lowest: .venv-lowest/.installed
 	.venv-lowest/bin/pytest -m smoke pso_pipeline_tests/project $(ARGS)
 
@@ -103,7 +103,7 @@ lock:
 	$(COMPILE) pyproject.toml --extra build --extra ducklake -o requirements.lock
 	$(COMPILE) pyproject.toml --extra build --extra ducklake --extra dev --extra smoke \
 		-c requirements.lock -o requirements-dev.lock
-	$(COMPILE) pyproject.toml --extra build --extra smoke --resolution lowest-direct -o requirements-lowest.lock
+	$(COMPILE) pyproject.toml --extra build --extra smoke --resolution lowest-direct --upgrade -o requirements-lowest.lock
 	echo "duckdb>=2.0.1,<3" | $(COMPILE) - --no-deps -o requirements-duckdb2.lock
 	cd dashboards/superset && $(COMPILE) requirements.in -o requirements.lock
 
