@@ -32,7 +32,7 @@ test: $(VENV)/.development
 
 # The lowest versions that pyproject.toml admits; takes Python 3.11 or 3.12, for which numpy 1.26 has wheels.
 test-lowest: .venv-lowest/.installed
-	.venv-lowest/bin/pytest -m smoke pso_pipeline_tests/project $(ARGS)
+	.venv-lowest/bin/pytest pso_pipeline_tests/project/test_smoke.py $(ARGS)
 
 # The next major version of DuckDB, with the suites that use it most.
 test-duckdb2: .venv-duckdb2/.installed

@@ -12,9 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pso_pipeline.sandbox.scripted import ScriptedWorld
-
-pytestmark = pytest.mark.smoke
+from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 
 PROGRAMS = Path(sys.executable).parent
 
