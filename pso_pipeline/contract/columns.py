@@ -1,28 +1,48 @@
 """The shape in which every table is described: from it come DDL, frame types, comments and the columns in the web UI.
 
-Add a property here when every table needs it. The tables themselves stand in `warehouse.py` and `marts.py`.
+Add a property here when every table needs it. The tables themselves are in `endpoints`, `warehouse` and `marts`.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-ColumnType = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "JSON"]
+ColumnType = Literal[
+    "VARCHAR",
+    "BIGINT",
+    "INTEGER",
+    "DOUBLE",
+    "DECIMAL(18,4)",
+    "BOOLEAN",
+    "DATE",
+    "TIMESTAMP",
+    "JSON",
+    "VARCHAR[]",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: its name, its DuckDB type, and one sentence for the people who read it.
 
-    `api_name` is the field of the API's record that it holds, dotted where nested; None where the column is our own.
-    A `required` field is one without which a record cannot be landed; such a record is kept in `mews.rejected_records`.
+    `path` is the field of the API's record that the column holds, dotted where nested; None where the pipeline fills
+    the column. A record without a `required` field cannot land: it is kept in `mews.rejected_records`. `values` are
+    those that the API documents for the field; other values land too. `is_personal` says that the column can name or
+    describe a person.
     Every TIMESTAMP is UTC; every DATE in the marts is local to the property.
     """
 
     name: str
     type: ColumnType
     description: str
-    api_name: str | None = None
+    path: str | None = None
     required: bool = False
+    is_personal: bool = False
+    values: tuple[str, ...] = ()
+
+    @property
+    def is_id(self) -> bool:
+        """Whether the column holds ids of the API, which are the same id in either case."""
+        return self.name == "id" or self.name.endswith("_id")
 
 
 @dataclass(frozen=True, slots=True)

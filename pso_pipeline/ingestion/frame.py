@@ -19,7 +19,8 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from pso_pipeline.contract.columns import Column, Table
-from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDERS, REJECTED_RECORDS
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.mews.pagination import Page
 from pso_pipeline.mews.records import Order, Record, Reject, extras
 from pso_pipeline.mews.requests import GetProductServiceOrders
@@ -34,7 +35,7 @@ _ARROW_TYPES = {
     "TIMESTAMP": pa.timestamp("us"),
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = {column.name: column for column in PRODUCT_SERVICE_ORDERS.columns}
+_COLUMNS = {column.name: column for column in PRODUCT_SERVICE_ORDERS.table.columns}
 _MET_SCHEMA = pa.schema({"service_id": pa.string(), "id": pa.string()})
 
 
@@ -70,7 +71,7 @@ class FrameBuilder:
     def take(self, progress: Sequence[Progress] = ()) -> OrdersLanding:
         """Hand over what was gathered, with the progress that it stands for, and start anew."""
         taken = OrdersLanding(
-            orders=frame_of(self._whole_orders(), arrow_schema(PRODUCT_SERVICE_ORDERS)),
+            orders=frame_of(self._whole_orders(), arrow_schema(PRODUCT_SERVICE_ORDERS.table)),
             rejects=frame_of(self._rejects, arrow_schema(REJECTED_RECORDS)),
             met=frame_of(self._met, _MET_SCHEMA),
             progress=progress,
@@ -98,7 +99,7 @@ class FrameBuilder:
 
 def orders_table(orders: Sequence[Order]) -> pa.Table:
     """Make an Arrow table of orders, with the columns of `mews.product_service_orders` that the API fills."""
-    return records_table(orders, PRODUCT_SERVICE_ORDERS, {})
+    return records_table(orders, PRODUCT_SERVICE_ORDERS.table, {})
 
 
 @cache
@@ -112,7 +113,7 @@ def records_table(records: Sequence[Record], table: Table, ours: Mapping[str, An
 
     `ours` holds a list with a value for each record, or one value for all.
     """
-    of_api = [column for column in table.columns if column.api_name is not None and column.name not in ours]
+    of_api = [column for column in table.columns if column.path is not None and column.name not in ours]
     values = _values(records, of_api) if records else {column.name: () for column in of_api}
     arrays = {}
     for column in table.columns:
@@ -123,7 +124,7 @@ def records_table(records: Sequence[Record], table: Table, ours: Mapping[str, An
         elif column.name == "extra":
             found = extras(records)
             arrays[column.name] = _repeated(None, column, len(records)) if found is None else _array(found, column)
-        elif column.api_name is not None:
+        elif column.path is not None:
             arrays[column.name] = _array(values[column.name], column)
     return pa.table(arrays)
 
@@ -183,7 +184,7 @@ def _values(records: Sequence[Record], columns: Sequence[Column]) -> dict[str, S
 
 def _attribute(column: Column) -> tuple[str, str]:
     """Name the attribute that holds a nested object, empty for the record itself, and the value's attribute there."""
-    outer, _, inner = str(column.api_name).partition(".")
+    outer, _, inner = str(column.path).partition(".")
     return (outer.lower(), _snake_case(inner)) if inner else ("", column.name)
 
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 
 from pso_pipeline.contract.columns import Table
-from pso_pipeline.contract.warehouse import ENTERPRISES, REJECTED_RECORDS, SERVICES
+from pso_pipeline.contract.endpoints import ENTERPRISES, SERVICES
+from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.clock import trusted
 from pso_pipeline.ingestion.frame import arrow_schema, frame_of, records_table, rejects_table
@@ -80,7 +81,7 @@ async def discover_enterprises(api: Api, warehouse: Warehouse, max_lost_share: f
         api,
         found,
         GetEnterprises.operation,
-        ENTERPRISES,
+        ENTERPRISES.table,
         lambda token: {"is_in_scope": True, "token_fingerprint": token},
     )
     answered = [token for token in api.tokens if token not in listing.failures]
@@ -109,7 +110,7 @@ async def discover_services(
     plans = {token: plan_listing(known.get(token, ()), now) for token in api.tokens if token not in unusable}
     began = api.clock.reported
     found = await _ask_each(api, plans, lambda token: _list_services(api, token, plans[token]))
-    listing = _listing(api, found, GetServices.operation, SERVICES, lambda _: {})
+    listing = _listing(api, found, GetServices.operation, SERVICES.table, lambda _: {})
     listed = [
         each
         for token, answer in found.items()
@@ -226,14 +227,16 @@ def _listing(
 
 def _of_its_hotel(reject: Reject, table: Table) -> Reject:
     """Name the hotel of a rejected record of an enterprise: it is the record itself."""
-    return replace(reject, enterprise_id=reject.id) if table is ENTERPRISES else reject
+    return replace(reject, enterprise_id=reject.id) if table.name == ENTERPRISES.name else reject
 
 
 def _land_enterprises(
     api: Api, warehouse: Warehouse, listing: _Rows, answered: Sequence[str], max_lost_share: float
 ) -> ScopeChange:
-    columns = [name for name in arrow_schema(ENTERPRISES).names if name not in {"partition_key", "unlisted_since_utc"}]
-    schema = pa.schema([arrow_schema(ENTERPRISES).field(name) for name in columns])
+    columns = [
+        name for name in arrow_schema(ENTERPRISES.table).names if name not in {"partition_key", "unlisted_since_utc"}
+    ]
+    schema = pa.schema([arrow_schema(ENTERPRISES.table).field(name) for name in columns])
     with warehouse.open() as connection:
         return land_enterprises(
             connection,
@@ -263,7 +266,7 @@ def _land_services(
     with warehouse.open() as connection:
         return land_services(
             connection,
-            frame_of(listing.rows, arrow_schema(SERVICES)),
+            frame_of(listing.rows, arrow_schema(SERVICES.table)),
             _rejects(listing),
             listed,
             unreadable=listing.unreadable,

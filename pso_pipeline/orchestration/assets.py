@@ -26,13 +26,12 @@ from dagster import (
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import Published, publish
+from pso_pipeline.contract.endpoints import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, RPT_ORDERS
-from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_orders
-from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
 from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.orchestration.heartbeat import send_heartbeat
 from pso_pipeline.orchestration.metadata import (
@@ -96,7 +95,7 @@ FULL_CONFIG = Field(
     kinds={"python", "duckdb"},
     owners=OWNERS,
     pool=API_POOL,
-    metadata={**table_definition(ENTERPRISES), **api_definition(GetEnterprises.operation)},
+    metadata={**table_definition(ENTERPRISES.table), **api_definition(ENTERPRISES.operation)},
     freshness_policy=EACH_REFRESH,
 )
 def enterprises(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
@@ -113,7 +112,7 @@ def enterprises(context: AssetExecutionContext, pipeline: PipelineResource) -> M
     kinds={"python", "duckdb"},
     owners=OWNERS,
     pool=API_POOL,
-    metadata={**table_definition(SERVICES), **api_definition(GetServices.operation)},
+    metadata={**table_definition(SERVICES.table), **api_definition(SERVICES.operation)},
     freshness_policy=EACH_REFRESH,
     deps=[enterprises],
 )
@@ -130,7 +129,7 @@ def services(context: AssetExecutionContext, pipeline: PipelineResource) -> Mate
     kinds={"python", "duckdb"},
     owners=OWNERS,
     pool=API_POOL,
-    metadata={**table_definition(PRODUCT_SERVICE_ORDERS), **api_definition(GetProductServiceOrders.operation)},
+    metadata={**table_definition(PRODUCT_SERVICE_ORDERS.table), **api_definition(PRODUCT_SERVICE_ORDERS.operation)},
     freshness_policy=EACH_CHANGE,
     deps=[enterprises, services],
     partitions_def=ENTERPRISE_PARTITIONS,

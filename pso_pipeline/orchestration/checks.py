@@ -47,12 +47,12 @@ from pso_pipeline.bi.quality import (
     find_impossible_rates,
     read_hotels,
 )
+from pso_pipeline.contract.endpoints import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.comparing import Comparison, compare_with_source
 from pso_pipeline.mews.patience import BRIEF
-from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices
 from pso_pipeline.orchestration.assets import (
     bi_snapshot,
     check_in_cancellation_metrics,
@@ -508,14 +508,14 @@ def _has_passed(info: AssetCheckPartitionInfo) -> bool:
 def _evaluate_enterprises(connection: duckdb.DuckDBPyConnection, ids: ScopeIds) -> list[AssetCheckEvaluation]:
     return [
         _unique(enterprises.key, ids.enterprises, ids.repeated_enterprises),
-        _readable(enterprises.key, read_rejections(connection, GetEnterprises.operation)),
+        _readable(enterprises.key, read_rejections(connection, ENTERPRISES.operation)),
     ]
 
 
 def _evaluate_services(connection: duckdb.DuckDBPyConnection, ids: ScopeIds) -> list[AssetCheckEvaluation]:
     return [
         _unique(services.key, ids.services, ids.repeated_services),
-        _readable(services.key, read_rejections(connection, GetServices.operation)),
+        _readable(services.key, read_rejections(connection, SERVICES.operation)),
     ]
 
 
@@ -527,7 +527,7 @@ def _evaluate_orders(
 ) -> list[AssetCheckEvaluation]:
     key = product_service_orders.key
     verdicts = evaluate_landed(connection, enterprise_ids)
-    rejections = read_rejections(connection, GetProductServiceOrders.operation)
+    rejections = read_rejections(connection, PRODUCT_SERVICE_ORDERS.operation)
     status = _of(enterprise_ids, read_status(connection))
     now, check = datetime.now(UTC), AssetCheckKey(key, FRESH)
     looked_at = {each.partition_key: each for each in status if each.is_in_scope and each.services}

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
-from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDERS, REJECTED_RECORDS, SERVICES
+from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.ingestion.frame import arrow_schema, frame_of
 from pso_pipeline.warehouse.landing.orders import OrdersLanding, land_orders
 from pso_pipeline.warehouse.landing.progress import Completed, Failed, FullReadProgress, Progress
@@ -156,7 +157,7 @@ class Source:
     def _new(self, given: dict[str, Any]) -> dict[str, Any]:
         created = self.now - given["age"]
         canceled = None if given["canceled_after"] is None else created + given["canceled_after"]
-        order = dict.fromkeys(PRODUCT_SERVICE_ORDERS.column_names)
+        order = dict.fromkeys(PRODUCT_SERVICE_ORDERS.table.column_names)
         order |= {name: given[name] for name in ("service_id", "state", "account_id", "origin")}
         order |= {"id": f"order {len(self.orders)}", "created_utc": created, "updated_utc": created}
         order["cancelled_utc"] = canceled
@@ -207,7 +208,7 @@ class Source:
             {"id": service, "enterprise_id": hotel, "name": service, "kind": "Additional"}
             for service, hotel in self.hotel_of.items()
         ]
-        land_services(self.connection, _frame(SERVICES, rows), _frame(REJECTED_RECORDS, []))
+        land_services(self.connection, _frame(SERVICES.table, rows), _frame(REJECTED_RECORDS, []))
 
     def _completed(self, *, is_full: bool = False) -> list[Progress]:
         return [
@@ -228,7 +229,7 @@ class Source:
         ]
         schema = pa.schema({"service_id": pa.string(), "id": pa.string()})
         landing = OrdersLanding(
-            _frame(PRODUCT_SERVICE_ORDERS, landed),
+            _frame(PRODUCT_SERVICE_ORDERS.table, landed),
             _frame(REJECTED_RECORDS, []),
             frame_of([] if met is None else [met.cast(schema)], schema),
             progress,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pso_pipeline.contract.warehouse import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
+from pso_pipeline.contract.endpoints import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.mews.records import (
     Contents,
     Enterprise,
@@ -80,7 +80,7 @@ def test_the_specification_s_example_is_read_with_all_its_values(reader):
 
 @pytest.mark.parametrize("struct", STRUCTS)
 def test_structs_and_column_contract_are_in_step(struct):
-    columns = {column.api_name: column for column in STRUCTS[struct][1].columns if column.api_name}
+    columns = {column.path: column for column in STRUCTS[struct][1].columns if column.path}
     paths = {}
     for field in msgspec.structs.fields(struct):
         if field.name == struct.nested:
@@ -102,7 +102,7 @@ def test_structs_and_column_contract_are_in_step(struct):
 @pytest.mark.parametrize("struct", STRUCTS)
 def test_a_record_with_required_fields_alone_lands(struct):
     items, table = STRUCTS[struct]
-    record = {column.api_name: "2024-01-01T00:00:00Z" for column in table.columns if column.required}
+    record = {column.path: "2024-01-01T00:00:00Z" for column in table.columns if column.required}
     contents = PageReader(items, struct).read(json.dumps({items: [record], "Cursor": None}).encode())
     assert (len(contents.records), contents.rejects) == (1, [])
 
@@ -111,7 +111,7 @@ def test_a_record_with_required_fields_alone_lands(struct):
 @pytest.mark.parametrize("broken", [..., None, "", 5, [], {}])
 def test_without_a_required_field_a_record_is_rejected(struct, broken):
     items, table = STRUCTS[struct]
-    required = [str(column.api_name) for column in table.columns if column.required]
+    required = [str(column.path) for column in table.columns if column.required]
     for name in required:
         record = dict.fromkeys(required, "2024-01-01T00:00:00Z") | {name: broken}
         if broken is ...:
@@ -131,10 +131,10 @@ def test_a_field_that_is_not_required_may_be_null_or_absent(reader, name):
 
 
 FIELDS = [
-    (struct, str(column.api_name), column.type, column.required)
+    (struct, str(column.path), column.type, column.required)
     for struct, (_, table) in STRUCTS.items()
     for column in table.columns
-    if column.api_name
+    if column.path
 ]
 WRONG_VALUES = {
     "VARCHAR": [5, -1.5, True, [], ["a"], {}, {"a": 1}, 10**400],
@@ -359,7 +359,7 @@ def test_the_last_of_fields_of_one_name_holds():
 @pytest.mark.parametrize("struct", STRUCTS)
 def test_ids_are_read_in_lower_case_and_the_cursor_as_it_is(struct):
     items, table = STRUCTS[struct]
-    ids = [str(column.api_name) for column in table.columns if str(column.api_name).endswith("Id")]
+    ids = [str(column.path) for column in table.columns if str(column.path).endswith("Id")]
     upper = WHOLE[struct] | {name: f"ABC-{name}" for name in ids}
     contents = PageReader(items, struct).read(json.dumps({items: [upper, WHOLE[struct]], "Cursor": "ABC-Id"}).encode())
     assert [at_path(contents.records[0], name) for name in ids] == [f"abc-{name}".lower() for name in ids]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pso_pipeline.contract.warehouse import PRODUCT_SERVICE_ORDERS, REJECTED_RECORDS
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.ingestion.frame import arrow_schema, frame_of
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
 from pso_pipeline.warehouse.landing.known import KnownOrders
@@ -20,12 +21,12 @@ from pso_pipeline.warehouse.landing.progress import Completed
 from pso_pipeline.warehouse.schema import create_tables
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CONTENT = [name for name in PRODUCT_SERVICE_ORDERS.column_names if name != "fetched_utc"]
+CONTENT = [name for name in PRODUCT_SERVICE_ORDERS.table.column_names if name != "fetched_utc"]
 
 
 def order(identifier="o1", *, updated=0, fetched=0, state="Confirmed", service="s1", **fields):
     """One row of the frame; `updated` and `fetched` are seconds after START."""
-    row = dict.fromkeys(PRODUCT_SERVICE_ORDERS.column_names)
+    row = dict.fromkeys(PRODUCT_SERVICE_ORDERS.table.column_names)
     return row | {
         "id": identifier,
         "enterprise_id": "e1",
@@ -40,7 +41,7 @@ def order(identifier="o1", *, updated=0, fetched=0, state="Confirmed", service="
 
 
 def landing(*rows, rejects=(), progress=()):
-    schema = arrow_schema(PRODUCT_SERVICE_ORDERS)
+    schema = arrow_schema(PRODUCT_SERVICE_ORDERS.table)
     rejected = arrow_schema(REJECTED_RECORDS)
     return OrdersLanding(
         orders=frame_of([pa.Table.from_pylist(list(rows), schema=schema)], schema),
