@@ -6,7 +6,7 @@ change; additions go to the end. Rates stand in `metrics.yml`, never here.
 
 from pso_pipeline.contract.columns import Column, Table
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the published tables; goes up with each change of a name, a type or the meaning of a column."""
 
 _ENTERPRISE_ID = Column("enterprise_id", "VARCHAR", "Hotel; joins to dim_enterprises.")
@@ -323,6 +323,11 @@ AGG_CANCELLATION_CURVE = Table(
     ),
 )
 
+
+def _columns_of(table: Table, *names: str) -> tuple[Column, ...]:
+    return tuple(column for column in table.columns if column.name in names)
+
+
 RPT_ORDERS = Table(
     schema="mart",
     name="rpt_orders",
@@ -330,12 +335,8 @@ RPT_ORDERS = Table(
     key=("order_id",),
     columns=(
         *FCT_PRODUCT_SERVICE_ORDERS.columns,
-        *(
-            column
-            for column in DIM_ENTERPRISES.columns
-            if column.name not in {"enterprise_id", "is_held_back", "held_back_reason"}
-        ),
-        *(column for column in DIM_SERVICES.columns if column.name not in {"enterprise_id", "service_id"}),
+        *_columns_of(DIM_ENTERPRISES, "enterprise_name", "time_zone", "chain_name", "country_code", "city"),
+        *_columns_of(DIM_SERVICES, "service_name"),
     ),
 )
 
@@ -416,6 +417,26 @@ MARTS_ORIGIN = Table(
             "derivation_id", "VARCHAR", "The derivation_id of mews.warehouse_info; null before the first derivation."
         ),
         Column("is_complete", "BOOLEAN", "Whether every hotel has been derived since the tables were made."),
+        Column("marts_id", "VARCHAR", "Random, given when the tables are made: with a version it is unique for ever."),
+    ),
+)
+
+TABLE_VERSIONS = Table(
+    schema="internal",
+    name="table_versions",
+    description=(
+        "Which transaction last changed each table, and each month of the large ones, so that unchanged months are "
+        "published as they are. Private. One row for each table, or each month of a large one."
+    ),
+    key=("table_name", "created_month"),
+    columns=(
+        Column("table_name", "VARCHAR", "The table or view of schema mart, without its schema."),
+        Column(
+            "created_month",
+            "DATE",
+            "First day of the month of the orders' created_date; null for a table that is published as a whole.",
+        ),
+        Column("version", "BIGINT", "Number of the last transaction that added, changed or removed a row of it."),
     ),
 )
 
@@ -459,6 +480,7 @@ INTERNAL_TABLES = (
     DERIVED_SERVICES,
     MARTS_DEFINITION,
     MARTS_ORIGIN,
+    TABLE_VERSIONS,
     ALL_COMPANIONS_ENVIRONMENTS,
     WINDOWS_ZONES,
     CHECK_COUNTS,

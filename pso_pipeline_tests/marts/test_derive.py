@@ -330,9 +330,11 @@ def test_orders_that_are_not_firm_do_not_age(landed):
 def test_names_change_without_making_facts_anew(landed):
     derive(landed)
     landed.execute("UPDATE mews.enterprises SET name = 'Renamed' WHERE id = 'north'")
-    landed.execute("UPDATE mews.services SET is_active = FALSE WHERE id = 'north spa'")
+    landed.execute("UPDATE mews.services SET name = 'Sauna', is_active = FALSE WHERE id = 'north spa'")
     assert derive(landed).enterprises_recomputed == []
-    assert ("north old", "Renamed", False) in read(landed, "rpt_orders", ["order_id", "enterprise_name", "is_active"])
+    names = read(landed, "rpt_orders", ["order_id", "enterprise_name", "service_name"])
+    assert ("north old", "Renamed", "Sauna") in names
+    assert ("north spa", False) in read(landed, "dim_services", ["service_id", "is_active"])
 
 
 def test_another_time_zone_makes_the_facts_anew(landed):
@@ -546,7 +548,7 @@ def test_marts_that_were_restored_from_a_backup_are_made_again(landed, tmp_path)
     note(landed, "north young")
     derive(landed)
     landed.execute("DELETE FROM marts.internal.marts_origin")
-    landed.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, ?)", before[0])
+    landed.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, ?, ?)", before[0])
     create_marts(landed)
     assert not any(read_all(landed).values())
 

@@ -159,7 +159,8 @@ def test_hotels_and_totals(found, snapshot):
     }
     assert found["other_hotels"] == []
     counted, others = snapshot.execute(
-        "SELECT count(*) FILTER (as_of_utc IS NOT NULL), count(*) FILTER (as_of_utc IS NULL) FROM mart.rpt_orders"
+        "SELECT count(*) FILTER (as_of_utc IS NOT NULL), count(*) FILTER (as_of_utc IS NULL)"
+        " FROM mart.fct_product_service_orders LEFT JOIN mart.dim_enterprises USING (enterprise_id)"
     ).fetchone()
     assert (found["orders"], found["orders_shown"], found["orders_not_counted"]) == (counted, counted, others)
     for is_counted, orders in ((True, counted), (False, others)):

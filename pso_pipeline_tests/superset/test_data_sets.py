@@ -247,7 +247,8 @@ def test_a_month_is_complete_when_its_youngest_firm_order_is_old_enough(connecti
             bool_or(created_at <= {midnight} - INTERVAL {days} DAY),
             count(*) FILTER (hours_to_cancel <= {days * 24} AND created_at <= {midnight} - INTERVAL {days} DAY)
                 / nullif(count(*) FILTER (created_at <= {midnight} - INTERVAL {days} DAY), 0)
-        FROM mart.rpt_orders WHERE is_firm AND as_of_utc IS NOT NULL GROUP BY ALL
+        FROM mart.fct_product_service_orders JOIN mart.dim_enterprises USING (enterprise_id)
+        WHERE is_firm AND as_of_utc IS NOT NULL GROUP BY ALL
         """
     ).fetchall()
     kinds = set()

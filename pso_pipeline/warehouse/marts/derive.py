@@ -176,7 +176,7 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
         for table in MART_TABLES:
             _create(connection, table)
         connection.execute("INSERT INTO marts.internal.marts_definition VALUES (?)", [digest])
-        connection.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, FALSE)", origin)
+        connection.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, FALSE, uuid())", origin)
         zones = get_global("windows_zone_mapping")
         connection.execute(
             "INSERT INTO marts.internal.windows_zones SELECT unnest($names::VARCHAR[]), unnest($zones::VARCHAR[])",
