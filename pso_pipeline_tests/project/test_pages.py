@@ -7,6 +7,7 @@ import pytest
 
 from pso_pipeline.cli import COMMANDS
 from pso_pipeline.settings import Settings
+from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "dashboards", "benchmarks")
@@ -58,6 +59,12 @@ def test_every_make_target_that_a_page_names_exists(page):
     code = " ".join(re.findall(r"`[^`\n]+`|```.*?```", text(page), re.DOTALL))
     targets = set(re.findall(r"^([a-z][\w-]*):", text(ROOT / "Makefile"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z][\w-]*)", code)) <= targets
+
+
+def test_the_runbook_says_what_to_do_about_every_check():
+    runbook = text(ROOT / "docs/runbook.md")
+    for rule in (*LANDED_RULES, *DERIVED_RULES):
+        assert f"`{rule.name}`" in runbook
 
 
 def test_the_glossary_is_in_alphabetical_order():
