@@ -57,12 +57,15 @@ MARK = """
 logger = logging.getLogger(__name__)
 
 
-def hold_back(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], before: Path | None) -> None:
+def hold_back(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], before: Path | None) -> bool:
     """Replace all rows of hotels in a copy of the marts by those of the snapshot `before`, and mark the hotels.
 
-    `held_back` gives the reason for each hotel, by its id. A hotel that `before` does not have is left with its row of
-    `mart.dim_enterprises` alone, without an `as_of_utc`; so is every one where `before` is None or cannot be read,
-    which the reason then says. Columns and tables that `before` does not have are null and empty for these hotels.
+    `held_back` gives the reason for each hotel, by its id. A hotel that is not in `before` keeps only its row of
+    `mart.dim_enterprises`, without an `as_of_utc`. The same is true of every hotel if `before` is None or cannot be
+    read, which the reason then says. Columns and tables that `before` does not have are null and empty for these hotels.
+
+    Returns:
+        Whether `before` was read.
 
     Raises:
         duckdb.Error: The copy cannot be changed.
@@ -77,10 +80,11 @@ def hold_back(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], bef
             )
             held_back = {enterprise: f"{reason}; {NO_EARLIER_FIGURES}" for enterprise, reason in held_back.items()}
         else:
-            return
+            return True
         finally:
             copy.execute("DETACH DATABASE IF EXISTS before")
     _replace(copy, held_back, has_before=False)
+    return False
 
 
 def _replace(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], *, has_before: bool) -> None:

@@ -1,7 +1,7 @@
-"""`manifest.json`: what a published snapshot holds, for programs that read it and for people who check it.
+"""`manifest.json`: the content of a published snapshot, for programs that read it and for people who check it.
 
-Holds the record's shape and its reading and writing. Fields may be added, never renamed or removed. Where the file lies
-and when it is replaced stand in `folder.py` and `snapshot.py`.
+Holds the record's shape and how it is read and written. Fields may be added, never renamed or removed. Where the file
+is and when it is replaced belong to `folder.py` and `snapshot.py`.
 """
 
 from datetime import datetime
@@ -19,40 +19,54 @@ class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class PublishedTable(PublishedFile, frozen=True, kw_only=True):
-    """One table as a Parquet file, with its number of rows.
+class ParquetFile(PublishedFile, frozen=True, kw_only=True):
+    """One Parquet file, with its number of rows."""
 
-    `content_digest` stays the same as long as the table's rows do. It says nothing across versions of this package.
+    rows: int
+
+
+class PublishedTable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One table: its number of rows and its Parquet files.
+
+    `file`, `bytes` and `sha256` repeat the one file of a small table; a large table, which has files for each month,
+    does not have them. A manifest from before there were months has no `files`.
     """
 
     rows: int
-    content_digest: str
+    files: tuple[ParquetFile, ...] = ()
+    file: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """One publication.
 
     `as_of_utc` is the oldest `as_of_utc` of the hotels in scope that have one: every change up to it is in their
-    figures. It is None before any hotel has been read to its end. `hotels_never_read` counts the hotels in scope that
-    have no `as_of_utc`, since at least one of their services has not been read to its end yet. `held_back` gives the
-    reason why a check holds the newest figures of a hotel back, by its partition key, or its id where it has none.
-    `tables` is keyed by the table's name without its schema. Times are aware and UTC. `content_digest` is that of the
-    whole database, comments and definitions included.
+    figures. It is None before any hotel has been read completely. `hotels_never_read` counts the hotels in scope that
+    have no `as_of_utc`, because at least one of their services has not been read completely yet. `held_back` gives the
+    reason why a check holds back the newest figures of a hotel, by its partition key, or its id where it has none.
+    `tables` is keyed by the table's name without its schema. Times are aware and UTC.
+
+    `versions` has an entry for each file of a small table and each month folder of a large table. Two snapshots that
+    have the same version of a path have the same rows there. `held_back_since` names the snapshot that the figures of a
+    hotel that is held back come from, by the hotel's id.
     """
 
     schema_version: int
     as_of_utc: datetime | None
     published_utc: datetime
     database: PublishedFile
-    content_digest: str
     tables: dict[str, PublishedTable]
     hotels_never_read: int = 0
     held_back: dict[str, str] = {}
+    held_back_since: dict[str, str] = {}
+    versions: dict[str, str] = {}
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
-        """Every file of the publication but the manifest."""
-        return (self.database, *self.tables.values())
+        """Every file of the publication except the manifest."""
+        return (self.database, *(file for table in self.tables.values() for file in table.files))
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -61,7 +75,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(text: bytes, name: str) -> Manifest:
-    """Read a manifest; fields that this version does not know are passed over.
+    """Read a manifest and ignore the fields that this version does not know.
 
     Raises:
         SnapshotUnreadable: It is not a manifest; `name` is where it came from.

@@ -1,16 +1,17 @@
 """Publishing the BI snapshot: the marts as one DuckDB file, as Parquet files and a manifest, replaced in one rename.
 
-The marts file is copied byte by byte under the writers' lock (`COPY FROM DATABASE` takes a hundred times as long), and
-the rest is made from the copy, so that the pipeline goes on meanwhile. The layout of the folder and reading it stand in
-`folder.py`, the manifest in `manifest.py`, Parquet in `parquet.py`, the detection of changes in `digests.py`.
+Holds the order of the steps and what may go wrong with the marts. The marts file is copied byte by byte under the
+writers' lock, and everything else is made from the copy, so that the pipeline goes on meanwhile. The layout of the
+folder belongs to `folder.py`, the manifest to `manifest.py`, Parquet and versions to `parquet.py`, hotels that are not
+published to `holding_back.py`.
 """
 
 import contextlib
-import functools
-import os
+import hashlib
+import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +21,6 @@ from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pso_pipeline.bi import folder
-from pso_pipeline.bi.copying import copy_range
-from pso_pipeline.bi.digests import digest_database, digest_tables, find_sources
 from pso_pipeline.bi.errors import (
     MartsBusy,
     MartsUnusable,
@@ -33,20 +32,21 @@ from pso_pipeline.bi.errors import (
 from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.holding_back import hold_back
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
-from pso_pipeline.bi.parquet import take_over, write_tables
-from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
+from pso_pipeline.bi.parquet import read_versions, table_path, write_tables
+from pso_pipeline.contract.marts import DIM_ENTERPRISES, MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.warehouse.errors import is_damage
 from pso_pipeline.warehouse.marts.derive import is_complete
 from pso_pipeline.warehouse.rewriting import sync
 from pso_pipeline.warehouse.session import open_duckdb
+from pso_pipeline.warehouse.sql import first_row
 
 PATIENCE_SECONDS = 900.0
-"""How long to wait for a marts file that a stranger holds, or for another publication into the same folder."""
+"""How long to wait for a marts file that another program holds, or for another publication into the same folder."""
 
 READABLE_STORAGE = (1, 0)
 """Newest DuckDB version whose storage format every driver in a BI tool reads."""
 
-MADE_AGAIN = "remove it and run a refresh, which makes it again"
+RECOMPUTE = "remove it and run a refresh, which makes it again"
 
 SCOPE = """
     SELECT
@@ -64,20 +64,30 @@ HELD_BACK = """
 """
 STORAGE_VERSION = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
 
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'mart'"
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publication left behind.
+    """The outcome of a publication.
 
-    `is_new` is False where the marts are, to the last comment, those that were published already: that version stays
-    current with its own `published_utc`. `rewritten` names the tables whose Parquet file was written; the others share
-    theirs with the version before. `held_back` has a line for each hotel whose newest figures a check holds back.
+    `is_new` is False where nothing changed since the last publication: that version stays current with its own
+    `published_utc`. `rewritten` names the tables of which Parquet files were written; the others share theirs with the
+    version before. `held_back` has a line for each hotel whose newest figures a check holds back.
     """
 
     snapshot: Snapshot
     is_new: bool
     rewritten: tuple[str, ...]
     held_back: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldBack:
+    """The hotels that a check holds back: the reason for each, and the snapshot that its figures are from, by its id."""
+
+    reasons: Mapping[str, str]
+    since: Mapping[str, str]
 
 
 def publish(
@@ -92,10 +102,11 @@ def publish(
 
     Nobody may write the marts file while it is copied: pass the lock that writers take as `marts_lock`, which is then
     held for the copy alone, or hold it around the call. This process must have no connection to the file. Publications
-    into one folder wait for each other. Where this is killed, the snapshot before stays, and the next call clears up.
+    into one folder wait for each other. If this process is killed, the snapshot before stays, and the next call clears
+    up.
 
     `find_held_back` is called under that lock, right before the copy, and returns the hotels whose figures must not be
-    published, by id, with the reason. Theirs stay as they were published last; the others are published.
+    published, by id, with the reason. Their last published figures stay; the others are published.
 
     Raises:
         MartsBusy: Another program holds the marts file for longer than `patience_seconds`, or this process does.
@@ -110,75 +121,135 @@ def publish(
         with _only_publisher(versions / folder.LOCK, patience_seconds):
             folder.check_names(bi_dir)
             folder.clear(bi_dir)
+            before = _published_before(bi_dir)
             try:
                 building.mkdir()
                 with marts_lock or contextlib.nullcontext():
-                    held_back = find_held_back()
-                    _copy_marts(marts_path, building / folder.DATABASE, patience_seconds)
-                return _publish_copy(building, bi_dir, marts_path, held_back)
+                    held_back = _since(find_held_back(), before)
+                    is_copied = _copy_changed_marts(marts_path, building, held_back, before, patience_seconds)
+                if before is None or is_copied:
+                    return _publish_copy(building, bi_dir, marts_path, held_back, before)
+                folder.make_current(bi_dir, before.directory.name)
+                with _open(before.database, building / "spill", read_only=True) as snapshot:
+                    lines = _held_back_lines(snapshot)
+                return Published(before, is_new=False, rewritten=(), held_back=lines)
             finally:
                 folder.clear(bi_dir)
 
 
-def _publish_copy(building: Path, bi_dir: Path, marts_path: Path, held_back: Mapping[str, str]) -> Published:
-    """Make a version of the copy in `building`, and make it current unless it is what was published before."""
-    before = _published_before(bi_dir)
+def _since(reasons: Mapping[str, str], before: Snapshot | None) -> _HeldBack:
+    """Find out which snapshot the figures of each hotel are from: the one before, or the one that those were from."""
+    if before is None:
+        return _HeldBack(reasons, dict.fromkeys(reasons, "none"))
+    earlier = before.manifest.held_back_since
+    return _HeldBack(reasons, {hotel: earlier.get(hotel, before.directory.name) for hotel in reasons})
+
+
+def _read_versions(marts: duckdb.DuckDBPyConnection, held_back: _HeldBack) -> dict[str, dict[str, str]]:
+    """Read the version of each table and month, which depends on the hotels that are held back as well."""
+    versions = read_versions(marts)
+    if held_back.reasons:
+        figures = _digest(held_back.since)
+        for of_table in versions.values():
+            of_table.update({path: f"{version}.{figures}" for path, version in of_table.items()})
+        hotels, path = versions[DIM_ENTERPRISES.name], table_path(DIM_ENTERPRISES.name)
+        if path in hotels:
+            hotels[path] += f".{_digest(held_back.reasons)}"
+    return versions
+
+
+def _digest(value: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(sorted(value.items())).encode()).hexdigest()[:16]
+
+
+def _flat(versions: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {path: version for of_table in versions.values() for path, version in of_table.items()}
+
+
+def _copy_changed_marts(
+    marts_path: Path, building: Path, held_back: _HeldBack, before: Snapshot | None, patience_seconds: float
+) -> bool:
+    """Copy the marts file, with everything that was committed to it, while nobody else can open it.
+
+    Returns False, and copies nothing, where the snapshot before has the same versions and all its files.
+    """
+    if not marts_path.is_file():
+        raise MartsUnusable(f"there are no marts at {marts_path}: run a refresh first")
+    connection = _connect_patiently(marts_path, patience_seconds)
+    # POSIX drops all of a process's locks on a file when any descriptor of it is closed: ours outlives DuckDB's
+    with (
+        _missing_marts_named(marts_path),
+        marts_path.open("rb") as source,
+        connection,
+        (building / folder.DATABASE).open("xb") as copy,
+    ):
+        if before is not None and before.manifest.schema_version == SCHEMA_VERSION and before.is_complete:
+            versions = _flat(_read_versions(connection, held_back))
+            if versions and versions == before.manifest.versions:
+                return False
+        connection.execute("CHECKPOINT")
+        shutil.copyfileobj(source, copy, 1 << 20)
+    return True
+
+
+def _publish_copy(
+    building: Path, bi_dir: Path, marts_path: Path, held_back: _HeldBack, before: Snapshot | None
+) -> Published:
+    """Make a version of the copy in `building`, and make it current."""
     version = building / "version"
     (version / folder.PARQUET).mkdir(parents=True)
     database = (building / folder.DATABASE).rename(version / folder.DATABASE)
-    with _missing_marts_named(marts_path):
-        if held_back:
-            with _open_copy(database, read_only=False) as copy:
-                hold_back(copy, held_back, before.database if before else None)
-        digests, content = _digest_copy(database, marts_path)
-        with _open_copy(database) as copy:
-            as_of_utc, never_read = copy.execute(SCOPE).fetchall()[0]
-            held = copy.execute(HELD_BACK).fetchall()
-    lines = tuple(_describe_held_back(*hotel) for hotel in held)
-    if before and before.manifest.content_digest == content and before.is_whole:
-        folder.make_current(bi_dir, before.directory.name)
-        return Published(before, is_new=False, rewritten=(), held_back=lines)
-    taken_over = {table.name: take_over(table, version, before, digests[table.name]) for table in MART_TABLES}
-    rewritten = [table for table in MART_TABLES if not taken_over[table.name]]
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        sealing = beside.submit(folder.seal, version, folder.DATABASE)
-        written = write_tables(
-            functools.partial(_open_copy, database), rewritten, version, digests, before=before, beside=beside
-        )
-        sealed = sealing.result()
+    with (
+        _missing_marts_named(marts_path),
+        _open(database, building / "spill", read_only=not held_back.reasons) as copy,
+    ):
+        _check_usable(copy, database, marts_path)
+        if held_back.reasons and not hold_back(copy, held_back.reasons, before.database if before else None):
+            held_back = _HeldBack(held_back.reasons, dict.fromkeys(held_back.reasons, "none"))
+        as_of_utc, never_read = copy.execute(SCOPE).fetchall()[0]
+        lines = _held_back_lines(copy)
+        hotels = copy.execute(HELD_BACK).fetchall()
+        versions = _read_versions(copy, held_back)
+        tables, rewritten = write_tables(copy, versions, version, before)
     published_utc = folder.instant_after(folder.current_name(bi_dir))
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         as_of_utc=as_of_utc and as_of_utc.replace(tzinfo=UTC),
         published_utc=published_utc,
-        database=sealed,
-        content_digest=content,
-        tables={name: table or written[name] for name, table in taken_over.items()},
+        database=folder.seal(version, folder.DATABASE),
+        tables=tables,
         hotels_never_read=never_read,
-        held_back={key: reason for key, reason, *_ in held},
+        held_back={key: reason for key, reason, *_ in hotels},
+        held_back_since=dict(held_back.since),
+        versions=_flat(versions),
     )
     (version / folder.MANIFEST).write_bytes(encode_manifest(manifest))
     folder.seal(version, folder.MANIFEST)
-    sync(version / folder.PARQUET)
-    sync(version)
+    folder.sync_folders(version)
     name = folder.stamp(published_utc)
     directory = version.rename(bi_dir / folder.VERSIONS / name)
     folder.make_current(bi_dir, name)
-    return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=tuple(written), held_back=lines)
+    return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=rewritten, held_back=lines)
 
 
-def _digest_copy(database: Path, marts_path: Path) -> tuple[dict[str, str], str]:
-    """Make sure that BI tools can read the copy; return the digest of each table, by name, and that of the whole."""
-    with _open_copy(database) as copy:
-        _check_storage(copy, marts_path)
-        if not is_complete(copy, database.stem):
-            raise MartsUnusable(
-                f"{marts_path} does not hold every hotel yet, since it is being made again: run a refresh"
-            )
-        sources = find_sources(copy)
-    with _open_copy(database) as copy:
-        digests = digest_tables(copy, sources)
-        return digests, digest_database(copy, digests)
+def _check_usable(copy: duckdb.DuckDBPyConnection, database: Path, marts_path: Path) -> None:
+    """Make sure that BI tools can read the copy, and that it holds every hotel."""
+    (storage,) = first_row(copy, STORAGE_VERSION) or (None,)
+    number = re.match(r"v(\d+)\.(\d+)", str(storage))
+    if number is None or (int(number[1]), int(number[2])) > READABLE_STORAGE:
+        raise MartsUnusable(
+            f"{marts_path} has storage format {storage}, which the DuckDB 1.0 in BI tools cannot read: {RECOMPUTE}"
+        )
+    stored = {name for (name,) in copy.execute(TABLES).fetchall()}
+    for table in MART_TABLES:
+        if table.name not in stored:
+            raise MartsUnusable(f"{marts_path} does not hold all marts, run a refresh: {table.name} is missing")
+    if not is_complete(copy, database.stem):
+        raise MartsUnusable(f"{marts_path} does not hold every hotel yet, because it is being rebuilt: run a refresh")
+
+
+def _held_back_lines(snapshot: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    return tuple(_describe_held_back(*hotel) for hotel in snapshot.execute(HELD_BACK).fetchall())
 
 
 def _describe_held_back(key: str, reason: str, as_of_utc: datetime | None, has_orders: bool) -> str:
@@ -201,7 +272,7 @@ def _missing_marts_named(marts_path: Path) -> Iterator[None]:
     except duckdb.Error as error:
         if not is_damage(error):
             raise
-        raise MartsUnusable(f"{marts_path} is damaged ({_line(error)}): {MADE_AGAIN}") from None
+        raise MartsUnusable(f"{marts_path} is damaged ({_line(error)}): {RECOMPUTE}") from None
 
 
 def _published_before(bi_dir: Path) -> Snapshot | None:
@@ -209,17 +280,6 @@ def _published_before(bi_dir: Path) -> Snapshot | None:
         return folder.current_snapshot(bi_dir)
     except (NothingPublished, SnapshotUnreadable):
         return None
-
-
-def _copy_marts(marts_path: Path, target: Path, patience_seconds: float) -> None:
-    """Copy the marts file, everything that was committed to it included, while nobody else can open it."""
-    if not marts_path.is_file():
-        raise MartsUnusable(f"there are no marts at {marts_path}: run a refresh first")
-    connection = _connect_patiently(marts_path, patience_seconds)
-    # POSIX drops all of a process's locks on a file when any descriptor of it is closed: ours outlives DuckDB's
-    with marts_path.open("rb", buffering=0) as source, connection, target.open("xb", buffering=0) as copy:
-        connection.execute("CHECKPOINT")
-        copy_range(source, 0, os.fstat(source.fileno()).st_size, copy)
 
 
 def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.DuckDBPyConnection:
@@ -240,21 +300,11 @@ def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.Duck
 
 
 @contextlib.contextmanager
-def _open_copy(database: Path, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_duckdb(database, spill=database.parent.with_name("spill"), read_only=read_only) as copy:
-        # row groups of Parquet need not wait for each other
-        copy.execute("SET preserve_insertion_order = false")
-        yield copy
-
-
-def _check_storage(copy: duckdb.DuckDBPyConnection, marts_path: Path) -> None:
-    row = copy.execute(STORAGE_VERSION).fetchone()
-    storage = str(row and row[0])
-    version = re.match(r"v(\d+)\.(\d+)", storage)
-    if version is None or (int(version[1]), int(version[2])) > READABLE_STORAGE:
-        raise MartsUnusable(
-            f"{marts_path} has storage format {storage}, which the DuckDB 1.0 in BI tools cannot read: {MADE_AGAIN}"
-        )
+def _open(database: Path, spill: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_duckdb(database, spill=spill, read_only=read_only) as connection:
+        # rows of Parquet files are in no promised order, so that row groups need not wait for each other
+        connection.execute("SET preserve_insertion_order = false")
+        yield connection
 
 
 @contextlib.contextmanager

@@ -18,8 +18,9 @@ def generations(tmp_path_factory):
     """Marts files of generations 1 and 2, to be read and published but not to be changed."""
     folder = tmp_path_factory.mktemp("generations")
     paths = {generation: folder / f"{generation}.duckdb" for generation in (1, 2)}
-    for generation, path in paths.items():
-        write_generation(path, generation)
+    write_generation(paths[1], 1)
+    shutil.copy(paths[1], paths[2])
+    write_generation(paths[2], 2)
     return paths
 
 

@@ -6,7 +6,7 @@ are the same in every generation.
 
 import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import duckdb
 
 from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.manifest import Manifest
+from pso_pipeline.bi.parquet import LARGE_TABLES
+from pso_pipeline.contract.marts import MART_TABLES
 from pso_pipeline.warehouse.marts.derive import create_marts
 
 ORDERS = 3000
@@ -39,7 +41,8 @@ ORDER_ROWS = """
     INSERT INTO mart.fct_product_service_orders BY NAME
     SELECT
         'order-' || i AS order_id, $generation::VARCHAR AS order_number, 'service-' || i % 6 AS service_id,
-        'hotel-' || i % 3 AS enterprise_id, 'Confirmed' AS state, TIMESTAMP '2026-01-01' + to_hours(i) AS created_at
+        'hotel-' || i % 3 AS enterprise_id, 'Confirmed' AS state, TIMESTAMP '2026-01-01' + to_hours(i) AS created_at,
+        created_at::DATE AS created_date
     FROM range($orders::BIGINT) AS orders(i);
 """
 CHANGES = """
@@ -58,12 +61,26 @@ RUNS = """
         count(*) AS orders_at_risk, 0 AS canceled_by_then
     FROM mart.fct_product_service_orders GROUP BY ALL;
 """
+STATIC_TABLES = ("dim_services", "dim_dates")
+CHANGING_TABLES = tuple(table.name for table in MART_TABLES if table.name not in STATIC_TABLES)
+
 CHANGING = {
     "mart.fct_product_service_orders": ORDER_ROWS,
     "mart.fct_order_state_changes": CHANGES,
     "mart.agg_orders_daily": COUNTS,
     "internal.cancellation_curve_runs": RUNS,
 }
+
+VERSIONS = """
+    CREATE TABLE IF NOT EXISTS marts.internal.table_versions (table_name VARCHAR, created_month DATE, version BIGINT);
+    ALTER TABLE marts.internal.marts_origin ADD COLUMN IF NOT EXISTS marts_id VARCHAR;
+    UPDATE marts.internal.marts_origin SET marts_id = coalesce(marts_id, uuid()::VARCHAR);
+"""
+MONTHS = """
+    SELECT DISTINCT date_trunc('month', created_date)::DATE AS month FROM mart.fct_product_service_orders
+    UNION
+    SELECT created_month FROM marts.internal.table_versions WHERE created_month IS NOT NULL
+"""
 
 TOTALS = """
     SELECT
@@ -100,8 +117,10 @@ def write_generation(path: Path, generation: int) -> None:
     """Bring the marts file to a generation, in one transaction; the file is made where it is missing."""
     with open_marts(path) as connection:
         create_marts(connection)
+        connection.execute(VERSIONS)
         connection.begin()
-        if not connection.execute("SELECT count(*) FROM mart.dim_services").fetchall()[0][0]:
+        is_first = not connection.execute("SELECT count(*) FROM mart.dim_services").fetchall()[0][0]
+        if is_first:
             connection.execute(SERVICES)
             connection.execute(DATES)
         connection.execute("DELETE FROM mart.dim_enterprises")
@@ -111,6 +130,33 @@ def write_generation(path: Path, generation: int) -> None:
             values = {"generation": generation, "orders": ORDERS + generation} if statement is ORDER_ROWS else None
             connection.execute(statement, values)
         connection.execute("UPDATE marts.internal.marts_origin SET is_complete = TRUE")
+        raise_versions(connection, [*CHANGING_TABLES, *(STATIC_TABLES if is_first else ())])
+        connection.commit()
+
+
+def raise_versions(
+    connection: duckdb.DuckDBPyConnection, tables: Collection[str], months: Collection[str] | None = None
+) -> None:
+    """Give tables, and of large ones the months, the number of this transaction, as each one that writes marts does."""
+    (number,) = connection.execute(
+        "SELECT coalesce(max(version), 0) + 1 FROM marts.internal.table_versions"
+    ).fetchall()[0]
+    known = [str(month) for (month,) in connection.execute(MONTHS).fetchall()]
+    for table in tables:
+        for month in (known if months is None else months) if table in LARGE_TABLES else [None]:
+            connection.execute(
+                "DELETE FROM marts.internal.table_versions WHERE table_name = ? AND created_month IS NOT DISTINCT FROM ?",
+                [table, month],
+            )
+            connection.execute("INSERT INTO marts.internal.table_versions VALUES (?, ?, ?)", [table, month, number])
+
+
+def change(marts: Path, statements: str, tables: Collection[str], months: Collection[str] | None = None) -> None:
+    """Change the marts file in one transaction that raises the versions of these tables and months."""
+    with open_marts(marts) as connection:
+        connection.begin()
+        connection.execute(statements)
+        raise_versions(connection, tables, months)
         connection.commit()
 
 
@@ -134,12 +180,18 @@ def check_manifest(manifest: Manifest, generation: int) -> None:
         raise Mixture(f"the manifest is as of {manifest.as_of_utc} beside generation {generation}")
 
 
+def read_parquet(directory: Path, table: str) -> str:
+    """Query the Parquet files of a table, without the month that is in their paths."""
+    files = f"{table}/*/*.parquet" if table in LARGE_TABLES else f"{table}.parquet"
+    return f"FROM read_parquet('{directory}/parquet/{files}', hive_partitioning = false)"
+
+
 def read_parquet_generation(directory: Path, read: Callable[[duckdb.DuckDBPyConnection], int] = read_generation) -> int:
     """Tell the generation of the Parquet files of one version's folder."""
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("CREATE SCHEMA mart")
-        for file in (directory / "parquet").iterdir():
-            connection.execute(f"CREATE VIEW mart.{file.stem} AS FROM read_parquet('{file}')")
+        for table in MART_TABLES:
+            connection.execute(f"CREATE VIEW mart.{table.name} AS {read_parquet(directory, table.name)}")
         return read(connection)
 
 

@@ -6,7 +6,15 @@ import pytest
 from pso_pipeline.bi.folder import current_snapshot, read_manifest
 from pso_pipeline.bi.holding_back import BY_HOTEL
 from pso_pipeline.bi.snapshot import publish
-from pso_pipeline_tests.bi.generations import ORDERS, as_of, check_whole, open_marts, write_generation
+from pso_pipeline_tests.bi.generations import (
+    ORDERS,
+    as_of,
+    change,
+    check_whole,
+    open_marts,
+    read_parquet,
+    write_generation,
+)
 
 HELD = {"hotel-0": "ids_are_unique: 2 of 4 orders"}
 TABLES = (*(table.name for table in BY_HOTEL[:3]), "rpt_orders", "agg_cancellation_curve")
@@ -30,9 +38,8 @@ def rows(bi_dir, table, hotel):
 
 
 def rows_of_file(bi_dir, table, hotel):
-    file = str(bi_dir / "parquet" / f"{table}.parquet")
     return duckdb.execute(
-        "FROM read_parquet($file) WHERE enterprise_id = $hotel ORDER BY ALL", {"file": file, "hotel": hotel}
+        f"{read_parquet(bi_dir, table)} WHERE enterprise_id = $hotel ORDER BY ALL", {"hotel": hotel}
     ).fetchall()
 
 
@@ -85,6 +92,63 @@ def test_it_stays_as_long_as_it_is_held_back_and_is_published_again_by_itself(ma
     assert publish(marts, published).held_back == ()
     assert check_whole(current_snapshot(published)) == 3
     assert read_manifest(published).held_back == {}
+
+
+def check_files(bi_dir):
+    """Compare every row of every table in Parquet with the database beside it."""
+    for table in TABLES:
+        expected = read(bi_dir, f"FROM mart.{table} ORDER BY ALL")
+        assert duckdb.sql(f"{read_parquet(bi_dir, table)} ORDER BY ALL").fetchall() == expected
+
+
+def test_no_month_with_figures_of_another_time_is_taken_for_unchanged(marts, bi_dir):
+    """Hotels are held back and released while the marts have the same versions, and while other months change."""
+    publish(marts, bi_dir)
+    change(
+        marts,
+        "UPDATE mart.fct_product_service_orders SET order_number = '2' WHERE created_date < '2026-03-01'",
+        ["fct_product_service_orders", "rpt_orders"],
+        ["2026-01-01", "2026-02-01"],
+    )
+    for held_back in (HELD, HELD | {"hotel-1": "of another check"}, {"hotel-1": "of another check"}, {}, HELD, {}):
+        assert publish(marts, bi_dir, find_held_back=lambda hotels=held_back: hotels).is_new
+        check_files(bi_dir)
+        numbers = "SELECT DISTINCT order_number FROM mart.fct_product_service_orders WHERE created_date < '2026-03-01'"
+        assert set(read(bi_dir, f"{numbers} AND enterprise_id = 'hotel-2'")) == {("2",)}
+    assert check_whole_months(bi_dir) == {("1",), ("2",)}
+
+
+def check_whole_months(bi_dir):
+    return set(read(bi_dir, "SELECT DISTINCT order_number FROM mart.fct_product_service_orders"))
+
+
+def test_months_are_linked_while_the_same_hotels_are_held_back(marts, published):
+    publish(marts, published, find_held_back=lambda: HELD)
+    change(
+        marts,
+        "UPDATE mart.fct_product_service_orders SET order_number = '3' WHERE month(created_date) = 2",
+        ["fct_product_service_orders", "rpt_orders"],
+        ["2026-02-01"],
+    )
+    first = current_snapshot(published)
+    second = publish(marts, published, find_held_back=lambda: HELD)
+
+    assert second.rewritten == ("fct_product_service_orders", "rpt_orders")
+    check_files(published)
+    assert [
+        file.file
+        for file in second.snapshot.manifest.tables["rpt_orders"].files
+        if not (second.snapshot.directory / file.file).samefile(first.directory / file.file)
+    ] == ["parquet/rpt_orders/created_month=2026-02/data_0.parquet"]
+
+
+def test_another_reason_alone_is_published(marts, published):
+    publish(marts, published, find_held_back=lambda: HELD)
+    second = publish(marts, published, find_held_back=lambda: {"hotel-0": "of another check"})
+
+    assert second.rewritten == ("dim_enterprises",)
+    assert marks(published)["hotel-0"] == [naive(1), True, "of another check"]
+    check_files(published)
 
 
 def test_a_hotel_that_was_never_published_is_visible_and_has_no_figures(marts, bi_dir):

@@ -1,8 +1,10 @@
+import errno
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -11,29 +13,49 @@ import pytest
 
 from pso_pipeline.bi.errors import NothingPublished, SnapshotUnreadable
 from pso_pipeline.bi.folder import Snapshot, current_snapshot, read_manifest, snapshot_path
+from pso_pipeline.bi.parquet import LARGE_TABLES
 from pso_pipeline.bi.snapshot import publish
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
 from pso_pipeline_tests.bi.generations import (
     ORDERS,
     as_of,
+    change,
     check_whole,
     open_marts,
     read_database_generation,
     read_generation,
+    read_parquet,
     read_parquet_generation,
     write_generation,
 )
 
 STATIC = {"dim_services", "dim_dates"}
+MONTHS = ["2026-01", "2026-02", "2026-03", "2026-04", "2026-05"]
+LARGE = sorted(LARGE_TABLES)
 NAMES = {table.name for table in MART_TABLES}
 
 
-def parquet_inodes(snapshot: Snapshot) -> dict[str, int]:
-    return {file.stem: file.stat().st_ino for file in (snapshot.directory / "parquet").iterdir()}
+def table_of(file: str) -> str:
+    return Path(file).relative_to("parquet").parts[0].removesuffix(".parquet")
+
+
+def inodes(snapshot: Snapshot) -> dict[str, int]:
+    """The inode of each Parquet file, by its path."""
+    folder = snapshot.directory
+    return {str(file.relative_to(folder)): file.stat().st_ino for file in (folder / "parquet").rglob("*.parquet")}
+
+
+def written(first: Snapshot, second: Snapshot) -> set[str]:
+    """The Parquet files of a snapshot that are not hard links to those of the snapshot before."""
+    return set(dict(inodes(second).items() - inodes(first).items()))
+
+
+def month_file(table: str, month: str) -> str:
+    return f"parquet/{table}/created_month={month}/data_0.parquet"
 
 
 def rows_of_file(bi_dir, table):
-    return duckdb.sql(f"FROM '{bi_dir}/parquet/{table}.parquet' ORDER BY ALL").fetchall()
+    return duckdb.sql(read_parquet(bi_dir, table) + " ORDER BY ALL").fetchall()
 
 
 def rows_of_view(bi_dir, table):
@@ -69,8 +91,16 @@ def test_the_manifest_says_what_was_published(marts, bi_dir):
     assert manifest["database"]["file"] == "pso_bi.duckdb"
     assert manifest["tables"].keys() == NAMES
     for name, table in manifest["tables"].items():
-        assert table["file"] == f"parquet/{name}.parquet"
-        assert pq.read_metadata(bi_dir / table["file"]).num_rows == table["rows"]
+        paths = [file["file"] for file in table["files"]]
+        assert {table_of(path) for path in paths} == {name}
+        assert sum(pq.read_metadata(bi_dir / path).num_rows for path in paths) == table["rows"]
+        if name in LARGE_TABLES:
+            assert paths == [month_file(name, month) for month in MONTHS]
+        else:
+            assert paths == [table["file"]] == [f"parquet/{name}.parquet"]
+            assert {"file": table["file"], "bytes": table["bytes"], "sha256": table["sha256"]}.items() <= table[
+                "files"
+            ][0].items()
     assert manifest["tables"]["rpt_orders"]["rows"] == ORDERS + 1
 
 
@@ -127,34 +157,139 @@ def test_unchanged_tables_share_their_parquet_file_with_the_version_before(marts
     second = publish(marts, bi_dir)
 
     assert set(second.rewritten) == NAMES - STATIC
-    before, after = parquet_inodes(first), parquet_inodes(second.snapshot)
-    assert {name for name in NAMES if before[name] == after[name]} == STATIC
+    assert {table_of(file) for file in written(first, second.snapshot)} == NAMES - STATIC
     for name in STATIC:
         assert second.snapshot.manifest.tables[name] == first.manifest.tables[name]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE mart.dim_services SET is_active = NOT coalesce(is_active, false) WHERE service_id = 'service-3'",
-        "UPDATE mart.dim_services SET service_name = NULL WHERE service_id = 'service-3'",
-        "DELETE FROM mart.dim_services WHERE service_id = 'service-3'",
-        "INSERT INTO mart.dim_services SELECT * FROM mart.dim_services WHERE service_id = 'service-3'",
-        # each value still occurs as often as before
-        "UPDATE mart.dim_services SET service_name = translate(service_name, '34', '43')",
-    ],
-    ids=["value", "null", "fewer", "twice", "swapped"],
-)
-def test_the_smallest_change_of_a_table_is_seen_in_it_and_in_the_views_over_it(marts, bi_dir, change):
-    publish(marts, bi_dir)
-    with open_marts(marts) as connection:
-        connection.execute(change)
-        changed = connection.execute("FROM mart.dim_services ORDER BY ALL").fetchall()
-    published = publish(marts, bi_dir)
+def test_only_months_that_changed_are_written(marts, bi_dir):
+    first = publish(marts, bi_dir).snapshot
+    change(
+        marts,
+        """
+            UPDATE mart.fct_product_service_orders SET state = 'Canceled'
+            WHERE created_date IN ('2026-02-10', '2026-04-30');
+        """,
+        LARGE,
+        ["2026-02-01", "2026-04-01"],
+    )
+    second = publish(marts, bi_dir)
 
-    assert set(published.rewritten) == {"dim_services", "rpt_orders"}
-    assert rows_of_file(bi_dir, "dim_services") == changed
-    assert rows_of_file(bi_dir, "rpt_orders") == rows_of_view(bi_dir, "rpt_orders")
+    assert sorted(second.rewritten) == LARGE
+    assert written(first, second.snapshot) == {
+        month_file(table, month) for table in LARGE for month in ("2026-02", "2026-04")
+    }
+    for name in NAMES:
+        assert rows_of_file(bi_dir, name) == rows_of_view(bi_dir, name)
+
+
+def test_months_may_vanish_and_appear(marts, bi_dir):
+    publish(marts, bi_dir)
+    change(
+        marts,
+        "UPDATE mart.fct_product_service_orders SET created_date = created_date - 365 WHERE month(created_date) = 3",
+        LARGE,
+        ["2025-03-01", "2026-03-01"],
+    )
+    second = publish(marts, bi_dir).snapshot
+
+    months = sorted({"2025-03", *MONTHS} - {"2026-03"})
+    for name in LARGE:
+        assert [file.file for file in second.manifest.tables[name].files] == [month_file(name, each) for each in months]
+        assert rows_of_file(bi_dir, name) == rows_of_view(bi_dir, name)
+    write_generation(marts, 2)
+    assert check_whole(publish(marts, bi_dir).snapshot) == 2
+
+
+def test_the_same_numbers_of_marts_that_were_rebuilt_are_other_versions(marts, bi_dir):
+    first = publish(marts, bi_dir).snapshot
+    with open_marts(marts) as connection:
+        connection.execute("UPDATE mart.dim_dates SET year = 1999")
+        connection.execute("UPDATE marts.internal.marts_origin SET marts_id = 'another'")
+    second = publish(marts, bi_dir)
+
+    assert set(second.rewritten) == NAMES
+    assert written(first, second.snapshot) == inodes(second.snapshot).keys()
+
+
+@pytest.mark.parametrize("missing", ["created_month = '2026-02-01'", "table_name <> 'dim_dates'", "TRUE"])
+def test_a_lack_of_versions_costs_time_and_no_rows(marts, bi_dir, caplog, missing):
+    for _ in range(2):
+        with open_marts(marts) as connection:
+            connection.execute(f"DELETE FROM marts.internal.table_versions WHERE {missing}")
+            connection.execute("UPDATE mart.fct_product_service_orders SET order_number = order_number || '0'")
+            connection.execute("UPDATE marts.internal.table_versions SET version = version + 1")
+        published = publish(marts, bi_dir)
+
+        assert published.is_new
+        assert published.snapshot.is_complete
+        for name in NAMES:
+            assert rows_of_file(bi_dir, name) == rows_of_view(bi_dir, name)
+    if "2026-02" in missing:
+        assert "all months of fct_product_service_orders are written again" in caplog.text
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+def test_where_there_are_no_hard_links_files_are_copied(marts, bi_dir, monkeypatch, code):
+    first = publish(marts, bi_dir).snapshot
+    write_generation(marts, 2)
+
+    def refuse(source, _target):
+        raise OSError(code, os.strerror(code), source)
+
+    monkeypatch.setattr(os, "link", refuse)
+    second = publish(marts, bi_dir)
+
+    assert set(second.rewritten) == NAMES - STATIC
+    assert written(first, second.snapshot) == inodes(second.snapshot).keys()
+    assert check_whole(second.snapshot) == 2
+    assert not any((second.snapshot.directory / file).stat().st_mode & 0o222 for file in inodes(second.snapshot))
+
+
+def test_tables_without_rows_have_a_file_with_their_columns(marts, bi_dir):
+    with open_marts(marts) as connection:
+        for table in ("fct_product_service_orders", "fct_order_state_changes", "dim_services"):
+            connection.execute(f"DELETE FROM mart.{table}")
+        connection.execute("DELETE FROM marts.internal.table_versions WHERE created_month IS NOT NULL")
+    for _ in range(2):
+        publish(marts, bi_dir)
+        for table in (table for table in MART_TABLES if table.name in {*LARGE, "dim_services"}):
+            columns = duckdb.sql(f"DESCRIBE {read_parquet(bi_dir, table.name)}").fetchall()
+            assert [(name, kind) for name, kind, *_ in columns] == [(each.name, each.type) for each in table.columns]
+            assert read_manifest(bi_dir).tables[table.name].rows == 0
+
+
+def test_orders_without_a_date_are_in_the_partition_without_a_month(marts, bi_dir):
+    with open_marts(marts) as connection:
+        connection.execute("UPDATE mart.fct_product_service_orders SET created_date = NULL WHERE order_id = 'order-7'")
+    published = publish(marts, bi_dir).snapshot
+
+    for name in LARGE:
+        assert published.manifest.tables[name].files[-1].rows == 1
+        assert published.manifest.tables[name].files[-1].file == month_file(name, "__HIVE_DEFAULT_PARTITION__")
+        assert rows_of_file(bi_dir, name) == rows_of_view(bi_dir, name)
+
+
+def test_every_file_of_a_table_has_the_same_columns_and_none_is_the_month(marts, bi_dir):
+    with open_marts(marts) as connection:
+        # a month where a column has no value keeps its type
+        connection.execute("UPDATE mart.fct_product_service_orders SET voucher_id = 'v' WHERE month(created_date) = 3")
+    published = publish(marts, bi_dir).snapshot
+
+    for table in MART_TABLES:
+        files = published.manifest.tables[table.name].files
+        (schema,) = {pq.read_schema(published.directory / file.file) for file in files}
+        assert schema.names == [column.name for column in table.columns]
+
+
+def test_a_refresh_without_changes_publishes_when_the_figures_are_from_alone(marts, bi_dir):
+    first = publish(marts, bi_dir).snapshot
+    change(marts, "UPDATE mart.dim_enterprises SET as_of_utc = as_of_utc + INTERVAL 1 MINUTE", ["dim_enterprises"])
+    second = publish(marts, bi_dir)
+
+    assert second.rewritten == ("dim_enterprises",)
+    assert written(first, second.snapshot) == {"parquet/dim_enterprises.parquet"}
+    assert second.snapshot.manifest.as_of_utc == as_of(1) + timedelta(minutes=1)
 
 
 def test_orders_without_a_known_hotel_or_service_have_no_names(marts, bi_dir):
@@ -166,83 +301,76 @@ def test_orders_without_a_known_hotel_or_service_have_no_names(marts, bi_dir):
     assert rows_of_file(bi_dir, "rpt_orders") == rows_of_view(bi_dir, "rpt_orders")
 
 
-def test_the_file_of_orders_with_names_is_made_of_that_of_the_facts(marts, bi_dir, caplog):
-    publish(marts, bi_dir)
-
-    facts = pq.read_metadata(bi_dir / "parquet" / "fct_product_service_orders.parquet")
-    orders = pq.read_metadata(bi_dir / "parquet" / "rpt_orders.parquet")
-    sizes = [
-        [group.column(place).total_compressed_size for place in range(facts.num_columns)]
-        for group in (facts.row_group(0), orders.row_group(0))
-    ]
-    assert sizes[0] == sizes[1]
-    assert not caplog.messages
-
-
 def damage(file, how):
     """Damage a published file, which is read-only."""
     file.chmod(0o644)
-    match how:
-        case "a byte":
-            with file.open("r+b") as content:
-                content.seek(file.stat().st_size // 2)
-                byte = content.read(1)
-                content.seek(-1, os.SEEK_CUR)
-                content.write(bytes([byte[0] ^ 0xFF]))
-        case "truncated":
-            os.truncate(file, file.stat().st_size // 2)
-        case _:
-            file.unlink()
+    if how == "truncated":
+        os.truncate(file, file.stat().st_size // 2)
+    else:
+        file.unlink()
 
 
-@pytest.mark.parametrize("how", ["a byte", "truncated", "gone"])
+@pytest.mark.parametrize("how", ["truncated", "gone"])
 @pytest.mark.parametrize("is_changed", [True, False], ids=["as the marts change", "as nothing changes"])
 def test_no_damaged_file_is_carried_over(marts, bi_dir, caplog, how, is_changed):
-    publish(marts, bi_dir)
-    folder = current_snapshot(bi_dir).directory
-    for name in NAMES:
-        damage(folder / "parquet" / f"{name}.parquet", how)
+    first = publish(marts, bi_dir).snapshot
+    broken = {"parquet/dim_dates.parquet", *(month_file(table, "2026-03") for table in LARGE)}
+    for file in broken:
+        damage(first.directory / file, how)
     if is_changed:
-        with open_marts(marts) as connection:
-            connection.execute("UPDATE mart.dim_enterprises SET enterprise_name = 'New ' || enterprise_name")
+        change(marts, "UPDATE mart.agg_orders_daily SET pending_orders = 1", ["agg_orders_daily"])
     published = publish(marts, bi_dir)
 
-    assert set(published.rewritten) == NAMES
+    assert written(first, published.snapshot) == broken | (
+        {"parquet/agg_orders_daily.parquet"} if is_changed else set()
+    )
     assert check_whole(published.snapshot) == 1
     for name in NAMES:
         assert rows_of_file(bi_dir, name) == rows_of_view(bi_dir, name)
-    assert "fct_product_service_orders.parquet is missing or damaged and is written again" in caplog.text
+    assert "created_month=2026-03/data_0.parquet is missing or damaged and is written again" in caplog.text
 
 
-def test_a_damaged_database_is_not_taken_for_what_was_published(marts, bi_dir):
+@pytest.mark.parametrize("how", ["truncated", "gone"])
+def test_a_damaged_database_is_not_taken_for_a_published_one(marts, bi_dir, how):
     publish(marts, bi_dir)
-    damage(current_snapshot(bi_dir).database, "a byte")
+    damage(current_snapshot(bi_dir).database, how)
     published = publish(marts, bi_dir)
     assert published.is_new
     assert check_whole(published.snapshot) == 1
 
 
-def test_a_change_of_a_private_table_is_seen_in_the_view_over_it_alone(marts, bi_dir):
-    publish(marts, bi_dir)
-    with open_marts(marts) as connection:
-        connection.execute("UPDATE internal.cancellation_curve_runs SET canceled_by_then = canceled_by_then + 1")
-    assert publish(marts, bi_dir).rewritten == ("agg_cancellation_curve",)
+def test_a_snapshot_from_before_there_were_months_is_replaced(marts, bi_dir):
+    first = publish(marts, bi_dir).snapshot
+    with duckdb.connect(str(first.database), read_only=True) as reader:
+        turn_into_single_files(first.directory)
+        assert read_manifest(bi_dir).tables["rpt_orders"].rows == ORDERS + 1
+
+        second = publish(marts, bi_dir, find_held_back=lambda: {"hotel-0": "of a check"})
+        assert set(second.rewritten) == NAMES
+        assert read_generation(reader) == 1
+    assert read_manifest(bi_dir).tables["rpt_orders"].rows == ORDERS + 1
+    assert check_whole(publish(marts, bi_dir).snapshot) == 1
 
 
-def test_views_are_written_anew_where_their_definition_changed(marts, bi_dir):
-    publish(marts, bi_dir)
-    with open_marts(marts) as connection:
-        connection.execute("UPDATE internal.marts_definition SET definition_digest = 'another'")
-    assert set(publish(marts, bi_dir).rewritten) == {"agg_cancellation_curve", "rpt_orders"}
-
-
-def test_the_same_rows_in_another_order_are_no_change(marts, bi_dir):
-    publish(marts, bi_dir)
-    with open_marts(marts) as connection:
-        connection.execute("CREATE TEMP TABLE turned AS FROM mart.dim_services ORDER BY service_id DESC")
-        connection.execute("DELETE FROM mart.dim_services; INSERT INTO mart.dim_services FROM turned")
-
-    assert not publish(marts, bi_dir).is_new
+def turn_into_single_files(directory: Path) -> None:
+    """Give a snapshot the layout and the manifest that the package wrote before there were months."""
+    manifest = json.loads((directory / "manifest.json").read_text())
+    for name, table in manifest["tables"].items():
+        path = directory / "parquet" / f"{name}.parquet"
+        if name in LARGE_TABLES:
+            duckdb.sql(read_parquet(directory, name)).write_parquet(str(path))
+            shutil.rmtree(directory / "parquet" / name)
+        manifest["tables"][name] = {
+            "file": f"parquet/{name}.parquet",
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "rows": table["rows"],
+            "content_digest": "of the rows",
+        }
+    for key in ("versions", "held_back_since"):
+        del manifest[key]
+    (directory / "manifest.json").chmod(0o644)
+    (directory / "manifest.json").write_text(json.dumps(manifest | {"content_digest": "of the whole"}))
 
 
 def test_where_nothing_changed_the_version_before_stays_current(marts, bi_dir):
@@ -255,29 +383,6 @@ def test_where_nothing_changed_the_version_before_stays_current(marts, bi_dir):
     assert [path.name for path in (bi_dir / "versions").iterdir() if path.name != ".lock"] == [
         first.snapshot.directory.name
     ]
-
-
-def test_a_changed_comment_alone_is_published(marts, bi_dir):
-    publish(marts, bi_dir)
-    with open_marts(marts) as connection:
-        connection.execute("COMMENT ON COLUMN mart.dim_dates.year IS 'Another year'")
-    published = publish(marts, bi_dir)
-
-    assert published.is_new
-    assert published.rewritten == ()
-    with duckdb.connect(str(published.snapshot.database), read_only=True) as connection:
-        comments = connection.execute("SELECT comment FROM duckdb_columns() WHERE column_name = 'year'").fetchall()
-    assert comments == [("Another year",)]
-
-
-def test_what_was_damaged_is_published_anew(marts, bi_dir):
-    damaged = publish(marts, bi_dir).snapshot
-    (damaged.directory / "parquet" / "dim_dates.parquet").unlink()
-    published = publish(marts, bi_dir)
-
-    assert published.is_new
-    assert published.rewritten == ("dim_dates",)
-    assert check_whole(published.snapshot) == 1
 
 
 def test_a_manifest_that_is_not_ours_is_replaced_and_named_to_readers(marts, bi_dir):
@@ -324,7 +429,7 @@ def test_published_files_cannot_be_written(marts, bi_dir):
     snapshot = publish(marts, bi_dir).snapshot
 
     files = [path for path in snapshot.directory.rglob("*") if path.is_file()]
-    assert len(files) == len(NAMES) + 2
+    assert len(files) == len(STATIC) + 3 + len(LARGE) * len(MONTHS) + 2
     assert {path.stat().st_mode & 0o222 for path in files} == {0}
 
 
