@@ -62,7 +62,7 @@ def hold_back(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], bef
 
     `held_back` gives the reason for each hotel, by its id. A hotel that is not in `before` keeps only its row of
     `mart.dim_enterprises`, without an `as_of_utc`. The same is true of every hotel if `before` is None or cannot be
-    read, which the reason then says. Columns and tables that `before` does not have are null and empty for these hotels.
+    read, which the reason then says. Columns that `before` does not have are null for these hotels, tables are empty.
 
     Returns:
         Whether `before` was read.

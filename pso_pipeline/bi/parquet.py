@@ -27,18 +27,16 @@ from pso_pipeline.warehouse.sql import first_row
 NO_MONTH = "__HIVE_DEFAULT_PARTITION__"
 """How hive layout names the partition of the rows that have no value."""
 
-MONTH_OF_ORDER = f"coalesce(strftime(orders.created_date, '%Y-%m'), '{NO_MONTH}') AS created_month"
-
 LARGE_TABLES = {
-    FCT_PRODUCT_SERVICE_ORDERS.name: f"SELECT *, {MONTH_OF_ORDER} FROM mart.fct_product_service_orders AS orders",
-    RPT_ORDERS.name: f"SELECT *, {MONTH_OF_ORDER} FROM mart.rpt_orders AS orders",
-    FCT_ORDER_STATE_CHANGES.name: f"""
-        SELECT changes.*, {MONTH_OF_ORDER}
+    FCT_PRODUCT_SERVICE_ORDERS.name: "SELECT *, created_date AS order_date FROM mart.fct_product_service_orders",
+    RPT_ORDERS.name: "SELECT *, created_date AS order_date FROM mart.rpt_orders",
+    FCT_ORDER_STATE_CHANGES.name: """
+        SELECT changes.*, orders.created_date AS order_date
         FROM mart.fct_order_state_changes AS changes
         LEFT JOIN mart.fct_product_service_orders AS orders ON orders.order_id = changes.order_id
     """,
 }
-"""The rows of each table that is published by month, with the month in which their order was created."""
+"""The rows of each table that is published by month, with the date on which their order was created."""
 
 VERSIONS = """
     SELECT table_name, strftime(created_month, '%Y-%m'), marts_id || '.' || version
@@ -46,15 +44,17 @@ VERSIONS = """
     ORDER BY ALL
 """
 COPY_MONTHS = """
-    COPY (FROM ({rows}) WHERE created_month IN (SELECT unnest($months::VARCHAR[]))) TO ($path)
+    COPY (
+        SELECT
+            * EXCLUDE (order_date),
+            coalesce(strftime(order_date, '%Y-%m'), '__HIVE_DEFAULT_PARTITION__') AS created_month
+        FROM ({rows})
+        WHERE $all_months OR created_month IN (SELECT unnest($months::VARCHAR[]))
+    ) TO ($path)
     (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (created_month), OVERWRITE_OR_IGNORE, RETURN_STATS)
 """
-COPY_ALL_MONTHS = """
-    COPY (FROM ({rows})) TO ($path)
-    (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (created_month), RETURN_STATS)
-"""
 COPY_NO_ROWS = """
-    COPY (SELECT * EXCLUDE (created_month) FROM ({rows}) LIMIT 0) TO ($path)
+    COPY (SELECT * EXCLUDE (order_date) FROM ({rows}) LIMIT 0) TO ($path)
     (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)
 """
 COPY_TABLE = "COPY (FROM query_table($table)) TO ($path) (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)"
@@ -74,11 +74,25 @@ def read_versions(marts: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]
         duckdb.Error: The marts have no versions.
     """
     versions: dict[str, dict[str, str]] = {table.name: {} for table in MART_TABLES}
-    for table, month, version in marts.execute(VERSIONS).fetchall():
+    has_versions = marts.execute("FROM duckdb_tables() WHERE table_name = 'table_versions'").fetchall()
+    for table, month, version in marts.execute(VERSIONS).fetchall() if has_versions else _hash_tables(marts):
         if table in versions:
             path = month_path(table, month or NO_MONTH) if table in LARGE_TABLES else table_path(table)
             versions[table][path] = version
     return versions
+
+
+def _hash_tables(marts: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, str]]:
+    """Give each table a version by its content, until the marts number their versions."""
+    months = "SELECT DISTINCT strftime(created_date, '%Y-%m') FROM mart.fct_product_service_orders"
+    hashing = (
+        "SELECT count(*) || '.' || sum(hash(content)) || '.' || bit_xor(hash(content)) FROM query_table(?) AS content"
+    )
+    return [
+        (table.name, month, str((first_row(marts, hashing, [table.qualified_name]) or (None,))[0]))
+        for table in MART_TABLES
+        for (month,) in (marts.execute(months).fetchall() if table.name in LARGE_TABLES else [(None,)])
+    ]
 
 
 def table_path(table: str) -> str:
@@ -135,12 +149,12 @@ def _complete_months(
     files = [file for of_month in linked.values() for file in of_month]
     months = [month.partition("=")[2] for month in versions if month not in linked]
     if months:
-        files += _copy(marts, COPY_MONTHS.format(rows=rows), directory, path, {"months": months})
+        files += _copy(marts, COPY_MONTHS.format(rows=rows), directory, path, {"months": months, "all_months": False})
     if sum(file.rows for file in files) != expected:
         if versions:
             logger.warning("all months of %s are written again: their versions do not cover all rows", table)
         shutil.rmtree(directory / path, ignore_errors=True)
-        return _copy(marts, COPY_ALL_MONTHS.format(rows=rows), directory, path), True
+        return _copy(marts, COPY_MONTHS.format(rows=rows), directory, path, {"months": [], "all_months": True}), True
     if not files:
         folder = month_path(table, NO_MONTH)
         (directory / folder).mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,6 @@ from pso_pipeline.bi.parquet import read_versions, table_path, write_tables
 from pso_pipeline.contract.marts import DIM_ENTERPRISES, MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.warehouse.errors import is_damage
 from pso_pipeline.warehouse.marts.derive import is_complete
-from pso_pipeline.warehouse.rewriting import sync
 from pso_pipeline.warehouse.session import open_duckdb
 from pso_pipeline.warehouse.sql import first_row
 
@@ -84,7 +83,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class _HeldBack:
-    """The hotels that a check holds back: the reason for each, and the snapshot that its figures are from, by its id."""
+    """Hotels that a check holds back: for each, by its id, the reason and the snapshot that its figures are from."""
 
     reasons: Mapping[str, str]
     since: Mapping[str, str]

@@ -13,6 +13,7 @@ from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableMet
 
 from pso_pipeline.bi.documentation.pages import dictionary_page, metrics_page
 from pso_pipeline.bi.headlines import HotelHeadline
+from pso_pipeline.bi.parquet import table_path
 from pso_pipeline.bi.snapshot import Published
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.ingestion.scope import ScopeReport
@@ -146,7 +147,9 @@ def snapshot_metadata(
     """Show what was published, where, as of when, and where its report lies; and what the refresh before it did."""
     manifest = published.snapshot.manifest
     tables = [
-        TableRecord({"table": name, "rows": table.rows, "file": table.file, "rewritten": name in published.rewritten})
+        TableRecord(
+            {"table": name, "rows": table.rows, "path": table_path(name), "rewritten": name in published.rewritten}
+        )
         for name, table in manifest.tables.items()
     ]
     figures: Metadata = {

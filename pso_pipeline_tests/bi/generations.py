@@ -144,10 +144,8 @@ def raise_versions(
     known = [str(month) for (month,) in connection.execute(MONTHS).fetchall()]
     for table in tables:
         for month in (known if months is None else months) if table in LARGE_TABLES else [None]:
-            connection.execute(
-                "DELETE FROM marts.internal.table_versions WHERE table_name = ? AND created_month IS NOT DISTINCT FROM ?",
-                [table, month],
-            )
+            which = "WHERE table_name = ? AND created_month IS NOT DISTINCT FROM ?"
+            connection.execute(f"DELETE FROM marts.internal.table_versions {which}", [table, month])
             connection.execute("INSERT INTO marts.internal.table_versions VALUES (?, ?, ?)", [table, month, number])
 
 

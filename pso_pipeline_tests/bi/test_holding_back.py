@@ -111,15 +111,11 @@ def test_no_month_with_figures_of_another_time_is_taken_for_unchanged(marts, bi_
         ["2026-01-01", "2026-02-01"],
     )
     for held_back in (HELD, HELD | {"hotel-1": "of another check"}, {"hotel-1": "of another check"}, {}, HELD, {}):
-        assert publish(marts, bi_dir, find_held_back=lambda hotels=held_back: hotels).is_new
+        assert publish(marts, bi_dir, find_held_back=held_back.copy).is_new
         check_files(bi_dir)
         numbers = "SELECT DISTINCT order_number FROM mart.fct_product_service_orders WHERE created_date < '2026-03-01'"
         assert set(read(bi_dir, f"{numbers} AND enterprise_id = 'hotel-2'")) == {("2",)}
-    assert check_whole_months(bi_dir) == {("1",), ("2",)}
-
-
-def check_whole_months(bi_dir):
-    return set(read(bi_dir, "SELECT DISTINCT order_number FROM mart.fct_product_service_orders"))
+    assert len(read(bi_dir, numbers)) == 1
 
 
 def test_months_are_linked_while_the_same_hotels_are_held_back(marts, published):
