@@ -9,10 +9,12 @@ import contextlib
 import signal
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from typing import Any, TypeVar
 
+import duckdb
 from dagster import ConfigurableResource, Failure, InitResourceContext
+from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from pso_pipeline.bi.errors import SnapshotError
@@ -60,7 +62,7 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         """Name the warehouse; it is opened by `Warehouse.open`, which waits so long where somebody else holds it."""
         settings = self.settings()
         patience = self.patience_seconds if patience_seconds is None else patience_seconds
-        return Warehouse(settings.pso_warehouse, settings.platform_address, patience)
+        return Warehouse(settings.pso_warehouse, settings.platform_address, patience, _connect)
 
     def with_api(
         self, ask: Callable[[Api], Awaitable[T]], patience: Patience | None = None, clock: ServerClock | None = None
@@ -73,6 +75,10 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
 
         with _interrupted_between_steps():
             return asyncio.run(asking())
+
+
+def _connect(config: Mapping[str, Any]) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
+    return DuckDBResource(database=":memory:", connection_config=dict(config)).get_connection()
 
 
 @contextlib.contextmanager

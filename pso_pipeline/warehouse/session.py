@@ -10,9 +10,10 @@ import importlib.resources
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
@@ -42,25 +43,39 @@ FILE_HEADER_BYTES = 3 * 4096
 logger = logging.getLogger(__name__)
 
 
+Connect = Callable[[Mapping[str, Any]], contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]]
+"""Opens a database in memory with a configuration of DuckDB."""
+
+
+def open_in_memory(config: Mapping[str, Any]) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """Open a database in memory; it is closed at the end of the block."""
+    return duckdb.connect(config=dict(config))
+
+
 @contextlib.contextmanager
 def open_duckdb(
-    database: str | Path = ":memory:", *, spill: Path, read_only: bool = False, threads: int | None = None
+    database: str | Path = ":memory:",
+    *,
+    spill: Path,
+    read_only: bool = False,
+    threads: int | None = None,
+    connect: Connect | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a DuckDB database, and close it at the end of the block.
 
     DuckDB holds no more than `PSO_MEMORY_LIMIT` in memory and writes the rest into the folder `spill`, which it makes
-    and removes. It works with `threads` threads, by default with as many as the machine has cores.
+    and removes. It works with `threads` threads, by default with as many as the machine has cores. `connect` opens a
+    database in memory in its own way.
 
     Raises:
         SettingsError: `PSO_MEMORY_LIMIT` is malformed.
     """
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MemorySettings.load().memory_limit,
-        "temp_directory": str(spill),
-    }
+    config: dict[str, Any] = {"memory_limit": MemorySettings.load().memory_limit, "temp_directory": str(spill)}
     if threads is not None:
         config["threads"] = threads
-    with duckdb.connect(str(database), read_only=read_only, config=config) as connection:
+    opened = connect(config) if connect else duckdb.connect(str(database), read_only=read_only, config=config)
+    # dagster-duckdb's context manager leaves the connection open where the block raises
+    with opened as connection, contextlib.closing(connection):
         yield connection
 
 
@@ -77,12 +92,14 @@ class Warehouse:
     """The warehouse at `location`: a DuckDB file or `ducklake:…`, with the marts file beside it.
 
     `source` is the address of the API that fills it; a warehouse filled from a loopback address (the sandbox) refuses
-    any other, and the other way round.
+    any other, and the other way round. `connect` opens the database in memory to which the two are attached; Dagster
+    passes dagster-duckdb's.
     """
 
     location: str = field(repr=False)
     source: str | None = None
     patience_seconds: float = PATIENCE_SECONDS
+    connect: Connect = open_in_memory
     marts_path: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,7 +145,7 @@ class Warehouse:
     def open_held(self, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the warehouse as `open` does, within a block of `hold`."""
         spill = self.marts_path.with_name(f"{self.marts_path.name}.spill")
-        with private_files(), open_duckdb(spill=spill, threads=threads) as connection:
+        with private_files(), open_duckdb(spill=spill, threads=threads, connect=self.connect) as connection:
             try:
                 self._attach(connection)
                 prepare(connection, source_kind(self.source) if self.source else None)
