@@ -1,7 +1,7 @@
-"""The client of the Mews Connector API: tokens, typed requests and records, politeness, patience, pages.
+"""The client of the Mews Connector API: tokens, typed requests and records, rate limit, retries, pages.
 
-Add here what any program that reads this API would need. DuckDB, pandas, Dagster, and what to ask for next, stay out.
+Add here what any program that reads this API would need. DuckDB, pandas, Dagster, and which requests to send, stay out.
 
 The modules in one direction, each using only those before it: `clock`, `tokens`, `errors`; `records`, `requests`;
-`circuit`, `limiter`, `patience`; `client`; `pagination`; `discovery`.
+`transport`, `responses`; `circuit`, `limiter`, `retry`; `client`; `pagination`; `discovery`.
 """

@@ -1,32 +1,33 @@
-"""What can go wrong between this program and the API, sorted by what to do next.
+"""Errors of requests to the API, sorted by what happens next.
 
     MewsError
-    ├── Retriable                the client has already tried again, for as long as its patience lasts
-    │   ├── ServerFault          5xx, a broken connection, a cut or unreadable body, a timeout, a clock far off
-    │   │   └── OversizedAnswer  a body over the limit: a smaller page
-    │   ├── TooManyRequests      429: every request of the token is held back until the time is over
-    │   ├── Unreachable          the name does not resolve, nobody listens: look at the address
-    │   └── CircuitOpen          not sent at all: the server has been down for a while
-    ├── AskForLess               the same question, smaller
-    │   ├── TooHeavy             408: a smaller page, then a shorter interval
-    │   └── TooLarge             413: fewer ids
-    ├── Permanent                asking again cannot help
-    │   ├── RequestRefused       400, 403, 404: this request only
-    │   └── TokenRefused         401: everything behind this token
-    └── EndlessWalk              the pages do not come to an end: the walk is given up
-        └── RepeatedCursor       they lead back to where they came from: the walk may start again from the top
+    ├── Retriable                 the client has retried for as long as its retry policy allows
+    │   ├── ServerFault           5xx, a broken connection, a truncated or unreadable body, a timeout, a wrong clock
+    │   ├── TooManyRequests       429: all requests of the token pause
+    │   ├── Unreachable           no connection: check the address
+    │   └── CircuitOpen           not sent, because the API has been failing
+    ├── AskForLess                the same request, smaller
+    │   ├── TooHeavy              408: a smaller page, then a shorter interval
+    │   ├── OversizedResponse     a body over the limit: a smaller page
+    │   └── TooLarge              413: fewer ids
+    ├── Permanent                 a retry cannot help
+    │   ├── RequestRefused        400, 403, 404: this request only
+    │   └── TokenRefused          401: everything behind this token
+    └── EndlessWalk               the pages do not end: the walk is given up
+        └── RepeatedCursor        the pages lead back to one that was read: the walk may start again from the top
 
-Add an exception here when something else is to be done about it; a new reason for the same step is a message. A message
-is one line, bears the RequestId, and never a token or the body of a request. How a failure is recognised stands in
-`client`. What is wrong before anything is sent is a `requests.InvalidParameter` or a `limiter.LimiterUnusable`.
+Add an exception here when the next step is a new one; a new reason for the same step is a message. A message is one
+line and contains the RequestId, and never a token or the body of a request. How a failure is recognized is in
+`responses` and `transport`. What is wrong before anything is sent is a `requests.InvalidParameter` or a
+`limiter.LimiterUnusable`.
 """
 
 
 class MewsError(Exception):
-    """A request to the API did not bring what was asked for.
+    """A request to the API failed.
 
-    `operation` is for example `services/getAll`; `status` the HTTP status, None where no answer came; `request_id`
-    what Mews' support asks for.
+    `operation` is for example `services/getAll`; `status` the HTTP status, None without a response; `request_id` what
+    Mews' support asks for.
     """
 
     def __init__(
@@ -52,61 +53,37 @@ class MewsError(Exception):
 
 
 class Retriable(MewsError):
-    """It may work later."""
+    """It may work later: in `retry_after` seconds, where that is known."""
+
+    retry_after: float | None = None
 
 
 class ServerFault(Retriable):
-    """The server failed, or its answer did not arrive whole."""
-
-
-class OversizedAnswer(ServerFault):
-    """The body of the answer is over the limit of what is read."""
+    """The server failed, or its response did not arrive complete."""
 
 
 class TooManyRequests(Retriable):
-    """The token has used up its requests; `retry_after` seconds are left, None where the server did not say."""
-
-    def __init__(
-        self,
-        message: str,
-        operation: str,
-        request_id: str | None = None,
-        status: int | None = None,
-        *,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message, operation, request_id, status)
-        self.retry_after = retry_after
+    """The token has used up its requests. Without a `status` the request was not sent."""
 
 
 class Unreachable(Retriable):
-    """Nothing answers at the platform address."""
+    """There is no connection to the platform address."""
 
 
 class CircuitOpen(Retriable):
-    """The request was not sent, because the server has been failing for `down_seconds`; try in `wait_seconds`."""
-
-    def __init__(
-        self,
-        message: str,
-        operation: str,
-        request_id: str | None = None,
-        status: int | None = None,
-        *,
-        wait_seconds: float = 0.0,
-        down_seconds: float = 0.0,
-    ) -> None:
-        super().__init__(message, operation, request_id, status)
-        self.wait_seconds = wait_seconds
-        self.down_seconds = down_seconds
+    """The request was not sent, because the API has been failing; without `retry_after`, for too long to wait."""
 
 
 class AskForLess(MewsError):
-    """The server can answer a smaller question."""
+    """The server can answer a smaller request."""
 
 
 class TooHeavy(AskForLess):
-    """The answer took the server too long, even on the smallest page."""
+    """The request took the server too long."""
+
+
+class OversizedResponse(AskForLess):
+    """The body of the response is over the limit of what is read."""
 
 
 class TooLarge(AskForLess):
@@ -114,7 +91,7 @@ class TooLarge(AskForLess):
 
 
 class Permanent(MewsError):
-    """Asking again cannot help."""
+    """A retry cannot help."""
 
 
 class RequestRefused(Permanent):

@@ -12,10 +12,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Generic, cast
 
-from pso_pipeline.mews.client import Answer, MewsClient
-from pso_pipeline.mews.errors import EndlessWalk, OversizedAnswer, RepeatedCursor, TooHeavy
+from pso_pipeline.mews.client import MewsClient
+from pso_pipeline.mews.errors import EndlessWalk, OversizedResponse, RepeatedCursor, TooHeavy
 from pso_pipeline.mews.records import Contents, PageReader, R, Record, Reject
 from pso_pipeline.mews.requests import GetAll, Limitation
+from pso_pipeline.mews.responses import ApiResponse
 from pso_pipeline.mews.tokens import Token
 
 _SMALLEST_PAGE = 10
@@ -65,7 +66,7 @@ async def pages(
     too heavy for the server, or its body over the limit of what is read, smaller ones are asked for, down to 10 items,
     and larger ones again after some that went well.
 
-    Raises RepeatedCursor where pages lead back, EndlessWalk where they are too many, TooHeavy or OversizedAnswer where
+    Raises RepeatedCursor where pages lead back, EndlessWalk where they are too many, TooHeavy or OversizedResponse where
     not even the smallest page comes, and what `MewsClient.call` raises. A caller that may stop early closes the
     iterator (`contextlib.aclosing`).
     """
@@ -114,19 +115,19 @@ class _Walk(Generic[R]):
             count = self._size.count
             request = self._request.at(Limitation(count=count, cursor=self._cursor))
             try:
-                answer = await self._client.call(request, self._access_token, self._reader.read)
-            except (TooHeavy, OversizedAnswer):
+                response = await self._client.call(request, self._access_token, self._reader.read)
+            except (TooHeavy, OversizedResponse):
                 if not self._size.shrink():
                     raise
             else:
                 self._size.went_well()
-                return self._page(answer)
+                return self._page(response)
 
-    def _page(self, answer: Answer[Contents[R]]) -> Page[R]:
-        contents: Contents[R] = answer.content or Contents([], [], None, 0)
+    def _page(self, response: ApiResponse[Contents[R]]) -> Page[R]:
+        contents: Contents[R] = response.content or Contents([], [], None, 0)
         is_last = not contents.cursor or contents.count == 0
         if not is_last:
-            self._check_progress(contents, answer)
+            self._check_progress(contents, response)
         self._cursor = contents.cursor
         self._followed.add(contents.cursor)
         return Page(
@@ -135,11 +136,11 @@ class _Walk(Generic[R]):
             cursor=contents.cursor,
             count=contents.count,
             is_last=is_last,
-            server_time=answer.server_time,
-            request_id=answer.request_id,
+            server_time=response.server_time,
+            request_id=response.request_id,
         )
 
-    def _check_progress(self, contents: Contents[R], answer: Answer[Contents[R]]) -> None:
+    def _check_progress(self, contents: Contents[R], response: ApiResponse[Contents[R]]) -> None:
         """Give the walk up where it leads nowhere."""
         items = {record.id for record in contents.records}
         items |= {each.id or str(hash(each.raw_json)) for each in contents.rejects}
@@ -149,21 +150,21 @@ class _Walk(Generic[R]):
         while sum(map(len, self._seen)) - len(self._seen[0]) > _REMEMBERED_ITEMS:
             self._seen.popleft()
         if contents.cursor in self._followed:
-            shown = self._client.shown(contents.cursor or "", self._access_token)
-            raise self._failure(RepeatedCursor, f"the cursor {shown!r} leads back to a page already read", answer)
+            shown = self._client.hide_tokens(contents.cursor or "", self._access_token)
+            raise self._failure(RepeatedCursor, f"the cursor {shown!r} leads back to a page already read", response)
         if self._known_pages >= _KNOWN_PAGES:
-            raise self._failure(RepeatedCursor, f"{_KNOWN_PAGES} pages in a row brought nothing new", answer)
+            raise self._failure(RepeatedCursor, f"{_KNOWN_PAGES} pages in a row brought nothing new", response)
         if len(self._followed) >= _MOST_PAGES:
-            raise self._failure(EndlessWalk, f"the pages have not ended after {_MOST_PAGES} of them", answer)
+            raise self._failure(EndlessWalk, f"the pages have not ended after {_MOST_PAGES} of them", response)
 
-    def _failure(self, kind: type[EndlessWalk], problem: str, answer: Answer[Any]) -> EndlessWalk:
-        return kind(problem, self._request.operation, answer.request_id, answer.status)
+    def _failure(self, kind: type[EndlessWalk], problem: str, response: ApiResponse[Any]) -> EndlessWalk:
+        return kind(problem, self._request.operation, response.request_id, response.status)
 
 
 class _PageSize:
     """How many items to ask for: halved when that was too heavy, doubled again after some pages that went well.
 
-    Each time it was too heavy, twice as many must go well first: an answer that is given up costs the server tens of
+    Each time it was too heavy, twice as many must go well first: a response that is given up costs the server tens of
     seconds.
     """
 

@@ -1,83 +1,76 @@
-"""Secrets of the API, and what keeps them out of everything that is written down.
+"""The secrets of the API, and what keeps them out of everything that is written down.
 
-Add here what hides a token. Where tokens come from is the business of the settings.
+Add here what hides a token. Where tokens come from is in the settings.
 """
 
 import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NoReturn, Self
+from typing import NoReturn
 from urllib.parse import quote
 
 from pso_pipeline.settings import Secrets
+from pso_pipeline.text import for_markdown, for_terminal
 
 _HIDDEN = "***"
 _WORD = re.compile(r"[\w-]+")
-_TELLING_LENGTH = 8
-"""From this many characters on, a piece of a token is masked too: servers echo requests cut off in the middle."""
+
+_SHORTEST_PIECE = 8
+"""From this many characters on, a piece of a token is masked too: servers echo truncated requests."""
+
+_LONGEST_MESSAGE = 300
+"""Characters of the server's own message that are shown."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class Token:
     """A client token or an access token of the API, which shows itself as `***` everywhere.
 
-    Two tokens are equal when their secrets are. A token cannot be pickled, so that it does not slip into a file or a
-    message to another process.
+    A token cannot be copied or pickled, so that it does not get into a file or a message to another process.
     """
 
-    __slots__ = ("_fingerprint", "_secret")
-
     _secret: str
-    _fingerprint: str
 
-    def __init__(self, secret: str) -> None:
-        if not secret:
+    def __post_init__(self) -> None:
+        if not self._secret:
             raise ValueError("a token is not empty")
-        object.__setattr__(self, "_secret", secret)
-        object.__setattr__(self, "_fingerprint", hashlib.sha256(secret.encode()).hexdigest()[:12])
 
     def reveal(self) -> str:
-        """The secret itself, for the body of a request and nothing else."""
+        """Return the secret itself, for the body of a request and nothing else."""
         return self._secret
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of the secret's SHA-256, safe to store and to show."""
-        return self._fingerprint
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Token) and self._secret == other._secret
-
-    def __hash__(self) -> int:
-        return hash((Token, self._secret))
+        return hashlib.sha256(self._secret.encode()).hexdigest()[:12]
 
     def __repr__(self) -> str:
         return _HIDDEN
-
-    def __format__(self, format_spec: str) -> str:
-        return format(_HIDDEN, format_spec)
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError("a token does not change")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError("a token does not change")
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a token cannot be pickled")
 
 
-class SecretBytes(bytes):
-    """The body of a request, or of an answer that may repeat it: it shows itself as `***` in the frames of others.
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The two tokens that every request contains."""
 
-    A traceback with local variables, as error trackers send them, shows what each frame holds.
+    client_token: Token
+    access_token: Token
+
+    def hide(self, text: str | None) -> str:
+        """Return a text of the server as one short line without these tokens, links and markup."""
+        line = for_markdown(mask(for_terminal(text or ""), (self.client_token, self.access_token)))
+        return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
+
+
+class SecretBytes(bytes):
+    """The body of a request, or of a response that may repeat it, which shows itself as `***` in a traceback.
+
+    Error trackers send the local variables of each frame.
     """
 
     def __repr__(self) -> str:
@@ -87,9 +80,9 @@ class SecretBytes(bytes):
 
 
 def mask(text: str, tokens: Iterable[Token]) -> str:
-    """A text from outside with every token in it, and every telling piece of one, replaced by `***`.
+    """Return a text from outside with `***` instead of every token and every long piece of one.
 
-    In any case of letters, and also as Base64, percent-encoded or as hexadecimal digits.
+    In upper or lower case, and also as Base64, percent-encoded or as hexadecimal digits.
     """
     forms = [form for token in tokens for form in _forms(token)]
     for form in forms:
@@ -98,14 +91,14 @@ def mask(text: str, tokens: Iterable[Token]) -> str:
 
     def hide(word: re.Match[str]) -> str:
         piece = word.group()
-        tells = len(piece) >= _TELLING_LENGTH and any(piece.casefold() in form for form in folded)
-        return _HIDDEN if tells else piece
+        is_secret = len(piece) >= _SHORTEST_PIECE and any(piece.casefold() in form for form in folded)
+        return _HIDDEN if is_secret else piece
 
     return _WORD.sub(hide, text)
 
 
 def hide_secrets(text: str) -> str:
-    """A text with everything in it masked that the environment holds as a secret, whatever else it holds."""
+    """Return a text with every secret of the environment masked, whatever else the environment contains."""
     secrets = Secrets.read()
     for address in secrets.addresses:
         text = text.replace(address, _HIDDEN)
@@ -114,9 +107,9 @@ def hide_secrets(text: str) -> str:
 
 @lru_cache(maxsize=1_000)
 def _forms(token: Token) -> tuple[str, ...]:
-    """A token as it is and as it is encoded; the encodings only where they are long enough to tell."""
+    """Return a token as it is and as it is encoded; the encodings only where they are long enough to be secret."""
     secret = token.reveal()
-    return (secret, *(form for form in dict.fromkeys(_encodings(secret)) if len(form) >= _TELLING_LENGTH))
+    return (secret, *(form for form in dict.fromkeys(_encodings(secret)) if len(form) >= _SHORTEST_PIECE))
 
 
 def _encodings(secret: str) -> Iterator[str]:
