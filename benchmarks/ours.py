@@ -113,7 +113,7 @@ def _count_requests() -> Counter[str]:
 
     mock.patch.object(MewsClient, "aclose", count_and_close).start()
     # the clock of the server stands still at a day of its own
-    mock.patch("pso_pipeline.mews.client._CLOCK_TOLERANCE", timedelta.max).start()
+    mock.patch("pso_pipeline.mews.responses.CLOCK_TOLERANCE", timedelta.max).start()
     return received
 
 

@@ -25,7 +25,7 @@ def warehouse(tmp_path):
 @pytest.fixture
 def any_server_time(monkeypatch):
     """Let a world stand still at a date of its own, which the client would take for a wrong clock."""
-    monkeypatch.setattr("pso_pipeline.mews.client._CLOCK_TOLERANCE", timedelta.max)
+    monkeypatch.setattr("pso_pipeline.mews.responses.CLOCK_TOLERANCE", timedelta.max)
 
 
 @pytest.fixture

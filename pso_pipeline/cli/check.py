@@ -12,7 +12,7 @@ from pso_pipeline.cli.environment import FAILED, load_settings
 from pso_pipeline.environment import ENV_FILE, is_readable_by_others
 from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.scope import TokenReach, reach_of_tokens
-from pso_pipeline.mews.patience import BRIEF
+from pso_pipeline.mews.retry import BRIEF
 from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.client import MewsClient
-from pso_pipeline.mews.limiter import Limits
-from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.settings import Settings
 
@@ -26,11 +26,11 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def open_api(
-    settings: Settings, patience: Patience | None = None, clock: ServerClock | None = None
+    settings: Settings, retry_policy: RetryPolicy | None = None, clock: ServerClock | None = None
 ) -> AsyncIterator[Api]:
     """Open the client for the length of the block.
 
-    `patience` says how long it tries again; `clock` is what earlier requests have told about the server's time.
+    `retry_policy` says how long a request is retried; `clock` is what earlier requests reported of the server's time.
     """
     tokens = [Token(secret.get_secret_value()) for secret in settings.mews_access_tokens]
     async with MewsClient(
@@ -38,8 +38,8 @@ async def open_api(
         Token(settings.mews_client_token.get_secret_value()),
         client_name=settings.mews_client,
         state_dir=limiter_folder(),
-        limits=Limits(settings.mews_requests_per_window, settings.mews_window_seconds),
-        patience=patience,
+        rate_limit=RateLimit(settings.mews_requests_per_window, settings.mews_window_seconds),
+        retry_policy=retry_policy,
     ) as client:
         yield Api(client, {token.fingerprint: token for token in tokens}, clock or ServerClock())
 

@@ -22,7 +22,7 @@ from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.clock import UNREPORTED_MARGIN, trusted
 from pso_pipeline.ingestion.plan import chunks
 from pso_pipeline.mews.errors import MewsError, Permanent, TokenRefused
-from pso_pipeline.mews.limiter import Limits
+from pso_pipeline.mews.limiter import RateLimit
 from pso_pipeline.mews.pagination import Page, pages
 from pso_pipeline.mews.records import Order
 from pso_pipeline.mews.requests import GetProductServiceOrders, Interval, Limitation
@@ -89,7 +89,7 @@ def watched_services(
     return watched
 
 
-def is_due(look: Look | None, services: int, now: datetime, limits: Limits) -> bool:
+def is_due(look: Look | None, services: int, now: datetime, limits: RateLimit) -> bool:
     """Whether a token with so many services may be looked at again: never for more than `SHARE_OF_LIMIT` of its limit.
 
     14,000 services take 14 requests, which the documented limit allows every 21 seconds.

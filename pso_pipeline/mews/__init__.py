@@ -3,5 +3,5 @@
 Add here what any program that reads this API would need. DuckDB, pandas, Dagster, and which requests to send, stay out.
 
 The modules in one direction, each using only those before it: `clock`, `tokens`, `errors`; `records`, `requests`;
-`transport`, `responses`; `circuit`, `limiter`, `retry`; `client`; `pagination`; `discovery`.
+`transport`, `responses`; `retry`, `circuit`, `limiter`; `client`; `pagination`; `discovery`.
 """

@@ -72,7 +72,7 @@ class MewsClient:
         self._retry_policy = retry_policy or RetryPolicy()
         self._clock = clock or Clock()
         self._transport = Transport(address, timeouts or Timeouts(), connections)
-        self._circuit = CircuitBreaker(address, self._clock, self._retry_policy.seconds)
+        self._circuit = CircuitBreaker(address, self._retry_policy, self._clock)
         self._limiters: dict[Token, RateLimiter] = {}
         self._tallies: dict[str, Tally] = {}
         self._has_responded = False

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 import filelock
-from pyrate_limiter import Rate, RateItem, SQLiteBucket
+from pyrate_limiter import AbstractBucket, Rate, RateItem, SQLiteBucket
 from pyrate_limiter.abstracts.algorithm import Decision
 
 from pso_pipeline.contract.limits import REQUESTS_PER_WINDOW, WINDOW_SECONDS
@@ -72,7 +72,7 @@ class RateLimiter:
         with self._files():
             _make_private(state_dir)
             was_damaged = self._remove_damaged()
-            self._bucket = SQLiteBucket.init_from_file(
+            self._bucket: AbstractBucket = SQLiteBucket.init_from_file(
                 [Rate(limit.requests, milliseconds)], db_path=str(self._file), use_file_lock=True
             )
             self._lock = cast("filelock.FileLock", self._bucket.limiter_lock())

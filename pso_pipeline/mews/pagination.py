@@ -66,8 +66,8 @@ async def pages(
     too heavy for the server, or its body over the limit of what is read, smaller ones are asked for, down to 10 items,
     and larger ones again after some that went well.
 
-    Raises RepeatedCursor where pages lead back, EndlessWalk where they are too many, TooHeavy or OversizedResponse where
-    not even the smallest page comes, and what `MewsClient.call` raises. A caller that may stop early closes the
+    Raises RepeatedCursor where pages lead back, EndlessWalk where they are too many, TooHeavy or OversizedResponse
+    where not even the smallest page comes, and what `MewsClient.call` raises. A caller that may stop early closes the
     iterator (`contextlib.aclosing`).
     """
     walk = _Walk(client, request, access_token, start_cursor)

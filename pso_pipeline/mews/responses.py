@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
-import httpx
 import msgspec
 
 from pso_pipeline.mews.errors import (

@@ -1,8 +1,8 @@
 """One HTTP exchange: the body of a request goes out, a bounded body comes back.
 
-Holds the connections, the timeouts, the limit of a body, and the words for a connection that breaks. httpx reads proxies
-(HTTPS_PROXY, NO_PROXY) and certificates (SSL_CERT_FILE, SSL_CERT_DIR) from the environment. What a response means is
-decided in `responses`; whether the request is sent again, in `retry`.
+Holds the connections, the timeouts, the limit of a body, and the words for a connection that breaks. httpx reads
+proxies (HTTPS_PROXY, NO_PROXY) and certificates (SSL_CERT_FILE, SSL_CERT_DIR) from the environment. What a response
+means is decided in `responses`; whether the request is sent again, in `retry`.
 """
 
 import asyncio

@@ -26,7 +26,7 @@ from pso_pipeline.bi.errors import SnapshotError
 from pso_pipeline.bi.folder import read_manifest
 from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.causes import by_cause
-from pso_pipeline.mews.patience import BRIEF
+from pso_pipeline.mews.retry import BRIEF
 from pso_pipeline.orchestration.checks import api_evaluation
 from pso_pipeline.orchestration.jobs import refresh
 from pso_pipeline.orchestration.messages import Hotel, Message, deliver, message_about

@@ -52,7 +52,7 @@ from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.comparing import Comparison, compare_with_source
-from pso_pipeline.mews.patience import BRIEF
+from pso_pipeline.mews.retry import BRIEF
 from pso_pipeline.orchestration.assets import (
     bi_snapshot,
     check_in_cancellation_metrics,

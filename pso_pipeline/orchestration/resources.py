@@ -21,7 +21,7 @@ from pso_pipeline.bi.errors import SnapshotError
 from pso_pipeline.ingestion.api import Api, open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.limiter import LimiterUnusable
-from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.orchestration.runs import showing_life
 from pso_pipeline.settings import Settings, SettingsError
@@ -65,12 +65,15 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         return Warehouse(settings.pso_warehouse, settings.platform_address, patience, _connect)
 
     def with_api(
-        self, ask: Callable[[Api], Awaitable[T]], patience: Patience | None = None, clock: ServerClock | None = None
+        self,
+        ask: Callable[[Api], Awaitable[T]],
+        retry_policy: RetryPolicy | None = None,
+        clock: ServerClock | None = None,
     ) -> T:
         """Open the API's client, do what `ask` does with it, and close it; the rest is as in `open_api`."""
 
         async def asking() -> T:
-            async with open_api(self.settings(), patience, clock) as api:
+            async with open_api(self.settings(), retry_policy, clock) as api:
                 return await ask(api)
 
         with _interrupted_between_steps():

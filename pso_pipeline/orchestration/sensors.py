@@ -22,8 +22,8 @@ from dagster import (
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.probe import Look, is_due, probe, watched_services
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises
-from pso_pipeline.mews.limiter import Limits
-from pso_pipeline.mews.patience import BRIEF, Patience
+from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.retry import BRIEF, RetryPolicy
 from pso_pipeline.orchestration.jobs import refresh
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.orchestration.queue import Wanted, is_refreshing, request_refresh
@@ -46,7 +46,7 @@ API_SECONDS = 30.0
 
 WAREHOUSE_SECONDS = 5.0
 
-IMPATIENT = Patience(attempts=2, seconds=5.0, hold_seconds=2.0)
+IMPATIENT = RetryPolicy(attempts=2, seconds=5.0, pause_seconds=2.0)
 """For what is asked again a few seconds later anyway."""
 
 GIVES_WAY = timedelta(minutes=2)
@@ -123,7 +123,7 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
             services,
             looks,
             datetime.now(UTC),
-            Limits(settings.mews_requests_per_window, settings.mews_window_seconds),
+            RateLimit(settings.mews_requests_per_window, settings.mews_window_seconds),
         )
         if not due:
             return SkipReason("no token is due" if services else "no hotel has been read yet")
@@ -149,7 +149,7 @@ def decide_on_looks(
     services: Collection[ServiceRow],
     looks: Mapping[str, Look],
     now: datetime,
-    limits: Limits,
+    limits: RateLimit,
 ) -> dict[str, list[ServiceRow]]:
     """Choose the tokens to look at now, with the services to ask for."""
     watched = watched_services(enterprises, services)

@@ -16,12 +16,12 @@ from pso_pipeline.definitions import defs
 from pso_pipeline.ingestion import api as api_module
 from pso_pipeline.ingestion import fetch
 from pso_pipeline.mews import client as client_module
-from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.hostile.world import MARK
 
 Connection = duckdb.DuckDBPyConnection
-HURRIED = Patience(attempts=2, seconds=5, first_pause=0.01, longest_pause=0.02, first_hold=0.01, longest_hold=0.02)
+HURRIED = RetryPolicy(attempts=2, seconds=5, first_backoff=0.01, longest_backoff=0.02)
 
 
 @dataclass
@@ -72,7 +72,7 @@ def pipeline(monkeypatch: Any, address: str, page_size: int) -> Iterator[Pipelin
         folder = Path(name)
         patch.chdir(folder)
         patch.setattr(api_module, "limiter_folder", lambda: folder / "limits")
-        patch.setattr(client_module, "Patience", lambda: HURRIED)
+        patch.setattr(client_module, "RetryPolicy", lambda: HURRIED)
         patch.setattr(fetch, "PAGE_SIZE", page_size)
         patch.setenv("MEWS_PLATFORM_ADDRESS", address)
         patch.setenv("MEWS_CLIENT_TOKEN", "client-token")

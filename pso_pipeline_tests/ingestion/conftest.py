@@ -12,14 +12,14 @@ from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, sync_orders
-from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse.reading import read_status, state_of
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.fakes.server import serve
 
-HURRIED = Patience(attempts=3, seconds=20, first_pause=0.01, longest_pause=0.02, first_hold=0.01, longest_hold=0.02)
+HURRIED = RetryPolicy(attempts=3, seconds=20, first_backoff=0.01, longest_backoff=0.02)
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Pipeline:
     warehouse: Warehouse
     settings: Settings
     overlap: timedelta = timedelta(minutes=10)
-    patience: Patience = HURRIED
+    retry_policy: RetryPolicy = HURRIED
     found: Any = None
     offered: Any = None
 
@@ -64,7 +64,7 @@ class Pipeline:
 
     def _with_api(self, ask, clock):
         async def asking():
-            async with open_api(self.settings, self.patience, clock) as api:
+            async with open_api(self.settings, self.retry_policy, clock) as api:
                 return await ask(api)
 
         return asyncio.run(asking())

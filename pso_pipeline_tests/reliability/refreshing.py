@@ -16,7 +16,7 @@ from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, sync_orders
-from pso_pipeline.mews import client
+from pso_pipeline.mews import responses
 from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.session import Warehouse
@@ -55,6 +55,6 @@ def refresh_with(settings, folder, page_size, pages_per_landing, is_full):
     os.chdir(folder)
     tempfile.tempdir = None
     fetch.PAGE_SIZE, fetch.PAGES_PER_LANDING = page_size, pages_per_landing
-    client._CLOCK_TOLERANCE = timedelta.max  # the worlds jump ahead by days
+    responses.CLOCK_TOLERANCE = timedelta.max  # the worlds jump ahead by days
     if failed := refresh(is_full=is_full).failed:
         sys.exit("\n".join(f"{each.partition_key}: {each.error}" for each in failed))

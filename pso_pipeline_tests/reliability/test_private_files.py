@@ -11,7 +11,7 @@ from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.environment import is_readable_by_others
 from pso_pipeline.ingestion.api import limiter_folder
 from pso_pipeline.mews.clock import Clock
-from pso_pipeline.mews.limiter import LimiterUnusable, Limits, TokenLimiter
+from pso_pipeline.mews.limiter import LimiterUnusable, RateLimit, RateLimiter
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.warehouse.rewriting import rewrite
 
@@ -31,7 +31,7 @@ def shared_machine(monkeypatch, tmp_path):
 
 
 def limiter():
-    return TokenLimiter(limiter_folder(), "fingerprint", Limits(), Clock())
+    return RateLimiter(limiter_folder(), "fingerprint", RateLimit(), Clock())
 
 
 def test_the_limiter_has_a_private_folder():
@@ -55,7 +55,7 @@ def test_a_folder_that_somebody_else_made_is_refused(tmp_path, monkeypatch, kind
         stranger = os.getuid() + 1
         monkeypatch.setattr(os, "getuid", lambda: stranger)
     with pytest.raises(LimiterUnusable, match="it is not a folder of this user; remove it"):
-        TokenLimiter(folder, "fingerprint", Limits(), Clock())
+        RateLimiter(folder, "fingerprint", RateLimit(), Clock())
     assert not (tmp_path / "elsewhere").exists() or not list((tmp_path / "elsewhere").iterdir())
 
 
