@@ -68,13 +68,10 @@ class RateLimiter:
         self._file = state_dir / f"requests-{fingerprint}.sqlite"
         self._pause_file = state_dir / f"requests-{fingerprint}.pause"
         self._queue = asyncio.Lock()
-        milliseconds = math.ceil((limit.window_seconds + limit.margin_seconds) * 1000)
         with self._files():
             _make_private(state_dir)
             was_damaged = self._remove_damaged()
-            self._bucket: AbstractBucket = SQLiteBucket.init_from_file(
-                [Rate(limit.requests, milliseconds)], db_path=str(self._file), use_file_lock=True
-            )
+            self._bucket = self._open_bucket()
             self._lock = cast("filelock.FileLock", self._bucket.limiter_lock())
             self._lock.timeout = _LOCK_SECONDS
             self._bucket.leak(_milliseconds(clock))
@@ -131,6 +128,11 @@ class RateLimiter:
         left = (end - _milliseconds(self._clock)) / 1000
         # a longer one was written before the clock was set back
         return left if left <= LONGEST_PAUSE + _CLOCK_SLIP else 0.0
+
+    def _open_bucket(self) -> AbstractBucket:
+        milliseconds = math.ceil((self._limit.window_seconds + self._limit.margin_seconds) * 1000)
+        rate = Rate(self._limit.requests, milliseconds)
+        return SQLiteBucket.init_from_file([rate], db_path=str(self._file), use_file_lock=True)
 
     def _use_up(self) -> None:
         """Count the whole limit as used now: what was counted before is not known."""

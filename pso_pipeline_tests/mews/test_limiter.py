@@ -46,7 +46,7 @@ def take(limiter, turns=1):
     asyncio.run(run())
 
 
-def pause_left(limiter) -> float:
+def pause_left(limiter):
     """Seconds for which the limiter refuses to give a turn."""
     with pytest.raises(TooManyRequests) as caught:
         take(limiter)
