@@ -1,7 +1,8 @@
-"""The environment, read and validated once: addresses, tokens, paths, limits.
+"""This module reads the settings from environment variables and `.env`, and validates them.
 
-Add a setting here with its default, what it takes and a row in `docs/configuration.md`. Nothing here reads the network
-or the disk beyond `.env`, and importing it needs no setting at all, so that the code location loads without any.
+Add a setting here with its default and a description of its values, and a row in `docs/configuration.md`. What a
+setting does belongs to the module that uses it. This module opens no file except `.env` and no connection. It can be
+imported without any setting, so that the code location always loads.
 """
 
 import ipaddress
@@ -18,15 +19,16 @@ from pso_pipeline.environment import ENV_FILE, restore, unreadable_file
 
 DOCUMENTATION = "docs/configuration.md"
 DUCKLAKE_PREFIX = "ducklake:"
+
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*[KMGT]i?B", re.IGNORECASE)
 
 
 class SettingsError(Exception):
-    """A setting is missing or malformed: one line naming the variable, what it takes and where to read about it."""
+    """A setting is missing or malformed; the message is one line and contains no value."""
 
 
-class _Read(BaseSettings):
-    """What is read from the environment, then from `.env`; an empty variable counts as not set in both."""
+class _Environment(BaseSettings):
+    """Settings from environment variables, then from `.env`; an empty variable counts as not set in both."""
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
@@ -39,13 +41,33 @@ class _Read(BaseSettings):
 
     @classmethod
     def read(cls) -> Self:
-        """Read the environment, and `.env` where that can be read."""
+        """Read the environment, and `.env` if it is readable."""
         restore()
         return cls(_env_file=None) if unreadable_file() else cls()
 
+    @classmethod
+    def load(cls) -> Self:
+        """Read and validate the settings.
 
-class Secrets(_Read):
-    """What must not be shown, whatever else is set and however malformed: for masking alone."""
+        Raises:
+            SettingsError: A variable is missing or malformed.
+        """
+        try:
+            return cls.read()
+        except ValidationError as error:
+            problems = dict.fromkeys(
+                cls._describe(str(problem["loc"][0]), problem["type"]) for problem in error.errors()
+            )
+            raise SettingsError("; ".join(problems)) from None
+
+    @classmethod
+    def _describe(cls, name: str, kind: str) -> str:
+        problem = "is not set" if kind == "missing" else "is not valid"
+        return f"{name.upper()} {problem}: it takes {cls.model_fields[name].description}; see {DOCUMENTATION}"
+
+
+class Secrets(_Environment):
+    """The settings that logs must mask; they can be read even if other settings are malformed."""
 
     mews_client_token: str = Field(default="", repr=False)
     mews_access_tokens: str = Field(default="", repr=False)
@@ -59,12 +81,12 @@ class Secrets(_Read):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Addresses that work as a secret: who knows one can write there."""
+        """The addresses that are secrets, because everybody who knows one can send to it."""
         return tuple(filter(None, map(str.strip, (self.pso_alert_webhook, self.pso_heartbeat_url))))
 
 
-class MemorySettings(_Read):
-    """How much memory DuckDB may hold: needed by commands that need no other setting, too."""
+class MemorySettings(_Environment):
+    """The memory limit of DuckDB, for callers that need no other setting."""
 
     pso_memory_limit: str = Field(
         default="1GB",
@@ -81,46 +103,32 @@ class MemorySettings(_Read):
 
     @property
     def memory_limit(self) -> str:
-        """The limit as DuckDB takes it."""
+        """The limit in DuckDB's notation."""
         return self.pso_memory_limit.strip()
 
-    @classmethod
-    def load(cls) -> Self:
-        """Read the setting from the environment.
 
-        Raises:
-            SettingsError: It is malformed.
-        """
-        try:
-            return cls.read()
-        except ValidationError as error:
-            problems = dict.fromkeys(_describe(cls, problem["loc"], problem["type"]) for problem in error.errors())
-            raise SettingsError("; ".join(problems)) from None
+class Timetable(_Environment):
+    """The times of the schedules and the interval between two polls for changes.
 
-
-class Timetable(_Read):
-    """When the schedules run: five cron fields each, or `off`, in one time zone; and how often changes are looked for.
-
-    Separate from `Settings`, since the code location needs it while it loads, without any token. All are texts, so that
-    reading them cannot fail: what they may say is judged in `orchestration/timetable.py`.
+    The code location reads these settings while it loads, so they are separate from `Settings`, which requires tokens.
+    All are plain texts, so that reading them cannot fail; `orchestration/timetable.py` validates them.
     """
 
-    pso_refresh_cron: str = Field(default="0 * * * *", description="when everything is refreshed: a cron line, or off")
+    pso_refresh_cron: str = Field(default="0 * * * *", description="when all hotels are refreshed: a cron line, or off")
     pso_look_back_cron: str = Field(
         default="30 2 * * *", description="when the last days are read again: a cron line, or off"
     )
-    pso_resync_cron: str = Field(default="30 3 * * 0", description="when all history is read: a cron line, or off")
-    pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the three above, like Europe/Prague")
+    pso_resync_cron: str = Field(
+        default="30 3 * * 0", description="when all history is read again: a cron line, or off"
+    )
+    pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the schedules, like Europe/Prague")
     pso_updates_seconds: str = Field(
-        default="5", description="least seconds between two looks for changes, a whole number from 5 to 86400"
+        default="5", description="the seconds between two polls for changes, a whole number from 5 to 86400"
     )
 
 
 class Settings(MemorySettings):
-    """What a person configures, by environment variables or a `.env` file in the working directory.
-
-    `Settings.load()` is the way to get one: it raises `SettingsError` and never shows a value, which may be a token.
-    """
+    """All settings of the pipeline; get them from `Settings.load()`."""
 
     mews_platform_address: AnyHttpUrl = Field(
         description="the base address of the API, for example https://api.mews.com",
@@ -141,9 +149,9 @@ class Settings(MemorySettings):
     pso_warehouse: str = Field(
         default="data/warehouse.duckdb",
         min_length=1,
-        # the address of a catalogue can hold the password of its database
+        # the address of a catalog can contain a password
         repr=False,
-        description="a path to a DuckDB file, without ? in its whole path, or ducklake:… with the catalogue's address",
+        description="a path to a DuckDB file, without ? in its whole path, or ducklake:… with the catalog's address",
     )
     pso_bi_dir: Path = Field(
         default=Path("data/bi"),
@@ -158,73 +166,69 @@ class Settings(MemorySettings):
         ge=0,
         le=43_200,
         allow_inf_nan=False,
-        description="a number of minutes that each refresh reads again, from 0 to 43200 (30 days)",
+        description="the minutes before the watermark that each refresh reads again, from 0 to 43200 (30 days)",
     )
     pso_stale_after_hours: float = Field(
         default=3,
         gt=0,
         le=8_760,
         allow_inf_nan=False,
-        description="a number of hours after which a hotel counts as stale, more than 0, at most 8760 (a year)",
+        description="the hours after which a hotel is stale, more than 0, at most 8760 (a year)",
     )
     pso_look_back_days: float = Field(
         default=3,
         ge=0,
         le=80,
         allow_inf_nan=False,
-        description="a number of days that the nightly look-back reads again, from 0 to 80",
+        description="the days that the nightly look-back reads again, from 0 to 80",
     )
     pso_alert_webhook: AnyHttpUrl | None = Field(
         default=None,
-        # who knows the address of a chat's webhook can write there
+        # everybody who knows the address of a webhook can post to it
         repr=False,
         description="an address to which messages about failing and recovered hotels are posted",
     )
     pso_heartbeat_url: AnyHttpUrl | None = Field(
         default=None,
-        # who knows the address can send a sign of life in our name
+        # everybody who knows the address can send a heartbeat
         repr=False,
         description="an address that is fetched after each successful publication",
     )
     pso_allow_http: bool = Field(
-        default=False, description="1 where addresses of other machines may be http://, which encrypts nothing"
+        default=False, description="1 if addresses of other machines may be http://, which is not encrypted"
     )
     pso_keep_personal_data: Literal["pseudonyms", "plain"] = Field(
         default="pseudonyms",
-        description="pseudonyms (account ids leave the warehouse as a keyed hash only) or plain",
+        description="pseudonyms (account ids leave the warehouse only as a keyed hash) or plain",
     )
     pso_resync_max_missing_share: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        description="a share from 0 to 1: no full resync marks more of a hotel's orders missing",
+        description="a share from 0 to 1: the largest part of a hotel's orders that a full resync may mark as missing",
     )
-
     pso_scope_max_lost_share: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        description="a share from 0 to 1: no listing takes more of a token's hotels or services out at once",
+        description="a share from 0 to 1: the largest part of a token's hotels or services that one listing may drop",
     )
-
     pso_all_companions_environments: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="accommodation environment codes where online check-in takes all companions, separated by commas",
+        description="accommodation environment codes whose online check-in needs all companions, separated by commas",
     )
 
-    @field_validator("pso_all_companions_environments", mode="before")
+    @field_validator("pso_all_companions_environments", "mews_access_tokens", mode="before")
     @classmethod
-    def _split_codes(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(dict.fromkeys(code.strip().upper() for code in value.split(",") if code.strip()))
+            return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
         return value
 
-    @field_validator("mews_access_tokens", mode="before")
+    @field_validator("pso_all_companions_environments")
     @classmethod
-    def _split_tokens(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(dict.fromkeys(token.strip() for token in value.split(",") if token.strip()))
-        return value
+    def _to_upper_case(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(code.upper() for code in codes))
 
     @field_validator("mews_client_token", mode="before")
     @classmethod
@@ -234,7 +238,7 @@ class Settings(MemorySettings):
     @field_validator("pso_warehouse", "pso_bi_dir")
     @classmethod
     def _is_a_path_for_duckdb(cls, value: str | Path) -> str | Path:
-        # DuckDB 1.5.5 puts the name of a database's log before a question mark in its path
+        # DuckDB inserts ".wal" before a question mark in the path, so it does not find its own log again
         if not str(value).startswith(DUCKLAKE_PREFIX) and "?" in str(Path(value).absolute()):
             raise ValueError("a path without ?")
         return value
@@ -242,7 +246,7 @@ class Settings(MemorySettings):
     @field_validator("dagster_home")
     @classmethod
     def _is_a_path_for_sqlite(cls, value: Path) -> Path:
-        # Dagster writes it into the addresses of its SQLite files without quoting it
+        # Dagster puts the path unquoted into the URLs of its SQLite files
         if {"?", "%"} & set(str(value.absolute())):
             raise ValueError("a path without ? and %")
         return value
@@ -256,51 +260,43 @@ class Settings(MemorySettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the settings from the environment.
+        """Read and validate the settings.
 
         Raises:
-            SettingsError: A variable is missing or malformed; the message is one line for each and holds no value.
+            SettingsError: `.env` is unreadable, or a variable is missing or malformed.
         """
         if problem := unreadable_file():
             raise SettingsError(f"{problem}; see {DOCUMENTATION}")
         settings = super().load()
-        if unencrypted := settings.unencrypted_addresses():
-            raise SettingsError("; ".join(unencrypted))
+        if problems := settings.unencrypted_addresses():
+            raise SettingsError("; ".join(problems))
         return settings
 
     def unencrypted_addresses(self) -> list[str]:
-        """Name the addresses, a line each, to which tokens or messages would travel readable for others."""
+        """Describe in one line each the addresses to which tokens or messages would be sent unencrypted."""
         if self.pso_allow_http:
             return []
-        addresses = {name: value for name, value in self if isinstance(value, AnyHttpUrl)}
         return [
-            f"{name.upper()} is http:// to another machine, where everybody on the way can read along: "
-            f"it takes https://, or set PSO_ALLOW_HTTP=1; see {DOCUMENTATION}"
-            for name, value in addresses.items()
-            if value.scheme == "http" and not is_this_machine(value.host or "")
+            f"{name.upper()} is http:// to another machine, which is not encrypted: "
+            f"use https://, or set PSO_ALLOW_HTTP=1; see {DOCUMENTATION}"
+            for name, value in self
+            if isinstance(value, AnyHttpUrl) and value.scheme == "http" and not is_this_machine(value.host or "")
         ]
 
     @cached_property
     def platform_address(self) -> str:
-        """The base address of the API, without a slash at its end."""
+        """The base address of the API, without a trailing slash."""
         return str(self.mews_platform_address).rstrip("/")
 
     @cached_property
     def is_ducklake(self) -> bool:
-        """Whether orders land in a DuckLake catalogue instead of a DuckDB file."""
+        """Whether the warehouse is a DuckLake instead of a DuckDB file."""
         return self.pso_warehouse.startswith(DUCKLAKE_PREFIX)
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host of an address is this machine: `localhost` or a loopback address."""
+    """Return whether a host is this machine: `localhost` or a loopback address."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower().rstrip(".") == "localhost"
-
-
-def _describe(settings: type[_Read], location: tuple[int | str, ...], kind: str) -> str:
-    name = str(location[0])
-    takes = settings.model_fields[name].description
-    problem = "is not set" if kind == "missing" else "is not valid"
-    return f"{name.upper()} {problem}: it takes {takes}; see {DOCUMENTATION}"

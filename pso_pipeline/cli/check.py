@@ -1,4 +1,7 @@
-"""`pso check`: whether settings, tokens and warehouse work, said before anything is read. Prints no secret."""
+"""`pso check` validates the settings, lists the hotels each token can access, and opens the warehouse.
+
+Add a check of something that a refresh needs. It prints no secret and changes no data.
+"""
 
 import asyncio
 import os
@@ -20,36 +23,34 @@ from pso_pipeline.warehouse.session import Warehouse
 
 PATIENCE_SECONDS = 60.0
 SHOWN_NAMES = 5
-
-TRIED_BYTES = 65_536
-"""Written to see whether a disk has room."""
+TRIAL_BYTES = 65_536
 
 
 @click.command("check")
 def command() -> None:
-    """Reach the API with each token, open the warehouse, and say what was found."""
+    """Check the settings, each token, the warehouse and the folders; the status is 1 if anything fails."""
     settings = load_settings()
     click.echo(f"settings   ok: {len(settings.mews_access_tokens)} access token(s) for {settings.platform_address}")
     if is_readable_by_others():
-        click.echo(f"warning    others can read {ENV_FILE}, which holds tokens: chmod 600 {ENV_FILE}")
-    problems = [
+        click.echo(f"warning    other users can read {ENV_FILE}, which contains tokens: run chmod 600 {ENV_FILE}")
+    passed = [
         _check_tokens(settings),
         _check_warehouse(settings),
         _check_folder("PSO_BI_DIR", settings.pso_bi_dir),
         _check_folder("DAGSTER_HOME", settings.dagster_home),
     ]
-    sys.exit(FAILED if any(problems) else 0)
+    sys.exit(0 if all(passed) else FAILED)
 
 
 def _check_tokens(settings: Settings) -> bool:
-    """Say what each token sees; whether any could not be asked."""
-    reaches = asyncio.run(_ask(settings))
+    """Print the hotels that each token can access; return whether the API accepted all tokens."""
+    reaches = asyncio.run(_read_reaches(settings))
     for number, reach in enumerate(reaches, 1):
         click.echo(f"token {number}    {_describe(reach)}")
-    return any(reach.error for reach in reaches)
+    return not any(reach.error for reach in reaches)
 
 
-async def _ask(settings: Settings) -> list[TokenReach]:
+async def _read_reaches(settings: Settings) -> list[TokenReach]:
     async with open_api(settings, BRIEF) as api:
         return await reach_of_tokens(api)
 
@@ -58,11 +59,15 @@ def _describe(reach: TokenReach) -> str:
     if reach.error:
         return f"failed: {for_terminal(reach.error)}"
     names = ", ".join(map(for_terminal, reach.names[:SHOWN_NAMES])) + (", …" if len(reach.names) > SHOWN_NAMES else "")
-    return f"ok: sees {len(reach.names)} enterprise(s): {names}" if reach.names else "ok, but it sees no enterprise"
+    return (
+        f"ok: can access {len(reach.names)} enterprise(s): {names}"
+        if reach.names
+        else "ok, but no access to any enterprise"
+    )
 
 
 def _check_warehouse(settings: Settings) -> bool:
-    """Open the warehouse, read all of it and say so; whether that could not be done."""
+    """Read the whole warehouse and print the result; return whether it is intact."""
     warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds=PATIENCE_SECONDS)
     try:
         with warehouse.open() as connection:
@@ -70,20 +75,20 @@ def _check_warehouse(settings: Settings) -> bool:
             click.echo(f"warehouse  ok: {warehouse.shown_location}")
     except WarehouseError as error:
         click.echo(f"warehouse  failed: {error}")
-        return True
-    return False
+        return False
+    return True
 
 
 def _check_folder(name: str, folder: Path) -> bool:
-    """Write a file into a folder, or into the one in which it is to be made, and say so; whether that failed."""
-    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    """Write a trial file to a folder, or to its first existing parent; return whether that is possible."""
+    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(bytes(TRIED_BYTES))
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(TRIAL_BYTES))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         click.echo(f"{name} failed: {folder} cannot be written: {error.strerror or error}")
-        return True
+        return False
     click.echo(f"{name} ok: {folder}")
-    return False
+    return True

@@ -1,7 +1,7 @@
-"""`pso demo`: the whole pipeline against the embedded sandbox, then Dagster's web UI until Ctrl-C.
+"""`pso demo` runs the pipeline against the embedded sandbox API, then serves Dagster's web UI until Ctrl-C.
 
-Everything it makes lies under `data/sandbox/`, apart from real data. The world goes on where it was when the demo
-ended, so that a second run reads only what changed.
+All its data are in `data/sandbox/`, separate from real data. The sandbox continues its history from one demo to the
+next, so a second demo reads only the changes. What the sandbox serves belongs to `sandbox/`.
 """
 
 import contextlib
@@ -17,11 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from pso_pipeline.bi.folder import DATABASE, REPORT
 from pso_pipeline.bi.headlines import hotel_headlines
-from pso_pipeline.cli.environment import FAILED, stop, terminal
+from pso_pipeline.cli.environment import FAILED, new_table, stop, terminal
 from pso_pipeline.cli.refresh import run_refresh
 from pso_pipeline.cli.serving import UI_HOST, keep_serving
 from pso_pipeline.text import for_terminal
@@ -39,11 +38,13 @@ HISTORY = timedelta(days=730)
     "--enterprises",
     type=click.IntRange(1),
     default=None,
-    help=f"Hotels in the sandbox.  [default: {DEFAULT_ENTERPRISES}]",
+    help=f"Number of hotels in the sandbox.  [default: {DEFAULT_ENTERPRISES}]",
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Of the web UI.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port of the web UI."
+)
 def command(once: bool, enterprises: int | None, port: int) -> None:  # click passes options by name
-    """Serve the sandbox API, load it, print the metrics, and leave the web UI running until Ctrl-C."""
+    """Serve the sandbox API, load its orders, print the metrics, and serve the web UI until Ctrl-C."""
     if not once:
         _check_port(port)
     home = HOME.absolute()
@@ -64,7 +65,7 @@ def command(once: bool, enterprises: int | None, port: int) -> None:  # click pa
 
 
 def _world(home: Path, enterprises: int | None) -> dict[str, int | str]:
-    """Read which world the demo's data come from, or begin one; another number of hotels is another world."""
+    """Return the options of the sandbox: those of the existing demo, or new ones."""
     path = home / "world.json"
     today = datetime.now(UTC).date()
     world: dict[str, int | str] = (
@@ -78,7 +79,8 @@ def _world(home: Path, enterprises: int | None) -> dict[str, int | str]:
     )
     if enterprises is not None and enterprises != world["enterprises"]:
         stop(
-            f"{home} holds a demo of {world['enterprises']} hotels: remove that folder to begin one of {enterprises}",
+            f"{home} contains a demo of {world['enterprises']} hotels: "
+            f"remove that folder to start one of {enterprises}",
             FAILED,
         )
     path.write_text(json.dumps(world), encoding="utf-8")
@@ -87,11 +89,11 @@ def _world(home: Path, enterprises: int | None) -> dict[str, int | str]:
 
 @contextlib.contextmanager
 def _sandbox(world: dict[str, int | str]) -> Iterator[dict[str, str]]:
-    """Serve the world in a process of its own, and give the settings that connect to it."""
+    """Serve the sandbox in its own process; yield the settings of its API."""
     options = [part for name, value in world.items() for part in (f"--{name}", str(value))]
     orders = int(world["enterprises"]) * ORDERS_PER_ENTERPRISE
     arguments = [sys.executable, "-m", "pso_pipeline.sandbox", "--port", "0", "--orders", str(orders), *options]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # no shell; options are of our own command
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # no shell; the options are our own
         try:
             lines = (line.strip().partition("=") for line in process.stdout or ())
             found: dict[str, str] = {}
@@ -101,16 +103,15 @@ def _sandbox(world: dict[str, int | str]) -> Iterator[dict[str, str]]:
                 if "MEWS_ACCESS_TOKENS" in found:
                     break
             if "MEWS_ACCESS_TOKENS" not in found:
-                stop("the sandbox did not start", FAILED)
+                stop("the sandbox API did not start: see the messages above", FAILED)
             yield found
         finally:
             process.terminate()
 
 
 def _print_headlines(bi_dir: Path) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("hotel", "orders", "30-day cancellation rate", "served, of resolved", "as of (UTC)"):
-        table.add_column(name, justify="left" if name == "hotel" else "right")
+    numbers = ("orders", "30-day cancellation rate", "served, of resolved", "as of (UTC)")
+    table = new_table(("hotel", *numbers), numbers)
     for hotel in hotel_headlines(bi_dir):
         table.add_row(
             for_terminal(hotel.name),
@@ -128,26 +129,26 @@ def _percent(rate: float | None) -> str:
 
 
 def _check_port(port: int) -> None:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with contextlib.closing(socket.socket()) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((UI_HOST, port))
+            trial.bind((UI_HOST, port))
         except OSError as error:
             stop(f"the web UI cannot use port {port}: {error.strerror}; choose another with --port", FAILED)
 
 
 def _serve_ui(home: Path, port: int) -> None:
-    """Run Dagster's web server and daemon until Ctrl-C or SIGTERM; what they print goes to a file."""
+    """Serve Dagster's web UI until Ctrl-C or SIGTERM; its output goes to a log file."""
     log = home / "dagster.log"
     for ending in (signal.SIGINT, signal.SIGTERM):
-        # also where a shell started us in the background, with Ctrl-C ignored
+        # a shell that starts a command in the background lets it ignore Ctrl-C
         signal.signal(ending, signal.default_int_handler)
     try:
         click.echo(
             f"Web UI: http://{UI_HOST}:{port} (sensors and schedules are running; log: {log}). Ctrl-C ends the demo."
         )
-        # in a folder without the `.env` of real data, which Dagster would let win over the demo's own settings
+        # `dagster dev` lets `.env` of the working directory win, and that may contain the settings of real data
         status = keep_serving(port, home, log, click.echo)
         stop(f"Dagster ended with status {status}: see {log}", FAILED)
     except KeyboardInterrupt:
-        click.echo("\nEnding the demo …")
+        click.echo("\nStopping the demo …")

@@ -1,30 +1,37 @@
-"""What every command needs first: the settings or one clear line, and a home for Dagster.
+"""This module contains what several commands need: settings, messages, tables and Dagster's home.
 
-Exit statuses: 1 something failed, 2 the configuration or the usage is wrong.
+Add a function here if several commands need it and it imports neither Dagster nor the warehouse.
 """
 
 import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Collection, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
 
 FAILED = 1
+"""The exit status if something failed."""
+
 MISCONFIGURED = 2
+"""The exit status if the configuration or the usage is wrong."""
+
 PIPE_WIDTH = 200
+"""The width of tables in a file or a pipe, so that each row is one line."""
 
 
 def load_settings() -> Settings:
-    """Read the settings, or end with status 2 and a line for each that is wrong."""
+    """Read the settings; if one is wrong, end the command with status 2."""
     try:
         return Settings.load()
     except SettingsError as error:
@@ -32,28 +39,36 @@ def load_settings() -> Settings:
 
 
 def stop(message: str, status: int) -> NoReturn:
-    """End the command with a line on standard error."""
+    """Print a message on standard error and end the command with this status."""
     say(message)
     sys.exit(status)
 
 
 def say(message: str) -> None:
-    """Print a message on standard error, each of its lines clean of what a terminal would obey."""
+    """Print a message on standard error, without secrets and without control characters."""
     for line in message.splitlines():
         click.echo(f"pso: {for_terminal(hide_secrets(line))}", err=True)
 
 
 def terminal() -> Console:
-    """Standard output for tables: as wide as the terminal, wide enough for a line a row in a file or a pipe.
+    """Return standard output for tables.
 
-    It takes no markup, which a name or an error from outside may hold; style what is ours with `rich.text.Text`.
+    Markup is off, because names and errors from outside may contain it; use `rich.text.Text` for styles.
     """
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
+def new_table(names: Sequence[str], numbers: Collection[str] = ()) -> Table:
+    """Return an empty table with these columns; those of numbers are aligned to the right."""
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    return table
+
+
 def prepare_dagster_home(home: Path) -> Path:
-    """Make Dagster's home with the packaged `dagster.yaml`, which a person may change, and name it to Dagster."""
+    """Create Dagster's home with the packaged `dagster.yaml`, and set `DAGSTER_HOME` to its absolute path."""
     home = home.absolute()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,12 +80,12 @@ def prepare_dagster_home(home: Path) -> Path:
 
 
 def _write_instance_file(path: Path) -> None:
-    """Write it where there is none, whole at once: processes that start together read it meanwhile."""
+    """Write the file if it is missing, in one step, because other processes may read it at the same time."""
     if path.exists():
         return
     text = files("pso_pipeline.cli").joinpath("dagster.yaml").read_text(encoding="utf-8")
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix="dagster.yaml.", encoding="utf-8") as fresh:
-        fresh.write(text)
-        fresh.flush()
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix="dagster.yaml.", encoding="utf-8") as new:
+        new.write(text)
+        new.flush()
         with contextlib.suppress(FileExistsError):
-            os.link(fresh.name, path)
+            os.link(new.name, path)

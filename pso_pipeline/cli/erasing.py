@@ -1,7 +1,7 @@
-"""Finding texts in files, and erasing them: from SQLite databases, as Dagster keeps its events in, and from logs.
+"""This module finds texts in files, and erases them from SQLite databases (Dagster's storage) and text files (logs).
 
-Knows nothing of what the files mean. Tables of the warehouse and the marts are DuckDB's, and are written again by
-`warehouse/rewriting.py`.
+Add a function for another file format here. Which texts to erase belongs to `forget.py`; `warehouse/rewriting.py`
+erases texts from DuckDB files.
 """
 
 import contextlib
@@ -10,24 +10,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 ERASED = "forgotten"
-"""Stands where an erased text was: it is no longer than that, so that a log keeps its lines."""
+"""The replacement of an erased text."""
 
 BUSY_SECONDS = 60.0
+"""How long to wait for another process to release a database."""
 
 _SQLITE = b"SQLite format 3\0"
 _PART_BYTES = 1 << 22
 
 
-def files_that_hold(folders: Iterable[Path], texts: Sequence[str]) -> list[Path]:
-    """Find the files in folders, however deep, that hold any of these texts in lower or in upper case."""
-    wanted = [form.encode() for form in _forms(texts)]
+def files_containing(folders: Iterable[Path], texts: Sequence[str]) -> list[Path]:
+    """Return the files below the folders that contain any of the texts, in lower or upper case."""
+    patterns = [form.encode() for form in _forms(texts)]
     files = {path for folder in folders for path in folder.absolute().rglob("*") if path.is_file()}
-    return sorted(path for path in files if _holds(path, wanted))
+    return sorted(path for path in files if _contains(path, patterns))
 
 
 def erase(paths: Iterable[Path], texts: Sequence[str]) -> None:
-    """Replace the texts in SQLite databases and in text files; a file that cannot be changed now stays as it is."""
-    # what is in the log of a database is reached through the database
+    """Replace the texts in SQLite databases and text files; a file that cannot be changed stays as it is."""
+    # SQLite itself changes the -wal and -shm files of a database
     for path in dict.fromkeys(path.with_name(path.name.removesuffix("-wal").removesuffix("-shm")) for path in paths):
         with contextlib.suppress(OSError, sqlite3.Error):
             if _starts_as_sqlite(path):
@@ -43,7 +44,7 @@ def _erase_from_database(path: Path, texts: Sequence[str]) -> None:
             for form in _forms(texts):
                 change = f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?)'  # noqa: S608  # names of the database's own catalogue
                 connection.execute(change, (form, ERASED, form))
-        # free pages and the log keep the bytes of what was replaced
+        # free pages and the log still contain the replaced bytes
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -60,7 +61,7 @@ def _erase_from_text(path: Path, texts: Sequence[str]) -> None:
     content = path.read_bytes()
     for form in _forms(texts):
         content = content.replace(form.encode(), ERASED.encode())
-    # in place, since a program may go on writing to the same file
+    # not by a rename, because another process may have the file open for writing
     with path.open("r+b") as file:
         file.write(content)
         file.truncate()
@@ -76,15 +77,15 @@ def _forms(texts: Iterable[str]) -> Iterator[str]:
         yield from dict.fromkeys((text, text.lower(), text.upper()))
 
 
-def _holds(path: Path, wanted: Sequence[bytes]) -> bool:
-    overlap = max(map(len, wanted), default=1)
+def _contains(path: Path, patterns: Sequence[bytes]) -> bool:
+    overlap = max(map(len, patterns), default=1)
     rest = b""
     try:
         with path.open("rb") as content:
             while part := content.read(_PART_BYTES):
-                if any(each in rest + part for each in wanted):
+                if any(pattern in rest + part for pattern in patterns):
                     return True
                 rest = part[-overlap:]
-    except FileNotFoundError:  # it was removed meanwhile
+    except FileNotFoundError:  # another process removed it
         return False
     return False

@@ -1,4 +1,7 @@
-"""`pso refresh`: the Dagster job once, in this process, with a summary that a person and a cron mail can read."""
+"""`pso refresh` runs the Dagster job once in this process and prints a summary for people and cron mails.
+
+What a refresh does belongs to `orchestration/`. Add here only options and output.
+"""
 
 import contextlib
 import signal
@@ -8,10 +11,9 @@ from pathlib import Path
 
 import click
 from dagster import DagsterExecutionInterruptedError, DagsterInstance, ExecuteInProcessResult, Failure
-from rich.table import Table
 from rich.text import Text
 
-from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, say, stop, terminal
+from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, new_table, say, stop, terminal
 from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
 from pso_pipeline.orchestration.assets import describe_token_failures, list_enterprises
@@ -22,32 +24,36 @@ from pso_pipeline.orchestration.runs import MAX_RUNTIME, end_dead_runs
 from pso_pipeline.text import for_terminal
 
 SHOWN_ENTERPRISES = 20
-"""Hotels listed one by one; of more than that, those that failed and a sum."""
+"""The largest number of hotels that the summary lists one by one; beyond it, only failing hotels are listed."""
 
 INTERRUPTS = {KeyboardInterrupt.__name__, DagsterExecutionInterruptedError.__name__}
-"""Classes of the errors with which a signal ends a step."""
+"""The classes of the errors that a step reports if a signal ends it."""
 
 INTERRUPTED = (
-    f"ended by a signal, or after {MAX_RUNTIME.total_seconds() / 3600:.0f} hours, before everything was read; "
-    "the next refresh continues"
+    f"the refresh was ended by a signal, or after {MAX_RUNTIME.total_seconds() / 3600:.0f} hours; "
+    "the next one continues"
 )
 
 
 @click.command("refresh")
 @click.option(
-    "--enterprise", "keys", multiple=True, metavar="KEY", help="Only this hotel, by its partition key; repeatable."
+    "--enterprise",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="Read only the hotel with this partition key; can be repeated.",
 )
-@click.option("--full", is_flag=True, help="Read all history again and mark what the source no longer has.")
+@click.option("--full", is_flag=True, help="Read all history again and mark orders that are missing from the source.")
 def command(keys: tuple[str, ...], full: bool) -> None:  # click passes options by name
-    """Discover, sync, derive and publish, once."""
+    """Find hotels, read changed orders, compute the metrics and publish the snapshot, once."""
     settings = load_settings()
     sys.exit(0 if run_refresh(settings.dagster_home, keys, is_full=full) else FAILED)
 
 
 def run_refresh(dagster_home: Path, keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
-    """Run the job on the instance in this folder and print how it went; tell whether everything landed."""
+    """Run the job on the Dagster instance in this folder and print the result; return whether it succeeded."""
     try:
-        with open_instance(dagster_home) as instance, _ending_properly():
+        with open_instance(dagster_home) as instance, _signals_as_interrupts():
             end_dead_runs(instance, is_ours)
             if keys:
                 _check_keys(instance, keys)
@@ -61,7 +67,7 @@ def run_refresh(dagster_home: Path, keys: Sequence[str] = (), *, is_full: bool =
             )
     except InstanceUnusable as error:
         stop(str(error), FAILED)
-    report = _report(result)
+    report = _sync_report(result)
     if report is not None and report.enterprises:
         _print_report(report)
     if not result.success:
@@ -71,10 +77,10 @@ def run_refresh(dagster_home: Path, keys: Sequence[str] = (), *, is_full: bool =
 
 
 @contextlib.contextmanager
-def _ending_properly() -> Iterator[None]:
-    """Let a closed terminal, a request to terminate and the maximum runtime end the run as Ctrl-C does: as failed."""
+def _signals_as_interrupts() -> Iterator[None]:
+    """Let SIGHUP, SIGTERM and the maximum runtime end the run like Ctrl-C, so that Dagster records a failed run."""
     signals = [signal.SIGHUP, signal.SIGTERM, signal.SIGALRM]
-    # what the caller ignores stays ignored: nohup
+    # nohup ignores SIGHUP, and that must stay so
     before = {each: signal.getsignal(each) for each in signals if signal.getsignal(each) is not signal.SIG_IGN}
     for each in before:
         signal.signal(each, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -88,7 +94,7 @@ def _ending_properly() -> Iterator[None]:
 
 
 def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
-    """End with a usage error where a key is not known, even after asking the API for new hotels."""
+    """End the command with a usage error if a key is unknown, even after a request for new hotels."""
     name = str(ENTERPRISE_PARTITIONS.name)
     if set(keys) <= set(instance.get_dynamic_partitions(name)):
         return
@@ -102,7 +108,7 @@ def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
         stop(f"no such enterprise: {', '.join(unknown)}; `pso status` lists the keys", MISCONFIGURED)
 
 
-def _report(result: ExecuteInProcessResult) -> SyncReport | None:
+def _sync_report(result: ExecuteInProcessResult) -> SyncReport | None:
     if any(event.node_name == "sync_orders" for event in result.get_step_success_events()):
         report: SyncReport = result.output_for_node("sync_orders")
         return report
@@ -110,7 +116,7 @@ def _report(result: ExecuteInProcessResult) -> SyncReport | None:
 
 
 def _reasons(result: ExecuteInProcessResult) -> list[str]:
-    """Say in one line each why steps failed: the description of a Failure, or the cause of any other error."""
+    """Return one line for each failed step: the description of its Failure, or the root cause of its error."""
     lines: list[str] = []
     for event in result.filter_events(lambda event: event.is_step_failure):
         data = event.step_failure_data
@@ -123,23 +129,23 @@ def _reasons(result: ExecuteInProcessResult) -> list[str]:
     return lines
 
 
-def _outcome(outcome: EnterpriseOutcome) -> Text:
+def _describe(outcome: EnterpriseOutcome) -> Text:
     if outcome.error:
-        return Text("failed", style="red")
-    return Text("up to date", style="green") if outcome.has_services else Text("no services listed", style="yellow")
+        shown = Text("failed", style="red")
+    elif outcome.has_services:
+        shown = Text("up to date", style="green")
+    else:
+        shown = Text("no services listed", style="yellow")
+    return shown if outcome.reconciled is None else Text.assemble(shown, f", {outcome.reconciled.describe()}")
 
 
 def _print_report(report: SyncReport) -> None:
     console = terminal()
-    table = Table(box=None, pad_edge=False)
-    for name in ("hotel", "new orders", "changed orders", "outcome"):
-        table.add_column(name, justify="right" if "orders" in name else "left")
+    numbers = ("new orders", "changed orders")
+    table = new_table(("hotel", *numbers, "outcome"), numbers)
     shown = report.enterprises if len(report.enterprises) <= SHOWN_ENTERPRISES else report.failed
     for each in shown:
-        outcome = _outcome(each)
-        if each.reconciled is not None:
-            outcome = Text.assemble(outcome, f", {each.reconciled.describe()}")
-        table.add_row(each.partition_key, f"{each.created:,}", f"{each.changed:,}", outcome)
+        table.add_row(each.partition_key, f"{each.created:,}", f"{each.changed:,}", _describe(each))
     if shown:
         console.print(table)
     up_to_date = sum(each.has_services and each.error is None for each in report.enterprises)

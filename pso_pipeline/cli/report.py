@@ -1,4 +1,4 @@
-"""`pso report`: the published snapshot as one HTML file that opens anywhere."""
+"""`pso report` writes the published snapshot as one HTML file; its content belongs to `bi/report/`."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, s
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.html",
-    help=f"Where to write it.  [default: {REPORT} beside the snapshot]",
+    help=f"The file to write.  [default: {REPORT} next to the snapshot]",
 )
 def command(output: Path | None) -> None:
-    """Write the HTML report from the published snapshot; status 2 where nothing was published yet."""
+    """Write the HTML report from the published snapshot; the status is 2 if nothing is published yet."""
     try:
         click.echo(write_report(load_settings().pso_bi_dir, output))
     except NothingPublished as error:

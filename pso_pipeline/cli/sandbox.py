@@ -1,4 +1,4 @@
-"""`pso sandbox`: the embedded API alone; its options stand with the sandbox itself."""
+"""`pso sandbox` serves the sandbox API only; its options are in `sandbox/command.py`."""
 
 from pso_pipeline.sandbox.command import sandbox as command
 

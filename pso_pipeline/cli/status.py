@@ -1,14 +1,16 @@
-"""`pso status`: how fresh every hotel and the publication are, and what is wrong; for people, or JSON for programs."""
+"""`pso status` shows how fresh each hotel and the snapshot are, as a table or as JSON.
+
+Add a column here. The state of a hotel belongs to `warehouse/reading.py`, that of the pipeline to `pipeline.py`.
+"""
 
 import json
 import sys
 from datetime import UTC, datetime, timedelta
 
 import click
-from rich.table import Table
 from rich.text import Text
 
-from pso_pipeline.cli.environment import FAILED, load_settings, say, stop, terminal
+from pso_pipeline.cli.environment import FAILED, load_settings, new_table, say, stop, terminal
 from pso_pipeline.cli.pipeline import PipelineState, read_pipeline
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
@@ -16,7 +18,7 @@ from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, reason
 from pso_pipeline.warehouse.session import Warehouse
 
 PATIENCE_SECONDS = 60.0
-"""How long a person waits for a landing to end."""
+"""How long the command waits for a writer to release the warehouse."""
 
 _COLOURS = {
     "fresh": "green",
@@ -33,126 +35,121 @@ _COLOURS = {
     "--json",
     "as_json",
     is_flag=True,
-    help="Print JSON, one object for each hotel, each with the state of the pipeline.",
+    help="Print JSON: one object for each hotel, each with the state of the pipeline.",
 )
 def command(as_json: bool) -> None:  # click passes options by name
-    """Print how every hotel, the publication and the daemon stand; status 1 when anything is failing or stale."""
+    """Show each hotel, the snapshot and the daemon; the status is 1 if anything is failing or stale."""
     settings = load_settings()
     warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds=PATIENCE_SECONDS)
     if not warehouse.exists:
-        stop(f"nothing has landed in {warehouse.shown_location} yet: run `pso refresh`", FAILED)
+        stop(f"{warehouse.shown_location} contains no orders yet: run `pso refresh`", FAILED)
     try:
         with warehouse.open() as connection:
-            found = read_status(connection)
+            hotels = read_status(connection)
     except WarehouseError as error:
         stop(str(error), FAILED)
     now = datetime.now(UTC)
     stale_after = timedelta(hours=settings.pso_stale_after_hours)
-    states = {each.enterprise_id: state_of(each, now, stale_after) for each in found}
+    states = {each.enterprise_id: state_of(each, now, stale_after) for each in hotels}
     pipeline = read_pipeline(settings, now)
     if as_json:
-        shown = _pipeline_as_json(pipeline, now)
-        click.echo(json.dumps([_as_json(each, states[each.enterprise_id], shown, now) for each in found], indent=2))
+        shared = _pipeline_as_json(pipeline, now)
+        click.echo(json.dumps([_as_json(each, states[each.enterprise_id], shared, now) for each in hotels], indent=2))
     else:
-        _print_table([each for each in found if each.is_in_scope], states, now)
-        _print_out_of_scope([each for each in found if not each.is_in_scope], now)
+        _print_table([each for each in hotels if each.is_in_scope], states, now)
+        _print_out_of_scope([each for each in hotels if not each.is_in_scope], now)
         _print_pipeline(pipeline, now)
     for problem in pipeline.problems:
         say(problem)
     sys.exit(FAILED if pipeline.problems or {"failing", "stale", "never read"} & set(states.values()) else 0)
 
 
-def _lag(status: EnterpriseStatus, now: datetime) -> timedelta | None:
-    return None if status.watermark_utc is None else max(now - status.watermark_utc, timedelta())
-
-
 def _pipeline_as_json(pipeline: PipelineState, now: datetime) -> dict[str, object]:
-    as_of = pipeline.as_of_utc
+    age = _since(pipeline.as_of_utc, now)
     return {
         "problems": [for_terminal(problem) for problem in pipeline.problems],
-        "published_utc": _text(pipeline.published_utc),
-        "as_of_utc": _text(as_of),
-        "age_seconds": None if as_of is None else round(max(now - as_of, timedelta()).total_seconds()),
+        "published_utc": _as_text(pipeline.published_utc),
+        "as_of_utc": _as_text(pipeline.as_of_utc),
+        "age_seconds": None if age is None else round(age.total_seconds()),
         "daemon": pipeline.daemon,
-        "daemon_seen_utc": _text(pipeline.daemon_seen_utc),
+        "daemon_seen_utc": _as_text(pipeline.daemon_seen_utc),
     }
 
 
-def _as_json(status: EnterpriseStatus, state: str, pipeline: dict[str, object], now: datetime) -> dict[str, object]:
-    lag = _lag(status, now)
+def _as_json(hotel: EnterpriseStatus, state: str, pipeline: dict[str, object], now: datetime) -> dict[str, object]:
+    lag = _since(hotel.watermark_utc, now)
     return {
-        "partition_key": status.partition_key,
-        "enterprise_id": status.enterprise_id,
-        "name": status.name,
+        "partition_key": hotel.partition_key,
+        "enterprise_id": hotel.enterprise_id,
+        "name": hotel.name,
         "status": state,
-        "last_success_utc": _text(status.last_success_utc),
-        "watermark_utc": _text(status.watermark_utc),
+        "last_success_utc": _as_text(hotel.last_success_utc),
+        "watermark_utc": _as_text(hotel.watermark_utc),
         "lag_seconds": None if lag is None else round(lag.total_seconds()),
-        "orders": status.orders,
-        "rejected_records": status.rejected,
-        "last_error": status.last_error,
-        "reason": reason_of(status),
+        "orders": hotel.orders,
+        "rejected_records": hotel.rejected,
+        "last_error": hotel.last_error,
+        "reason": reason_of(hotel),
         "pipeline": pipeline,
     }
 
 
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _print_table(found: list[EnterpriseStatus], states: dict[str, str], now: datetime) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("hotel", "status", "last success (UTC)", "watermark (UTC)", "lag", "orders", "last error"):
-        table.add_column(name, justify="right" if name in {"lag", "orders"} else "left", overflow="fold")
-    for each in found:
-        state = states[each.enterprise_id]
-        lag = _lag(each, now)
+def _print_table(hotels: list[EnterpriseStatus], states: dict[str, str], now: datetime) -> None:
+    names = ("hotel", "status", "last success (UTC)", "watermark (UTC)", "lag", "orders", "last error")
+    table = new_table(names, ("lag", "orders"))
+    for hotel in hotels:
+        state = states[hotel.enterprise_id]
         table.add_row(
-            each.partition_key,
+            hotel.partition_key,
             Text(state, style=_COLOURS[state]),
-            *(
-                moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
-                for moment in (each.last_success_utc, each.watermark_utc)
-            ),
-            "" if lag is None else str(timedelta(seconds=round(lag.total_seconds()))),
-            f"{each.orders:,}",
-            for_terminal(reason_of(each) or ""),
+            _shown(hotel.last_success_utc),
+            _shown(hotel.watermark_utc),
+            _span(_since(hotel.watermark_utc, now)),
+            f"{hotel.orders:,}",
+            for_terminal(reason_of(hotel) or ""),
         )
     terminal().print(table)
 
 
-def _print_out_of_scope(found: list[EnterpriseStatus], now: datetime) -> None:
-    """List the hotels that no token sees any more apart, with the age of what is known of them."""
-    if not found:
+def _print_out_of_scope(hotels: list[EnterpriseStatus], now: datetime) -> None:
+    """Print the hotels that no token can access, with the age of their data."""
+    if not hotels:
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("out of scope", "orders", "as of (UTC)", "age"):
-        table.add_column(name, justify="left" if name == "out of scope" else "right", overflow="fold")
-    for each in found:
-        lag = _lag(each, now)
-        known = each.watermark_utc.strftime("%Y-%m-%d %H:%M:%S") if each.watermark_utc else ""
-        age = "" if lag is None else str(timedelta(seconds=round(lag.total_seconds())))
-        table.add_row(each.partition_key, f"{each.orders:,}", known, age, style="dim")
+    numbers = ("orders", "as of (UTC)", "age")
+    table = new_table(("out of scope", *numbers), numbers)
+    for hotel in hotels:
+        age = _span(_since(hotel.watermark_utc, now))
+        table.add_row(hotel.partition_key, f"{hotel.orders:,}", _shown(hotel.watermark_utc), age, style="dim")
     click.echo()
     terminal().print(table)
 
 
 def _print_pipeline(pipeline: PipelineState, now: datetime) -> None:
-    if pipeline.published_utc is None:
-        snapshot = "nothing was published yet"
-    else:
-        as_of = pipeline.as_of_utc
-        age = "" if as_of is None else f", with the changes of {_ago(now - as_of)} ago"
-        snapshot = f"published {_ago(now - pipeline.published_utc)} ago{age}"
-    seen = pipeline.daemon_seen_utc
+    snapshot = "nothing is published yet"
+    if pipeline.published_utc is not None:
+        snapshot = f"published {_span(_since(pipeline.published_utc, now))} ago"
+        if pipeline.as_of_utc is not None:
+            snapshot += f", with changes until {_span(_since(pipeline.as_of_utc, now))} ago"
     daemon = {
         "alive": "alive",
-        "none": "has not run here",
-        "replaced": "has ended; refreshes are started by something else",
-        "dead": f"dead since {_ago(now - seen)}" if seen else "dead",
+        "none": "has never run here",
+        "replaced": "not running; another program starts the refreshes",
+        "dead": f"not running for {_span(_since(pipeline.daemon_seen_utc, now))}",
     }[pipeline.daemon]
     click.echo(f"\nsnapshot: {snapshot}\ndaemon:   {daemon}")
 
 
-def _ago(span: timedelta) -> str:
-    return str(timedelta(seconds=round(max(span, timedelta()).total_seconds())))
+def _since(moment: datetime | None, now: datetime) -> timedelta | None:
+    return None if moment is None else max(now - moment, timedelta())
+
+
+def _span(span: timedelta | None) -> str:
+    return "" if span is None else str(timedelta(seconds=round(span.total_seconds())))
+
+
+def _shown(moment: datetime | None) -> str:
+    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _as_text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""The `pso` command as a person calls it, with the sandbox's address and tokens in the environment."""
+"""Helpers that run the `pso` command, and a sandbox whose address and tokens are in the environment."""
 
 import os
 import subprocess
@@ -17,34 +17,34 @@ PSO = str(Path(sys.executable).with_name("pso"))
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a command ended and what it printed."""
+class Result:
+    """The exit status and the output of a command."""
 
     status: int
     out: str
     err: str
 
     @property
-    def complaint(self) -> str:
+    def error_line(self) -> str:
         """The one line on standard error."""
         (line,) = self.err.splitlines()
         return line
 
 
-def pso(*arguments: str, **settings: str) -> Said:
-    """Run the command within this process, which spares each test the seconds that Dagster takes to be imported."""
+def pso(*arguments: str, **settings: str) -> Result:
+    """Run the command in this process, which saves each test the import of Dagster."""
     done = CliRunner().invoke(main, arguments, env=settings)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
-    return Said(done.exit_code, done.stdout, done.stderr)
+    return Result(done.exit_code, done.stdout, done.stderr)
 
 
-def installed_pso(*arguments: str, **settings: str) -> Said:
+def installed_pso(*arguments: str, **settings: str) -> Result:
     """Run the installed command in the working directory of the test."""
     done = subprocess.run(
         [PSO, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **settings}, check=False
     )
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
-    return Said(done.returncode, done.stdout, done.stderr)
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def world():
 
 @pytest.fixture
 def sandbox(world, monkeypatch, tmp_path):
-    # the limiter's files, which processes of one user share
+    # the files of the rate limiter, which all processes of one user share
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with serve(world) as running:
         monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", running.address)

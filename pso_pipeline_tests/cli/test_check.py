@@ -1,4 +1,4 @@
-"""`pso check` and the other small commands: what they say, how they end, and that settings are checked one by one."""
+"""Tests of `pso check`, of each setting, and of help and usage errors of all commands."""
 
 import pytest
 from click.testing import CliRunner
@@ -8,35 +8,35 @@ from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline_tests.cli.conftest import pso
 
 
-def test_what_each_token_sees(sandbox, monkeypatch):
+def test_the_hotels_of_each_token_are_listed(sandbox, monkeypatch):
     monkeypatch.setenv("MEWS_ACCESS_TOKENS", f"{sandbox.world.access_token},astoria,wrong-token-here")
-    said = pso("check")
-    assert said.status == 1
-    lines = said.out.splitlines()
+    result = pso("check")
+    assert result.status == 1
+    lines = result.out.splitlines()
     assert lines[0] == f"settings   ok: 3 access token(s) for {sandbox.address}"
-    assert lines[1].startswith("token 1    ok: sees 2 enterprise(s): ")
+    assert lines[1].startswith("token 1    ok: can access 2 enterprise(s): ")
     assert {"Astoria", "Bristol"} == set(lines[1].partition("(s): ")[2].split(", "))
-    assert lines[2] == "token 2    ok: sees 1 enterprise(s): Astoria"
+    assert lines[2] == "token 2    ok: can access 1 enterprise(s): Astoria"
     assert lines[3].startswith("token 3    failed: enterprises/getAll: the token was refused")
     assert lines[4] == "warehouse  ok: data/warehouse.duckdb"
     for secret in (sandbox.world.client_token, sandbox.world.access_token, "wrong-token-here"):
-        assert secret not in said.out + said.err
+        assert secret not in result.out + result.err
 
 
-def test_all_well_is_status_0_and_makes_no_folder(sandbox, tmp_path):
-    said = pso("check", PSO_BI_DIR="new/bi", DAGSTER_HOME="new/dagster")
-    assert said.status == 0
-    assert said.out.splitlines()[-2:] == ["PSO_BI_DIR ok: new/bi", "DAGSTER_HOME ok: new/dagster"]
+def test_a_check_that_passes_creates_no_folder(sandbox, tmp_path):
+    result = pso("check", PSO_BI_DIR="new/bi", DAGSTER_HOME="new/dagster")
+    assert result.status == 0
+    assert result.out.splitlines()[-2:] == ["PSO_BI_DIR ok: new/bi", "DAGSTER_HOME ok: new/dagster"]
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("name", ["PSO_BI_DIR", "DAGSTER_HOME"])
 def test_a_folder_that_cannot_be_written_is_named(sandbox, tmp_path, name):
-    (tmp_path / "a-file").write_text("in the way")
+    (tmp_path / "a-file").write_text("not a folder")
     for folder in ("a-file", "a-file/below", "/proc/nothing"):
-        said = pso("check", **{name: folder})
-        assert said.status == 1
-        (line,) = [line for line in said.out.splitlines() if line.startswith(name)]
+        result = pso("check", **{name: folder})
+        assert result.status == 1
+        (line,) = [line for line in result.out.splitlines() if line.startswith(name)]
         assert line.startswith(f"{name} failed: {folder} cannot be written: ")
 
 
@@ -45,10 +45,10 @@ def test_the_password_of_a_catalogue_is_not_shown(sandbox):
         "ducklake:postgres:host=127.0.0.1 port=9 password=hunter2222",
         "ducklake:postgres:postgresql://me:hunter2222@127.0.0.1:9/x",
     ):
-        said = pso("check", PSO_WAREHOUSE=address)
-        assert said.status == 1
-        assert "warehouse  failed: ducklake:postgres:" in said.out
-        assert "hunter2222" not in said.out + said.err
+        result = pso("check", PSO_WAREHOUSE=address)
+        assert result.status == 1
+        assert "warehouse  failed: ducklake:postgres:" in result.out
+        assert "hunter2222" not in result.out + result.err
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_malformed_setting_is_named_and_its_value_never_shown(monkeypatch, nam
     assert "secret-word" not in str(raised.value)
 
 
-def test_tokens_are_split_stripped_and_taken_once(monkeypatch):
+def test_tokens_are_split_stripped_and_deduplicated(monkeypatch):
     monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", "https://api.mews.com/")
     monkeypatch.setenv("MEWS_CLIENT_TOKEN", " client ")
     monkeypatch.setenv("MEWS_ACCESS_TOKENS", "token-one, token-two,token-one,,")
@@ -92,20 +92,20 @@ def test_tokens_are_split_stripped_and_taken_once(monkeypatch):
     assert "token-one" not in repr(settings)
 
 
-def test_a_setting_file_that_is_not_text_is_named(tmp_path):
+def test_an_env_file_that_is_not_utf8_is_an_error(tmp_path):
     (tmp_path / ".env").write_bytes(b"MEWS_CLIENT_TOKEN=\xff\xfe")
     with pytest.raises(SettingsError, match="UTF-8"):
         Settings.load()
 
 
 def test_a_report_before_anything_was_published_is_status_2(sandbox):
-    said = pso("report")
-    assert said.status == 2
-    assert "run a refresh first" in said.complaint
+    result = pso("report")
+    assert result.status == 2
+    assert "run a refresh first" in result.error_line
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], *([name, "--help"] for name in COMMANDS)])
-def test_help_is_there(arguments):
+def test_every_command_has_help(arguments):
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0
     assert done.output

@@ -1,4 +1,4 @@
-"""`pso demo`: loads the sandbox, prints a line for each hotel, reads what changed the second time, ends cleanly."""
+"""Tests of `pso demo`: it loads the sandbox, prints a line for each hotel, and later reads only changes."""
 
 import contextlib
 import os
@@ -18,12 +18,12 @@ HEADLINE = re.compile(
 )
 
 
-def headlines(said):
-    found = [HEADLINE.match(line) for line in said.out.splitlines()]
+def headlines(result):
+    found = [HEADLINE.match(line) for line in result.out.splitlines()]
     return {each["hotel"]: int(each["orders"].replace(",", "")) for each in found if each}
 
 
-def test_once_prints_every_hotel_and_a_second_run_reads_what_changed():
+def test_once_prints_every_hotel_and_a_second_run_reads_only_changes():
     first = installed_pso("demo", "--once", "--enterprises", "2")
     assert (first.status, first.err) == (0, "")
     assert len(headlines(first)) == 2
@@ -37,19 +37,19 @@ def test_once_prints_every_hotel_and_a_second_run_reads_what_changed():
     assert sum(headlines(second).values()) == sum(headlines(first).values()) + new
     other = pso("demo", "--once", "--enterprises", "3")
     assert other.status == 1
-    assert "remove that folder to begin one of 3" in other.complaint
+    assert "remove that folder to start one of 3" in other.error_line
 
 
-def test_a_port_in_use_is_said_before_anything_is_loaded():
+def test_a_port_in_use_is_an_error_before_anything_is_loaded():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        said = pso("demo", "--port", str(taken.getsockname()[1]))
-    assert said.status == 1
-    assert "choose another with --port" in said.complaint
+        result = pso("demo", "--port", str(taken.getsockname()[1]))
+    assert result.status == 1
+    assert "choose another with --port" in result.error_line
     assert not Path("data/sandbox/warehouse.duckdb").exists()
 
 
-def test_the_web_ui_answers_until_the_demo_is_ended_and_nothing_is_left_running():
-    port = _port_of_nobody()
+def test_the_web_ui_answers_until_the_demo_ends_and_no_process_remains():
+    port = _free_port()
     with subprocess.Popen(
         [PSO, "demo", "--enterprises", "1", "--port", str(port)],
         stdout=subprocess.PIPE,
@@ -75,8 +75,8 @@ def test_the_web_ui_answers_until_the_demo_is_ended_and_nothing_is_left_running(
     assert left == []
 
 
-def _port_of_nobody() -> int:
-    """A free port below those that the system gives out: tests beside this one start servers on these all the time."""
+def _free_port() -> int:
+    """Return a free port outside the range of ephemeral ports, which parallel tests use for their servers."""
     for port in range(20_000 + os.getpid() % 10_000, 32_768):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
@@ -84,7 +84,7 @@ def _port_of_nobody() -> int:
 
 
 def _members_of(session: int) -> list[int]:
-    """The processes of a session that have not ended."""
+    """Return the running processes of a session."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""`pso forget`: an account is gone from every file, stays away, and the figures stay as they are."""
+"""Tests of `pso forget`: the account is in no file, does not come back, and the figures do not change."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ TOTALS = "SELECT sum(orders_created), sum(firm_orders), sum(canceled_orders) FRO
 
 @pytest.fixture
 def guest(world):
-    """An order of a guest, booked for another, with the guest's id in free texts too."""
+    """An order of a guest, booked by another guest, with the guest's id in free texts too."""
     service = world.add_service(world.add_enterprise(Name="Cosmos"))
     return world.add_order(
         service, AccountId=ACCOUNT, BookerId=OTHER, OriginDetails=f"for {ACCOUNT.upper()}", Note={"by": f"x{ACCOUNT}y"}
@@ -31,21 +31,21 @@ def second(world, guest):
 
 
 def later(record, seconds=1):
-    """A moment after the record was last updated."""
+    """Return a time after the record was last updated."""
     return times.text(times.parse(record["UpdatedUtc"]) + seconds * 1_000_000)
 
 
-def files_with(text):
+def files_containing(text):
     forms = [text.encode(), text.upper().encode()]
     files = [path for path in Path.cwd().rglob("*") if path.is_file() and not path.is_symlink()]
     assert len(files) > 20
     return [path for path in files if any(form in path.read_bytes() for form in forms)]
 
 
-def files_that_leave(text):
-    """Those of the files that hold a text which are not the warehouse's own."""
+def public_files_containing(text):
+    """Return the files that contain a text, except the warehouse itself."""
     own = ("warehouse.duckdb", "warehouse.duckdb.wal")
-    return [path for path in files_with(text) if path.name not in own]
+    return [path for path in files_containing(text) if path.name not in own]
 
 
 def landed(query):
@@ -58,7 +58,7 @@ def published(query):
         return connection.execute(query).fetchall()
 
 
-def test_an_account_is_gone_everywhere_and_stays_away(world, sandbox, guest, second):
+def test_an_account_is_removed_everywhere_and_does_not_come_back(world, sandbox, guest, second):
     sandbox.faults.add(Answer(400, f'{{"Message": "no account {ACCOUNT}"}}'.encode()), operation=ORDERS)
     assert pso("refresh").status == 1, "the API names the account in an error, which Dagster stores"
     assert pso("refresh").status == 0
@@ -66,13 +66,13 @@ def test_an_account_is_gone_everywhere_and_stays_away(world, sandbox, guest, sec
     assert pso("refresh").status == 0
     versions = landed("SELECT count(*) FROM mews.product_service_order_versions")
     totals = published(TOTALS)
-    assert files_with(ACCOUNT) != []
-    assert any("dagster" in str(path) for path in files_with(ACCOUNT))
+    assert files_containing(ACCOUNT) != []
+    assert any("dagster" in str(path) for path in files_containing(ACCOUNT))
 
-    said = pso("forget", ACCOUNT.upper())
-    assert (said.status, said.err) == (0, "")
-    assert said.out == f"{ACCOUNT}: 2 order(s) no longer say whose they are\n"
-    assert files_with(ACCOUNT) == []
+    result = pso("forget", ACCOUNT.upper())
+    assert (result.status, result.err) == (0, "")
+    assert result.out == f"{ACCOUNT}: removed from 2 order(s), and excluded from later reads\n"
+    assert files_containing(ACCOUNT) == []
     assert published(TOTALS) == totals
     assert published("SELECT count(*) FROM mart.fct_product_service_orders WHERE account_id IS NULL") == [(1,)]
     assert landed(f"SELECT count(*) FROM mews.product_service_orders WHERE account_id = '{OTHER}'") == [(1,)]
@@ -82,7 +82,7 @@ def test_an_account_is_gone_everywhere_and_stays_away(world, sandbox, guest, sec
     world.change(guest, State="Processed", UpdatedUtc=later(guest, 2), OriginDetails=ACCOUNT)
     assert pso("refresh").status == 0
     assert pso("refresh", "--full").status == 0
-    assert files_with(ACCOUNT) == []
+    assert files_containing(ACCOUNT) == []
     ((state, account, booker, details, extra),) = landed(
         "SELECT state, account_id, booker_id, origin_details, extra FROM mews.product_service_orders"
         f" WHERE id = '{guest['Id']}'"
@@ -91,29 +91,29 @@ def test_an_account_is_gone_everywhere_and_stays_away(world, sandbox, guest, sec
     assert landed("SELECT count(*) FROM mews.product_service_order_versions") == [(versions[0][0] + 1,)]
 
 
-def test_an_account_that_no_order_has_is_kept_out(world, sandbox):
+def test_an_account_without_orders_is_excluded_from_later_reads(world, sandbox):
     assert pso("refresh").status == 0
-    said = pso("forget", ACCOUNT)
-    assert (said.status, said.out) == (0, f"{ACCOUNT}: no order has it; it is kept out of later reads\n")
+    result = pso("forget", ACCOUNT)
+    assert (result.status, result.out) == (0, f"{ACCOUNT}: not found in any order, and excluded from later reads\n")
     service = world.add_service(world.add_enterprise(Name="Late"))
     world.add_order(service, AccountId=ACCOUNT)
     assert pso("refresh").status == 0
-    assert files_with(ACCOUNT) == []
+    assert files_containing(ACCOUNT) == []
 
 
-def test_a_word_that_is_no_id_is_a_usage_error(sandbox):
-    said = pso("forget", "a")
-    assert said.status == 2
-    assert said.complaint == "pso: no id of an account: a; it takes 8 characters or more"
+def test_a_word_that_is_not_an_id_is_a_usage_error(sandbox):
+    result = pso("forget", "a")
+    assert result.status == 2
+    assert result.error_line == "pso: not an account id: a; an id has 8 characters or more"
 
 
 def test_account_ids_leave_the_warehouse_as_a_keyed_hash(world, sandbox, guest, second):
     assert pso("refresh").status == 0
     hashed = dict(published("SELECT order_id, account_id FROM mart.fct_product_service_orders"))
     assert all(len(each) == 32 for each in hashed.values())
-    assert files_that_leave(ACCOUNT) == []
+    assert public_files_containing(ACCOUNT) == []
     ((key,),) = landed("SELECT key FROM mews.account_key")
-    assert files_that_leave(key) == []
+    assert public_files_containing(key) == []
     world.change(guest, State="Started", UpdatedUtc=later(guest))
     assert pso("refresh").status == 0
     assert dict(published("SELECT order_id, account_id FROM mart.fct_product_service_orders")) == hashed
@@ -125,14 +125,14 @@ def test_account_ids_leave_the_warehouse_as_a_keyed_hash(world, sandbox, guest, 
     assert ACCOUNT.encode() not in Path("data/warehouse.marts.duckdb").read_bytes()
 
 
-def test_an_account_is_gone_from_a_ducklake(world, sandbox, guest, second):
+def test_an_account_is_removed_from_a_ducklake(world, sandbox, guest, second):
     lake = {"PSO_WAREHOUSE": "ducklake:data/lake.ducklake"}
     assert pso("refresh", **lake).status == 0
     world.change(guest, State="Started", UpdatedUtc=later(guest))
     assert pso("refresh", **lake).status == 0
-    said = pso("forget", ACCOUNT, **lake)
-    assert (said.status, said.err) == (0, "")
+    result = pso("forget", ACCOUNT, **lake)
+    assert (result.status, result.err) == (0, "")
     assert pso("refresh", "--full", **lake).status == 0
-    assert files_with(ACCOUNT) == []
+    assert files_containing(ACCOUNT) == []
     for path in Path("data/lake.ducklake.files").rglob("*.parquet"):
         assert ACCOUNT not in str(duckdb.sql(f"FROM read_parquet('{path}')").fetchall())

@@ -29,13 +29,13 @@ class Serving:
     def __init__(self, folder):
         self.port = _port_of_nobody()
         self._folder = folder
-        self.said: list[str] = []
+        self.result: list[str] = []
         self.status: int | None = None
         self._thread = threading.Thread(target=self._serve, args=(folder,))
         self._thread.start()
 
     def _serve(self, folder):
-        self.status = serving.keep_serving(self.port, folder, folder / "dagster.log", self.said.append)
+        self.status = serving.keep_serving(self.port, folder, folder / "dagster.log", self.result.append)
 
     def processes(self, words):
         """The processes of this server whose command line has these words."""
@@ -71,8 +71,8 @@ def test_a_process_of_dagster_that_was_killed_is_started_again(served, words):
     wait_for(lambda: serving.has_code_location(served.port))
     (process,) = served.processes(words)
     os.kill(process, signal.SIGKILL)
-    wait_for(lambda: served.said)
+    wait_for(lambda: served.result)
     wait_for(lambda: serving.has_code_location(served.port))
-    assert served.said == ["Dagster has lost one of its processes and is started again"]
+    assert served.result == ["Dagster has lost one of its processes and is started again"]
     (again,) = served.processes(words)
     assert again != process

@@ -1,4 +1,4 @@
-"""`pso status`: the states it tells apart, for people and for programs, and what it says where it cannot."""
+"""Tests of `pso status`: the state of each hotel and of the pipeline, as a table, as JSON, and its errors."""
 
 import json
 import re
@@ -66,7 +66,7 @@ def test_hotels_that_are_up_to_date_are_fresh(sandbox):
     assert hotel["last_error"] is None
 
 
-def test_a_hotel_that_fails_is_failing_with_the_reason(sandbox, world):
+def test_a_failing_hotel_is_shown_with_the_reason(sandbox, world):
     read()
     world.refuse_service(services_of(world, "Bristol")[0])
     read()
@@ -76,7 +76,7 @@ def test_a_hotel_that_fails_is_failing_with_the_reason(sandbox, world):
     assert "status 400, RequestId" in json.loads(outcome.stdout)[1]["last_error"]
 
 
-def test_a_hotel_that_was_not_read_for_long_is_stale(sandbox, monkeypatch):
+def test_a_hotel_that_was_not_read_for_hours_is_stale(sandbox, monkeypatch):
     read()
     monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.000000001")
     outcome = run("--json")
@@ -84,7 +84,7 @@ def test_a_hotel_that_was_not_read_for_long_is_stale(sandbox, monkeypatch):
     assert set(states(outcome).values()) == {"stale"}
 
 
-def test_a_hotel_that_was_never_read_says_so(sandbox, world):
+def test_a_hotel_that_was_never_read_is_shown_as_such(sandbox, world):
     world.add_service(world.add_enterprise(Name="Carlton"))
     read()
     world.add_service(world.add_enterprise(Name="Dorset"))
@@ -96,7 +96,7 @@ def test_a_hotel_that_was_never_read_says_so(sandbox, world):
     assert [key for key, state in states(outcome).items() if state == "never read"] == ["dorset-0000000f"]
 
 
-def test_a_hotel_that_no_token_sees_is_out_of_scope_and_no_reason_to_worry(sandbox, world):
+def test_a_hotel_that_no_token_can_access_is_out_of_scope_and_not_a_failure(sandbox, world):
     read()
     (bristol,) = [each for each in world.snapshot(world.clock.now()).enterprises if each["Name"] == "Bristol"]
     world.remove(bristol)
@@ -107,7 +107,7 @@ def test_a_hotel_that_no_token_sees_is_out_of_scope_and_no_reason_to_worry(sandb
     assert states(outcome) == {"astoria-00000001": "fresh", "bristol-00000007": "out of scope"}
 
 
-def test_a_hotel_without_services_is_not_fresh_and_says_why(sandbox, world):
+def test_a_hotel_without_services_is_not_fresh(sandbox, world):
     world.add_enterprise(Name="Empty")
     read()
     outcome = run("--json")
@@ -117,7 +117,7 @@ def test_a_hotel_without_services_is_not_fresh_and_says_why(sandbox, world):
     assert "no services listed" in run().stdout
 
 
-def test_the_table_has_a_line_for_each_hotel_in_its_colour(sandbox, world):
+def test_the_table_has_a_coloured_line_for_each_hotel(sandbox, world):
     read()
     world.refuse_service(services_of(world, "Bristol")[0])
     read()
@@ -135,10 +135,10 @@ def test_in_a_pipe_there_are_no_colours(sandbox):
     assert "\x1b" not in run().stdout
 
 
-def test_before_anything_has_landed_it_says_what_to_do(sandbox):
+def test_an_empty_warehouse_is_an_error_that_names_the_command(sandbox):
     outcome = run()
     assert (outcome.exit_code, outcome.stdout) == (1, "")
-    assert outcome.stderr == "pso: nothing has landed in data/warehouse.duckdb yet: run `pso refresh`\n"
+    assert outcome.stderr == "pso: data/warehouse.duckdb contains no orders yet: run `pso refresh`\n"
 
 
 def test_a_missing_setting_is_one_line():
@@ -147,7 +147,7 @@ def test_a_missing_setting_is_one_line():
     assert outcome.stderr.startswith("pso: MEWS_PLATFORM_ADDRESS is not set: ")
 
 
-def test_a_warehouse_that_is_in_use_is_named(sandbox, monkeypatch):
+def test_a_locked_warehouse_is_an_error_that_names_the_process(sandbox, monkeypatch):
     read()
     monkeypatch.setattr(status, "PATIENCE_SECONDS", 0.1)
     with filelock.FileLock(Warehouse("data/warehouse.duckdb").lock_path):
@@ -157,7 +157,7 @@ def test_a_warehouse_that_is_in_use_is_named(sandbox, monkeypatch):
     assert " has held " in outcome.stderr
 
 
-def test_a_file_that_is_no_warehouse_is_one_line(sandbox, tmp_path):
+def test_a_file_that_is_not_a_warehouse_is_one_line(sandbox, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "warehouse.duckdb").write_text("not a database")
     outcome = run()
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_warehouse_is_one_line(sandbox, tmp_path):
 
 @pytest.fixture
 def published(sandbox):
-    """Refreshed once, by `pso refresh`."""
+    """Run `pso refresh` once."""
     assert CliRunner().invoke(main, ["refresh"]).exit_code == 0
 
 
@@ -184,11 +184,11 @@ def test_a_publication_is_shown_with_its_age(published):
     assert 0 <= state["age_seconds"] < 600
     assert state["published_utc"] >= state["as_of_utc"]
     *_, snapshot, daemon = run().stdout.splitlines()
-    assert re.fullmatch(r"snapshot: published 0:\d\d:\d\d ago, with the changes of 0:\d\d:\d\d ago", snapshot)
-    assert daemon == "daemon:   has not run here"
+    assert re.fullmatch(r"snapshot: published 0:\d\d:\d\d ago, with changes until 0:\d\d:\d\d ago", snapshot)
+    assert daemon == "daemon:   has never run here"
 
 
-def test_that_nothing_was_published_since_is_status_1_with_the_reason(published, monkeypatch, tmp_path):
+def test_a_failed_publication_is_status_1_with_the_reason(published, monkeypatch, tmp_path):
     (tmp_path / "data" / "bi" / "versions" / ".building").mkdir(exist_ok=True)
     monkeypatch.setenv("PSO_BI_DIR", "data/warehouse.duckdb")
     assert CliRunner().invoke(main, ["refresh"]).exit_code == 1
@@ -198,7 +198,7 @@ def test_that_nothing_was_published_since_is_status_1_with_the_reason(published,
     assert "pso: PSO_BI_DIR data/warehouse.duckdb is not a folder" in outcome.stderr.splitlines()
 
 
-def test_a_folder_without_a_snapshot_after_refreshes_is_status_1(published, monkeypatch):
+def test_a_missing_snapshot_after_refreshes_is_status_1(published, monkeypatch):
     monkeypatch.setenv("PSO_BI_DIR", "data/elsewhere")
     outcome = run()
     assert outcome.exit_code == 1
@@ -218,7 +218,7 @@ def test_a_full_disk_is_status_1(published, monkeypatch):
         assert re.search(rf"pso: the disk of {name} \S+ is full: make room", outcome.stderr)
 
 
-def test_an_api_that_did_not_answer_is_status_1(published):
+def test_an_unreachable_api_is_status_1(published):
     with open_instance(Path("data/dagster")) as instance:
         instance.report_runless_asset_event(api_evaluation("enterprises/getAll: nothing listens there"))
         assert run().stderr == "pso: the API does not answer: enterprises/getAll: nothing listens there\n"
@@ -246,7 +246,7 @@ def test_a_daemon_is_alive_dead_or_replaced(published):
     assert (outcome.exit_code, pipeline(outcome)["daemon"]) == (0, "replaced")
 
 
-def test_dagsters_files_that_are_none_are_one_line(published):
+def test_damaged_files_of_dagster_are_one_line(published):
     Path("data/dagster/history/runs.db").write_bytes(b"not a database" * 1000)
     outcome = run()
     assert outcome.exit_code == 1
@@ -257,7 +257,7 @@ def test_dagsters_files_that_are_none_are_one_line(published):
     assert (refreshed.exit_code, refreshed.stderr) == (1, outcome.stderr)
 
 
-def test_hotels_out_of_scope_are_listed_apart(sandbox, world):
+def test_hotels_out_of_scope_are_listed_separately(sandbox, world):
     read()
     (bristol,) = [each for each in world.snapshot(world.clock.now()).enterprises if each["Name"] == "Bristol"]
     world.remove(bristol)

@@ -50,7 +50,7 @@ def test_the_web_server_starts(run):
 
 
 def test_a_refresh_lands_publishes_and_reports(run, sandbox, world):
-    assert "sees 2 enterprise(s)" in run("pso", "check")
+    assert "can access 2 enterprise(s)" in run("pso", "check")
     assert "2 of 2 hotels up to date: 6 new and 0 changed orders" in run("pso", "refresh")
     world.add_order(world.snapshot(world.clock.now()).services[0], State="Confirmed")
     assert "2 of 2 hotels up to date: 1 new and 0 changed orders" in run("pso", "refresh")
