@@ -49,7 +49,7 @@ def test_a_port_in_use_is_an_error_before_anything_is_loaded():
 
 
 def test_the_web_ui_answers_until_the_demo_ends_and_no_process_remains():
-    port = _free_port()
+    port = free_port()
     with subprocess.Popen(
         [PSO, "demo", "--enterprises", "1", "--port", str(port)],
         stdout=subprocess.PIPE,
@@ -75,7 +75,7 @@ def test_the_web_ui_answers_until_the_demo_ends_and_no_process_remains():
     assert left == []
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a free port outside the range of ephemeral ports, which parallel tests use for their servers."""
     for port in range(20_000 + os.getpid() % 10_000, 32_768):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -1,4 +1,4 @@
-"""Dagster kept running: its code server or its daemon is killed, and it is started again without a person."""
+"""Tests that Dagster is started again after its code server or its daemon was killed."""
 
 import contextlib
 import math
@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pso_pipeline.cli import serving
 from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline_tests.cli.test_demo import _port_of_nobody
+from pso_pipeline_tests.cli.test_demo import free_port
 
 
 def wait_for(condition):
@@ -27,15 +27,15 @@ class Serving:
     """Dagster, kept running in a thread of this process, with checks that follow each other closely."""
 
     def __init__(self, folder):
-        self.port = _port_of_nobody()
+        self.port = free_port()
         self._folder = folder
-        self.result: list[str] = []
+        self.messages: list[str] = []
         self.status: int | None = None
         self._thread = threading.Thread(target=self._serve, args=(folder,))
         self._thread.start()
 
     def _serve(self, folder):
-        self.status = serving.keep_serving(self.port, folder, folder / "dagster.log", self.result.append)
+        self.status = serving.keep_serving(self.port, folder, folder / "dagster.log", self.messages.append)
 
     def processes(self, words):
         """The processes of this server whose command line has these words."""
@@ -71,8 +71,8 @@ def test_a_process_of_dagster_that_was_killed_is_started_again(served, words):
     wait_for(lambda: serving.has_code_location(served.port))
     (process,) = served.processes(words)
     os.kill(process, signal.SIGKILL)
-    wait_for(lambda: served.result)
+    wait_for(lambda: served.messages)
     wait_for(lambda: serving.has_code_location(served.port))
-    assert served.result == ["Dagster has lost one of its processes and is started again"]
+    assert served.messages == ["Dagster has lost one of its processes and is started again"]
     (again,) = served.processes(words)
     assert again != process

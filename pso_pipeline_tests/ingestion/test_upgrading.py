@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.warehouse.schema import SCHEMA_VERSION
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.warehouse.files import old_database
 
 VERSION_4 = Path(__file__).parents[1] / "warehouse" / "version_4.sql"
 TOKEN = "C66EF7B239D24632943D115EDE9CB810"
@@ -41,7 +41,7 @@ def orders(world):
 
 
 def test_the_next_refresh_reads_no_history_again(pipeline, world, orders, monkeypatch):
-    with duckdb.connect(pipeline.warehouse.location) as connection:
+    with old_database(pipeline.warehouse.location) as connection:
         connection.execute(VERSION_4.read_text(encoding="utf-8"))
     pipeline.use_tokens(monkeypatch, TOKEN)
     world.change(orders[1], State="Started", at=NOON + timedelta(minutes=15))
@@ -63,7 +63,7 @@ def test_the_next_refresh_reads_no_history_again(pipeline, world, orders, monkey
 
 
 def test_an_order_that_two_full_reads_did_not_find_is_marked_across_the_upgrade(pipeline, world, orders, monkeypatch):
-    with duckdb.connect(pipeline.warehouse.location) as connection:
+    with old_database(pipeline.warehouse.location) as connection:
         connection.execute(VERSION_4.read_text(encoding="utf-8"))
     pipeline.use_tokens(monkeypatch, TOKEN)
     pipeline.refresh(is_full=True)

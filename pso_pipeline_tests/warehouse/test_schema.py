@@ -9,6 +9,7 @@ from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseTooNew, Wareh
 from pso_pipeline.warehouse.schema import SCHEMA_VERSION
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.processes import PROCESSES, finish
+from pso_pipeline_tests.warehouse.files import old_database
 
 VERSION_1, VERSION_4 = (
     (Path(__file__).parent / f"version_{number}.sql").read_text(encoding="utf-8") for number in (1, 4)
@@ -27,14 +28,14 @@ ORDER BY ALL
 def old_file(tmp_path):
     """A warehouse as version 1 of the tables left it, with a row in each."""
     path = tmp_path / "warehouse.duckdb"
-    with duckdb.connect(str(path)) as connection:
+    with old_database(path) as connection:
         connection.execute(VERSION_1)
     return path
 
 
 @pytest.mark.parametrize("tables", [VERSION_1, VERSION_4], ids=["version 1", "version 4"])
 def test_tables_of_any_older_version_become_those_of_a_fresh_warehouse(warehouse, tmp_path, tables):
-    with duckdb.connect(warehouse.location) as connection:
+    with old_database(warehouse.location) as connection:
         connection.execute(tables)
     with warehouse.open() as connection, Warehouse(str(tmp_path / "fresh.duckdb")).open() as fresh:
         assert connection.execute(SHAPE).fetchall() == fresh.execute(SHAPE).fetchall()
@@ -123,7 +124,7 @@ def test_a_newer_warehouse_is_refused_and_left_alone(warehouse):
     ids=["no schema", "no table", "no version"],
 )
 def test_a_half_made_warehouse_is_finished(warehouse, state):
-    with duckdb.connect(warehouse.location) as connection:
+    with old_database(warehouse.location) as connection:
         connection.execute(state)
     with warehouse.open() as connection:
         assert connection.execute("SELECT schema_version FROM mews.warehouse_info").fetchall() == [(SCHEMA_VERSION,)]

@@ -17,6 +17,7 @@ from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, Wareh
 from pso_pipeline.warehouse.landing.orders import land_orders
 from pso_pipeline.warehouse.marts.derive import create_marts
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.warehouse.files import old_database
 from pso_pipeline_tests.warehouse.test_landing import landing, order
 
 HOLD_FILE = """
@@ -104,7 +105,7 @@ def test_a_commit_does_not_write_the_log_into_the_file(warehouse):
 
 def test_a_warehouse_that_was_made_in_an_older_format_is_used_on(warehouse):
     storage = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'warehouse'"
-    with duckdb.connect(warehouse.location) as connection:
+    with old_database(warehouse.location) as connection:
         assert connection.execute(storage).fetchone() == ("v1.0.0+",)
     for landed in range(2):
         with warehouse.open() as connection:
