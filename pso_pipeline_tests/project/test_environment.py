@@ -1,4 +1,4 @@
-"""The environment wins over `.env`, for `pso` and for every process of Dagster; an empty variable is not set."""
+"""Tests that the environment wins over `.env` in `pso` and in all Dagster processes."""
 
 import contextlib
 import os
@@ -20,9 +20,9 @@ from pso_pipeline_tests.fakes.server import serve
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 MODULE = ("-m", "pso_pipeline.definitions")
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 ENDING_SECONDS = 60
 
 
@@ -41,9 +41,9 @@ def sandbox(world):
 
 @pytest.fixture
 def environment(sandbox, world, tmp_path):
-    """The right values; `.env` has a wrong address, an empty token, and the one token that is not set here."""
+    """Valid settings; `.env` contains a wrong address, an empty token, and the one token that is missing here."""
     Path(".env").write_text(
-        f"MEWS_PLATFORM_ADDRESS={NOBODY}\nMEWS_CLIENT_TOKEN=\nMEWS_ACCESS_TOKENS={world.access_token}\nPSO_BI_DIR=other\n"
+        f"MEWS_PLATFORM_ADDRESS={UNREACHABLE}\nMEWS_CLIENT_TOKEN=\nMEWS_ACCESS_TOKENS={world.access_token}\nPSO_BI_DIR=other\n"
     )
     return {
         **os.environ,
@@ -65,15 +65,15 @@ def environment(sandbox, world, tmp_path):
     ],
     ids=["pso", "dagster", "module"],
 )
-def test_a_command_takes_the_environment(environment, tmp_path, command):
+def test_a_command_uses_the_environment(environment, tmp_path, command):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "published" / "manifest.json").exists()
     assert not Path("other").exists()
 
 
-def test_dagster_dev_takes_the_environment(environment, sandbox, tmp_path):
-    """Its code server inherits what `dagster dev` made of both, and its runs, which read orders, that of the server."""
+def test_dagster_dev_uses_the_environment(environment, sandbox, tmp_path):
+    """`dagster dev` passes its environment on to the code server, and that to the runs, which read orders."""
     is_read = threading.Event()
 
     def note(_body):
@@ -94,14 +94,14 @@ def test_dagster_dev_takes_the_environment(environment, sandbox, tmp_path):
             process_group=0,
         )
         try:
-            assert is_read.wait(PATIENCE_SECONDS), log.read_text()[-3000:]
+            assert is_read.wait(TIMEOUT_SECONDS), log.read_text()[-3000:]
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(ENDING_SECONDS)
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda path: path.mkdir(), ".env is a folder: it takes a text file"),
         (lambda path: path.write_bytes(b"MEWS_CLIENT_TOKEN=\xff\xfe"), ".env is not UTF-8 text: save it as UTF-8"),
@@ -110,12 +110,12 @@ def test_dagster_dev_takes_the_environment(environment, sandbox, tmp_path):
     ],
     ids=["folder", "encoding", "NUL", "loop"],
 )
-def test_an_unreadable_file_is_one_line_and_the_code_location_loads(tmp_path, make, said):
+def test_an_unreadable_file_is_one_line_and_the_code_location_loads(tmp_path, make, message):
     make(tmp_path / ".env")
     with pytest.raises(SettingsError) as refused:
         Settings.load()
     assert "\n" not in str(refused.value)
-    assert str(refused.value).startswith(said or ".env cannot be read: ")
+    assert str(refused.value).startswith(message or ".env cannot be read: ")
     loaded = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "import pso_pipeline.definitions"],
         capture_output=True,
@@ -127,7 +127,7 @@ def test_an_unreadable_file_is_one_line_and_the_code_location_loads(tmp_path, ma
 
 
 def uncommented(*chosen):
-    """The lines of `.env.example` that set something, without the comment sign; all, or those that begin so."""
+    """Return the settings in `.env.example`, uncommented: all, or those with this prefix."""
     lines = re.findall(r"^# ([A-Z_]+=.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     return [line for line in lines if not chosen or line.startswith(chosen)]
 

@@ -1,4 +1,4 @@
-"""The pages for people say what is there: settings, commands, files, links."""
+"""Tests that the docs name existing settings, commands, files and links."""
 
 import re
 from pathlib import Path

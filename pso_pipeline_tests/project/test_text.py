@@ -1,4 +1,4 @@
-"""Text from outside is one harmless line in every place where it is shown."""
+"""Tests that text from outside becomes one line without markup or control characters."""
 
 import html
 import io

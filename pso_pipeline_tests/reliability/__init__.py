@@ -1,1 +1,1 @@
-"""What must hold while processes are killed, compete and fail: real processes, real HTTP, the server's own count."""
+"""Tests of refreshes that are killed, compete or fail, with real processes and real HTTP."""

@@ -1,8 +1,8 @@
-"""Four processes that refresh at once, with one token and one warehouse, and how many requests the server counted.
+"""This module refreshes one warehouse in four processes at once and counts their requests on the server.
 
     python -m pso_pipeline_tests.reliability.competing
 
-runs the long form, with the documented limit of 200 requests in 30 seconds, and prints what it came to as JSON.
+runs the long form, with the documented limit of 200 requests in 30 seconds, and prints the result as JSON.
 """
 
 import json
@@ -19,7 +19,7 @@ PROCESSES = 4
 
 
 def compete(folder, *, requests_per_window, window_seconds, orders, page_size=50):
-    """Refresh from nothing in four processes at once; return the server's figures. Fails where anything is lost."""
+    """Refresh an empty warehouse in four processes at once, compare it with the source, and return the figures."""
     world = GeneratedWorld(seed=5, enterprises=4, orders=orders)
     world.clock.freeze()
     with serve(world, requests_per_window=requests_per_window, window_seconds=window_seconds) as sandbox:

@@ -1,10 +1,9 @@
-"""Killing refreshes at random moments of a living world, again and again, and comparing with the source.
+"""This module kills refreshes at random moments while the source changes, and compares the warehouse with the source.
 
     python -m pso_pipeline_tests.reliability.killing --kills 60
 
-runs the long form and prints what it came to as JSON. The moments are spread evenly over the length of the last refresh
-that was not killed; what a process does at each is whatever it happens to do: listing, fetching, landing, deriving,
-publishing, opening a file for the first time.
+runs the long form and prints the result as JSON. The moments are spread evenly over the duration of the last complete
+refresh, so that kills hit each of its steps: discovery, fetching, landing, marts and publication.
 """
 
 import argparse
@@ -22,13 +21,13 @@ from pso_pipeline_tests.processes import finish
 from pso_pipeline_tests.reliability.refreshes import Refreshes
 
 SHARE_KILLED_AGAIN = 0.5
-"""How many of the kills are followed by another one before a refresh is let through to its end."""
+"""The share of kills that are followed by another kill before a complete refresh."""
 
 
 def kill_at_random(folder, kills, seed, *, orders=4_000, enterprises=4, first_length=5.0, say=lambda _: None):
-    """Kill so many refreshes, the first ones in an empty folder; return the figures. Fails where anything is lost.
+    """Kill refreshes, beginning with an empty folder; compare with the source, and return the figures.
 
-    `first_length` is how many seconds a refresh is taken to last before one was let through.
+    `first_length` is the assumed duration in seconds until the first complete refresh.
     """
     chance = random.Random(seed)
     tally: Counter[str] = Counter()
@@ -64,7 +63,7 @@ def _kill(process, after, tally):
         tally["kills"] += 1
     else:
         assert process.exitcode == 0
-        tally["faster than their kill"] += 1
+        tally["ended before the kill"] += 1
 
 
 def _complete(refreshes, tally):

@@ -1,4 +1,4 @@
-"""Starting refreshing processes against a sandbox, and comparing what they left with the source."""
+"""This module starts refreshes as processes, and compares the warehouse and the snapshot with the source."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from pso_pipeline_tests.truth import expected_rows, landed_rows
 
 @dataclass(frozen=True)
 class Refreshes:
-    """Refreshing processes of one sandbox, in one folder of their own, which share one limit of requests."""
+    """Refreshes against one sandbox, as processes with one folder and one rate limit."""
 
     sandbox: Any
     folder: Path
@@ -28,7 +28,7 @@ class Refreshes:
         return str(self.folder / "warehouse.duckdb")
 
     def start(self, *, is_full=False):
-        """Start one."""
+        """Start a refresh; return its process."""
         world = self.sandbox.world
         settings = {
             "MEWS_PLATFORM_ADDRESS": self.sandbox.address,
@@ -47,7 +47,7 @@ class Refreshes:
         return process
 
     def complete(self, *, is_full=False):
-        """Refresh to the end, without a failure."""
+        """Run a refresh, which must succeed."""
         finish(self.start(is_full=is_full))
 
     def query(self, sql):
@@ -55,7 +55,7 @@ class Refreshes:
             return connection.execute(sql).fetchall()
 
     def compare_with_source(self):
-        """Compare everything with the source; return how many orders and versions there are."""
+        """Compare the warehouse and the snapshot with the source; return the numbers of orders and versions."""
         truth = self.sandbox.world.snapshot(self.sandbox.world.clock.now())
         expected = expected_rows(truth.orders, truth.services)
         with Warehouse(self.location).open() as connection:
@@ -65,7 +65,7 @@ class Refreshes:
             versions = connection.execute(
                 "SELECT * EXCLUDE (fetched_utc, observed_utc) FROM mews.product_service_order_versions"
             ).fetchall()
-            assert len(set(versions)) == len(versions), "a version was kept twice"
+            assert len(set(versions)) == len(versions), "a version is stored twice"
         with duckdb.connect(str(self.folder / "bi" / "pso_bi.duckdb"), read_only=True) as snapshot:
             published = snapshot.execute("SELECT order_id, state FROM mart.fct_product_service_orders").fetchall()
         assert sorted(published) == sorted((row["id"], row["state"]) for row in expected.values())

@@ -1,7 +1,6 @@
-"""What a process does that refreshes once, as a run does, without Dagster's start-up: started and killed by tests.
+"""This module runs the steps of the `refresh` job without Dagster, in a process that tests start and kill.
 
-It takes the steps of the `refresh` job in their order and reads its settings from the environment. The size of pages
-and landings can be given, so that a small world has many of both.
+The settings come from the environment. Tests choose the size of pages and landings, so that a small world has many.
 """
 
 import asyncio
@@ -27,12 +26,12 @@ def refresh(*, is_full=False):
     warehouse = Warehouse(settings.pso_warehouse, settings.platform_address)
     clock = ServerClock()
 
-    def with_api(ask):
-        async def asking():
+    def with_api(read):
+        async def run():
             async with open_api(settings, clock=clock) as api:
-                return await ask(api)
+                return await read(api)
 
-        return asyncio.run(asking())
+        return asyncio.run(run())
 
     found = with_api(lambda api: discover_enterprises(api, warehouse))
     offered = with_api(lambda api: discover_services(api, warehouse))
@@ -50,7 +49,7 @@ def refresh(*, is_full=False):
 
 
 def refresh_with(settings, folder, page_size, pages_per_landing, is_full):
-    """Refresh in a process of its own, with settings as environment variables; status 1 where a hotel failed."""
+    """Refresh with these environment variables; the exit status is 1 if a hotel fails."""
     os.environ.update(settings)
     os.chdir(folder)
     tempfile.tempdir = None

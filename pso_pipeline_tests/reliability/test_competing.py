@@ -1,4 +1,4 @@
-"""Several processes at once: within the limit by the server's own count, and on one warehouse."""
+"""Tests of several processes that share one rate limit and one warehouse."""
 
 from pso_pipeline.sandbox.generated.world import GeneratedWorld
 from pso_pipeline_tests.fakes.server import serve
@@ -8,11 +8,11 @@ from pso_pipeline_tests.reliability.refreshes import Refreshes
 
 
 def test_four_refreshes_at_once_stay_within_the_limit_and_land_once(tmp_path):
-    """The documented 200 in 30 seconds is the long form, `python -m pso_pipeline_tests.reliability.competing`."""
+    """`python -m pso_pipeline_tests.reliability.competing` is the long form, with the documented limit."""
     figures = compete(tmp_path, requests_per_window=40, window_seconds=1.0, orders=1_500, page_size=20)
     assert figures["busiest window"] <= 40
     assert figures["answered 429"] == 0
-    assert figures["requests"] > 80, "too few to meet the limit"
+    assert figures["requests"] > 80, "too few requests to reach the limit"
     assert figures["orders"] > 900
 
 

@@ -1,4 +1,4 @@
-"""The table of promises names tests that exist."""
+"""Tests that the reliability page names existing tests."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""A disk that is really full, under the warehouse or under the snapshot: one line names the path, and nothing is lost.
+"""Tests of a full disk of the warehouse or the snapshot: one line names the path, and nothing is lost.
 
-The disk is a small file system in memory. Where mounting one is not allowed, `warehouse/test_connection.py` and
-`bi/test_failures.py` show the same by a limit on the size of a file.
+The disk is a small file system in memory. If mounting one is not allowed, `warehouse/test_session.py` and
+`bi/test_failures.py` test the same with a limit on the size of a file.
 """
 
 import contextlib
@@ -21,21 +21,21 @@ ORDERS = 400
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of 64 MB, and what fills it up to a number of bytes."""
+    """Mount a small file system in memory."""
     folder = tmp_path / "a small disk"
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=False, capture_output=True
     )
     if mounted.returncode:
-        pytest.skip("this machine does not let the tests mount a file system")
+        pytest.skip("mounting a file system is not allowed here")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
 
 
 @contextlib.contextmanager
 def filled(disk, but):
-    """Fill the disk for the length of the block, save for so many bytes."""
+    """Fill the disk within the block, except for this number of bytes."""
     room = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     ballast = disk / "ballast"
     ballast.write_bytes(bytes(max(room - but, 0)))

@@ -1,4 +1,4 @@
-"""Killed at any instant, the next refresh completes: nothing is lost, nothing doubled, nothing begun again."""
+"""Tests that the refresh after a kill continues and completes, without a lost or duplicate order."""
 
 import os
 import signal
@@ -13,14 +13,14 @@ ORDERS = "productServiceOrders/getAll"
 
 
 def test_killed_at_random_moments(tmp_path):
-    """The long form of 50 and more is `python -m pso_pipeline_tests.reliability.killing`."""
+    """`python -m pso_pipeline_tests.reliability.killing` is the long form, with more kills."""
     figures = kill_at_random(tmp_path, 5, seed=1, orders=1_500, enterprises=3)
     assert figures["kills"] == 5
     assert figures["orders"] > 900
 
 
 def test_a_full_resync_killed_in_the_middle_goes_on_where_it_was_and_marks_nothing_before_its_end(tmp_path):
-    """Hotels that were read to their end are not read again, nor what was landed of those that were under way."""
+    """Neither complete hotels nor landed pages of incomplete ones are read again."""
     world = ScriptedWorld()
     world.clock.freeze()
     services = [world.add_service(world.add_enterprise(Name=f"Hotel {number}")) for number in range(20)]
@@ -35,7 +35,7 @@ def test_a_full_resync_killed_in_the_middle_goes_on_where_it_was_and_marks_nothi
         for order in gone:
             world.remove(order)
         sandbox.requests.clear()
-        # as slow as heavy answers are: what was landed meanwhile is what counts
+        # slow answers, so that pages land before the kill
         sandbox.faults.add(Slow(0.5), operation=ORDERS, times=None)
         process = refreshes.start(is_full=True)
         world.after_page(120, lambda: os.kill(process.pid, signal.SIGKILL))
@@ -57,7 +57,7 @@ def test_a_full_resync_killed_in_the_middle_goes_on_where_it_was_and_marks_nothi
         again = {service for body in full for service in body["ServiceIds"]}
         assert again.isdisjoint(service for (service,) in ended)
         assert all(body["Limitation"]["Cursor"] for body in full if body["ServiceIds"][0] in {s for (s,) in begun})
-        assert refreshes.query(missing) == [(0,)], "one full read, however often it was interrupted"
+        assert refreshes.query(missing) == [(0,)], "an interrupted full read is one full read"
         assert refreshes.query("SELECT count(*) FROM mews.missing_candidates") == [(20,)]
         assert refreshes.query(f"SELECT state FROM mews.product_service_orders WHERE id = '{late['Id']}'") == [
             ("Canceled",)
@@ -73,7 +73,7 @@ def test_a_first_read_of_100_pages_killed_at_page_90_goes_on_where_it_was(tmp_pa
     orders = [world.add_order(service, CreatedUtc=f"2026-01-01T{n // 60:02}:{n % 60:02}:00Z") for n in range(1000)]
     with serve(world, requests_per_window=None) as sandbox:
         refreshes = Refreshes(sandbox, tmp_path, page_size=10, pages_per_landing=10)
-        # as long as a page takes over a real network: what was landed meanwhile is what counts
+        # slow answers, so that pages land before the kill
         sandbox.faults.add(Slow(0.02), operation=ORDERS, times=None)
         process = refreshes.start()
         world.after_page(90, lambda: os.kill(process.pid, signal.SIGKILL))
@@ -90,5 +90,5 @@ def test_a_first_read_of_100_pages_killed_at_page_90_goes_on_where_it_was(tmp_pa
         bodies = [request.body or {} for request in sandbox.requests.of(ORDERS)]
         full = [body for body in bodies if "UpdatedUtc" not in body]
         assert full[0]["Limitation"]["Cursor"] == cursor
-        assert len(full) == 101 - landed // 10, "what is left, and the empty page at the end"
+        assert len(full) == 101 - landed // 10, "the remaining pages, and the empty page at the end"
         refreshes.compare_with_source()

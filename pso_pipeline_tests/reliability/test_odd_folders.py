@@ -1,4 +1,4 @@
-"""Folders whose names mean something to globs, addresses, SQL or shells: everything works, or one line says why not."""
+"""Tests with folder names that are special in globs, URLs, SQL or shells: all work, or one line reports why not."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Files with orders of guests, with events or with counters of requests can be read by their owner alone."""
+"""Tests that only the owner can read the files of the pipeline."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ def rights(path):
 
 @pytest.fixture(autouse=True)
 def shared_machine(monkeypatch, tmp_path):
-    """Files that are made are readable for everybody, unless somebody sees to it."""
+    """Let new files be readable for everybody by default."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "shared"))
     (tmp_path / "shared").mkdir()
     mask = os.umask(0o000)
@@ -43,7 +43,7 @@ def test_the_limiter_has_a_private_folder():
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "stranger"])
-def test_a_folder_that_somebody_else_made_is_refused(tmp_path, monkeypatch, kind):
+def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch, kind):
     folder = limiter_folder()
     if kind == "link":
         (tmp_path / "elsewhere").mkdir()
@@ -80,7 +80,7 @@ def test_the_home_of_dagster_is_private(tmp_path):
     assert rights(prepare_dagster_home(tmp_path / "data" / "dagster")) == 0o700
 
 
-def test_a_file_of_settings_that_others_can_read_is_noticed(tmp_path):
+def test_an_env_file_that_others_can_read_is_detected(tmp_path):
     assert not is_readable_by_others()
     (tmp_path / ".env").touch(mode=0o600)
     assert not is_readable_by_others()
@@ -92,7 +92,7 @@ ADDRESSES = [name.upper() for name, field in Settings.model_fields.items() if "A
 
 
 @pytest.mark.parametrize("name", ADDRESSES)
-def test_plain_http_leaves_this_machine_only_where_it_is_allowed(monkeypatch, name):
+def test_plain_http_to_another_machine_must_be_allowed(monkeypatch, name):
     assert {"MEWS_PLATFORM_ADDRESS", "PSO_ALERT_WEBHOOK"} <= set(ADDRESSES)
     monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", "https://api.example")
     monkeypatch.setenv("MEWS_CLIENT_TOKEN", "client")

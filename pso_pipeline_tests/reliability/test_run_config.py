@@ -1,4 +1,4 @@
-"""What a person enters when starting a run is taken as it is: nothing of it is read from the environment."""
+"""Tests that a run configuration cannot read values from the environment."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ JOBS = {job.name: job for job in defs.get_repository_def().get_all_jobs()}
 
 
 def leaves(config_type, path=()):
-    """Walk a schema: every place that takes a value, with the type that it takes."""
+    """Yield the path and the type of each value of a schema."""
     kind = config_type.kind
     if ConfigTypeKind.has_fields(kind):
         for name, field in config_type.fields.items():
@@ -32,14 +32,14 @@ def leaves(config_type, path=()):
 
 
 def config_with(path, value):
-    """A run configuration with the value at a place."""
+    """Return a run configuration with the value at this path."""
     for part in reversed(path):
         value = [value] if part == 0 else {part: value}
     return value
 
 
 def outcome(job, run_config):
-    """What Dagster makes of a run configuration: the values, or why it is refused."""
+    """Return the validated values of a run configuration, or the error."""
     try:
         return json.dumps(validate_run_config(job, run_config), default=str)
     except DagsterInvalidConfigError as error:
@@ -57,7 +57,7 @@ PLACES = sorted(
 )
 
 
-def test_every_kind_of_job_is_looked_at():
+def test_every_kind_of_job_is_tested():
     assert {"refresh", "full_resync", "__ASSET_JOB"} <= set(JOBS)
     paths = {".".join(map(str, path)) for _, path, _ in PLACES}
     assert {"ops.sync_orders.config.enterprises.0", "ops.sync_orders.config.full"} <= paths
@@ -68,7 +68,7 @@ def test_every_kind_of_job_is_looked_at():
     ("job", "path", "config_type"), PLACES, ids=[f"{job}-{'.'.join(map(str, path))}" for job, path, _ in PLACES]
 )
 def test_no_value_is_read_from_the_environment(monkeypatch, job, path, config_type):
-    """Refused where a value is used; the configuration of steps that take none is anything, and is not used."""
+    """Dagster refuses the reference, or does not use the value."""
     monkeypatch.setenv("MEWS_ACCESS_TOKENS", TOKEN)
     assert config_type.kind is not ConfigTypeKind.SCALAR_UNION
     assert TOKEN not in outcome(JOBS[job], config_with(path, FROM_ENVIRONMENT))
@@ -97,7 +97,7 @@ def test_a_token_as_partition_key_is_masked(monkeypatch, tmp_path, warehouse):
 
 
 def test_an_unexpected_error_with_a_token_in_it_is_replaced(monkeypatch):
-    """A bug of ours or of a library: Dagster would store its text, its causes and its traceback."""
+    """Dagster stores the text, the causes and the traceback of an error."""
     monkeypatch.setenv("MEWS_ACCESS_TOKENS", TOKEN)
     with pytest.raises(Failure) as failed, one_line_failures():
         raise RuntimeError("no luck with " + base64.b64encode(TOKEN.encode()).decode()) from KeyError(TOKEN)
@@ -112,6 +112,6 @@ def test_an_unexpected_error_without_a_secret_stays_as_it_is(monkeypatch):
 
 
 @pytest.mark.parametrize("days", [-1.0, 1e300])
-def test_a_look_back_out_of_bounds_is_one_line(days):
+def test_a_look_back_out_of_range_is_one_line(days):
     with pytest.raises(Failure, match="look_back_days takes a number from 0 to 36500"):
         look_back_of(days)

@@ -1,6 +1,6 @@
-"""No token in anything that is written down: logs, output, exceptions, Dagster's events, command lines, files.
+"""Tests that no log, output, exception, event, command line or file contains a token.
 
-The server does what it can to help: every failure that it answers with holds the tokens of the request.
+Each error that the server returns contains the tokens of the request.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ def world():
 
 @pytest.fixture
 def secrets(world):
-    """The tokens, and a half of each that would tell as much."""
+    """The tokens, the halves of each, and their base64 forms."""
     tokens = [world.client_token, world.access_token]
     encoded = [base64.b64encode(token.encode()).decode()[:-4] for token in tokens]
     return [*tokens, *(token[:16] for token in tokens), *(token[16:] for token in tokens), *encoded]
@@ -52,12 +52,12 @@ def secrets(world):
 
 @pytest.fixture
 def echoing(world):
-    """Makes answers of any status that hold the tokens wherever a body has room for them."""
+    """Return a function that makes an answer with this status and the tokens in its body."""
     encoded = [base64.b64encode(token.encode()).decode() for token in (world.client_token, world.access_token)]
-    said = f"refused {world.client_token} and {world.access_token}, which are {encoded}"
+    message = f"refused {world.client_token} and {world.access_token}, which are {encoded}"
 
     def make(status):
-        body = json.dumps({"Message": said, "RequestId": world.access_token, "Details": said}).encode()
+        body = json.dumps({"Message": message, "RequestId": world.access_token, "Details": message}).encode()
         return Answer(status, body, {"Retry-After": "0"})
 
     return make
@@ -77,7 +77,7 @@ def found_in(secrets, texts):
     return [text[:200] for text in texts for secret in secrets if secret in text]
 
 
-def files_that_hold(secrets, folder):
+def files_containing(secrets, folder):
     wanted = [secret.encode() for secret in secrets]
     files = [path for path in Path(folder).rglob("*") if path.is_file()]
     assert len(files) > 5
@@ -86,7 +86,7 @@ def files_that_hold(secrets, folder):
 
 @pytest.fixture
 def instance(tmp_path):
-    """Dagster's own storage on disk, where a person has it."""
+    """Dagster's own storage on disk."""
     prepare_dagster_home(tmp_path / "data" / "dagster")
     with DagsterInstance.get() as instance:
         yield instance
@@ -94,7 +94,7 @@ def instance(tmp_path):
 
 @pytest.fixture
 def written(caplog, capfd, tmp_path):
-    """What was logged and printed so far, and the folder of all files."""
+    """Return a function that collects all logs and output so far."""
     caplog.set_level(logging.DEBUG)
 
     def collect():
@@ -106,7 +106,7 @@ def written(caplog, capfd, tmp_path):
 
 
 def test_runs_write_no_token_anywhere(sandbox, secrets, echoing, instance, written):
-    """A refresh through passing faults, one with a hotel refused, one with the token refused; all loggers at DEBUG."""
+    """One refresh has temporary faults, one a refused hotel, and one a refused token; all loggers are at DEBUG."""
     outcomes: list[list[tuple[Any, dict[str, Any]]]] = [
         [(echoing(status), {"operation": ORDERS}) for status in (500, 429, 200)]
         + [
@@ -129,23 +129,23 @@ def test_runs_write_no_token_anywhere(sandbox, secrets, echoing, instance, writt
         sandbox.faults.clear()
     events = [repr(event) for run in instance.get_runs() for event in instance.all_logs(run.run_id)]
     assert len(events) > 60
-    assert any("refused" in event for event in events), "what the server said is told"
+    assert any("refused" in event for event in events), "the server's message is reported"
     assert found_in(secrets, events) == []
     assert found_in(secrets, written()) == []
-    assert files_that_hold(secrets, Path.cwd()) == []
+    assert files_containing(secrets, Path.cwd()) == []
 
 
 def rendered(settings):
-    """What an error tracker would send of a listing that fails: every frame with its local variables."""
+    """Return the traceback of a failing listing with all local variables, as an error tracker sends it."""
 
-    async def ask():
+    async def read():
         async with open_api(settings, ONCE) as api:
             (token,) = api.tokens.values()
             async with asyncio.timeout(2.0):
                 await list_enterprises(api.client, token)
 
     try:
-        asyncio.run(ask())
+        asyncio.run(read())
     except (MewsError, TimeoutError) as error:
         return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     raise AssertionError("the listing did not fail")
@@ -167,18 +167,18 @@ def test_a_traceback_through_the_http_client_holds_no_token(sandbox, secrets, fa
 
 
 def test_no_command_line_holds_a_token(sandbox, secrets):
-    """Read from every process of this machine while a refresh waits for an answer."""
-    is_asked = threading.Event()
+    """The test reads the command lines of all processes while a refresh waits for an answer."""
+    is_requested = threading.Event()
 
     def note(_body):
-        is_asked.set()
+        is_requested.set()
         return True
 
     sandbox.faults.add(Hang(), operation=ENTERPRISES, when=note)
     command = [str(Path(sys.executable).with_name("pso")), "refresh"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        assert is_asked.wait(timeout=300)
+        assert is_requested.wait(timeout=300)
         processes = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
         lines = [command_line(path) for path in processes]
         assert any("pso\0refresh" in line for line in lines)
