@@ -6,15 +6,16 @@ Nothing lands here. What was read, and which token is refused, is decided by ref
 import asyncio
 from contextlib import aclosing
 
+from pso_pipeline.contract.endpoints import ENTERPRISES
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.mews.errors import CircuitOpen, MewsError, ServerFault, Unreachable
 from pso_pipeline.mews.pagination import pages
-from pso_pipeline.mews.requests import GetEnterprises, Limitation
+from pso_pipeline.mews.requests import GetAll, Limitation
 
 
 async def why_silent(api: Api, *, seconds: float) -> str | None:
-    """Tell why the API gives no answer; None where it answers, or where the limit of requests leaves no turn to ask."""
-    request = GetEnterprises(limitation=Limitation(1))
+    """Return why the API gives no answer; None where it answers, or where the limit of requests leaves no turn."""
+    request = GetAll(ENTERPRISES, limitation=Limitation(1))
     token = next(iter(api.tokens.values()))
     try:
         async with asyncio.timeout(seconds), aclosing(pages(api.client, request, token)) as walk:

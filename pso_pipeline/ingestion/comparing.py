@@ -10,12 +10,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.plan import chunks
 from pso_pipeline.mews.errors import MewsError
 from pso_pipeline.mews.pagination import pages
-from pso_pipeline.mews.requests import GetProductServiceOrders, Interval
+from pso_pipeline.mews.requests import GetAll, Interval
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.warehouse.checks.readings import Counts, Window, compare, comparison_windows
 from pso_pipeline.warehouse.reading import EnterpriseRow, read_enterprises, read_services
@@ -62,9 +63,10 @@ async def _read(api: Api, token: Token, service_ids: list[str], window: Window) 
     """Read ids and update times of what changed in the window; an order that moves while pages are read counts once."""
     found: dict[str, datetime] = {}
     for ids in chunks(service_ids):
-        request = GetProductServiceOrders(service_ids=ids, updated_utc=Interval(window.start_utc, window.end_utc))
+        interval = Interval(window.start_utc, window.end_utc)
+        request = GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": ids, "UpdatedUtc": interval})
         async for page in pages(api.client, request, token):
-            found |= {order.id: order.updated_utc for order in page.records}
+            found |= dict(zip(page.rows["id"], page.rows["updated_utc"], strict=True))
     return [(identifier, updated) for identifier, updated in found.items() if updated <= window.end_utc]
 
 

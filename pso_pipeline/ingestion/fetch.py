@@ -11,17 +11,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.contract.limits import MAX_COUNT
+from pso_pipeline.ingestion.batches import BatchBuilder
 from pso_pipeline.ingestion.clock import ServerClock, trusted
-from pso_pipeline.ingestion.frame import FrameBuilder
 from pso_pipeline.ingestion.landing import MAX_ORDERS_PER_BATCH, LandingQueue
 from pso_pipeline.ingestion.plan import SLACK, FullRead, IntervalRead, Read, chunks, cut
 from pso_pipeline.mews.client import MewsClient
-from pso_pipeline.mews.discovery import Listing, list_services
+from pso_pipeline.mews.discovery import Listing, list_all
 from pso_pipeline.mews.errors import MewsError, RepeatedCursor, RequestRefused, TokenRefused, TooHeavy, TooLarge
 from pso_pipeline.mews.pagination import Page, pages
-from pso_pipeline.mews.records import Order, Service
-from pso_pipeline.mews.requests import GetProductServiceOrders, Interval, Limitation
+from pso_pipeline.mews.requests import GetAll, Interval, Limitation
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.warehouse.landing.progress import Completed, Failed, FullReadProgress, Progress
 
@@ -116,10 +116,10 @@ class _Tally:
     rejected: Counter[str | None] = field(default_factory=Counter)
     reason: str = ""
 
-    def add(self, page: Page[Order], service_ids: Collection[str]) -> None:
-        self.records.update(order.service_id for order in page.records)
+    def add(self, page: Page, service_ids: Collection[str]) -> None:
+        self.records.update(page.rows["service_id"])
         for reject in page.rejects:
-            self.rejected[reject.service_id if reject.service_id in service_ids else None] += 1
+            self.rejected[reject.scope_id if reject.scope_id in service_ids else None] += 1
             self.reason = self.reason or reject.reason
 
     def complaint(self, services: Collection[str | None]) -> str | None:
@@ -129,7 +129,7 @@ class _Tally:
         if rejected <= PLAUSIBLE_REJECTS or rejected <= MAX_REJECTED_SHARE * read:
             return None
         return (
-            f"{GetProductServiceOrders.operation}: {rejected:,} of {read:,} records could not be read, the first "
+            f"{PRODUCT_SERVICE_ORDERS.operation}: {rejected:,} of {read:,} records could not be read, the first "
             f"because {self.reason}: the others landed, and all are read again (see mews.rejected_records)"
         )
 
@@ -237,15 +237,15 @@ class Fetcher:
         except MewsError as error:
             log.warning("the services of %d hotel(s) could not be listed again: %s", len(new), error)
             return
-        listed = listing.records.keys() | {reject.id for reject in listing.rejects}
+        listed = listing.ids
         of_these = {service for service, enterprise in self.enterprise_of.items() if enterprise in set(new)}
         self.unlisted = (self.unlisted - of_these) | (of_these - listed)
 
-    async def _list_services(self, token: Token, enterprise_ids: Sequence[str]) -> Listing[Service]:
+    async def _list_services(self, token: Token, enterprise_ids: Sequence[str]) -> Listing:
         try:
-            return await list_services(self.client, token, enterprise_ids=enterprise_ids)
+            return await list_all(self.client, SERVICES, token, enterprise_ids=enterprise_ids)
         except RequestRefused:  # one of them has left the scope
-            return await list_services(self.client, token)
+            return await list_all(self.client, SERVICES, token)
 
     def _by_hotel(self, piece: _Piece) -> list[_Piece]:
         """Cut a piece by hotels; nothing where it is of one."""
@@ -258,10 +258,9 @@ class Fetcher:
         """Read one piece page by page and hand it to the queue, the last part with the completed progress."""
         began = self.clock.reported
         is_resync = isinstance(read, FullRead) and read.is_resync
-        builder = FrameBuilder(self.enterprise_of, keeps_ids=is_resync)
-        request = GetProductServiceOrders(
-            service_ids=piece.service_ids, updated_utc=piece.interval, limitation=Limitation(PAGE_SIZE)
-        )
+        builder = BatchBuilder(PRODUCT_SERVICE_ORDERS, self.enterprise_of, keeps_ids=is_resync)
+        filters = {"ServiceIds": piece.service_ids, "UpdatedUtc": piece.interval}
+        request = GetAll(PRODUCT_SERVICE_ORDERS, filters, Limitation(PAGE_SIZE))
         cursor, orders, seen, tally = piece.cursor, piece.orders, 0, _Tally()
         if read.token in self._refused_tokens:
             raise self._refused_tokens[read.token]
@@ -283,7 +282,7 @@ class Fetcher:
         await self.queue.put(builder.take(self._ended(piece, began, tally, is_resync)))
         hotels = self._by_hotel(piece)
         if hotels and (complaint := tally.complaint([None])):
-            raise TooManyRejects(complaint, GetProductServiceOrders.operation)
+            raise TooManyRejects(complaint, PRODUCT_SERVICE_ORDERS.operation)
 
     def _under_way(
         self, piece: _Piece, began: datetime | None, cursor: str | None, orders: int, is_resync: bool
@@ -351,7 +350,9 @@ class Fetcher:
         return piece if ids == piece.service_ids else replace(piece.from_the_top(), service_ids=ids)
 
     async def _fail(self, service_ids: Collection[str], error: str) -> None:
-        await self.queue.put(FrameBuilder(self.enterprise_of).take(self._failed(service_ids, error)))
+        await self.queue.put(
+            BatchBuilder(PRODUCT_SERVICE_ORDERS, self.enterprise_of).take(self._failed(service_ids, error))
+        )
 
     def _failed(self, service_ids: Collection[str], error: str) -> list[Progress]:
         self.failures.update(dict.fromkeys(service_ids, error))

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.contract.limits import MAX_IDS
 from pso_pipeline.ingestion.api import Api
@@ -24,8 +25,7 @@ from pso_pipeline.ingestion.plan import chunks
 from pso_pipeline.mews.errors import MewsError, Permanent, TokenRefused
 from pso_pipeline.mews.limiter import RateLimit
 from pso_pipeline.mews.pagination import Page, pages
-from pso_pipeline.mews.records import Order
-from pso_pipeline.mews.requests import GetProductServiceOrders, Interval, Limitation
+from pso_pipeline.mews.requests import FilterValue, GetAll, Interval, Limitation
 from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow
 
 PAGE_SIZE = 250
@@ -137,7 +137,8 @@ async def _look(api: Api, token: str, services: Sequence[ServiceRow], before: Lo
     enterprise_of = {service.service_id: service.enterprise_id for service in services}
     found = _Found(set(enterprise_of.values()) if start < now - LONGEST_GAP else set())
     for ids in chunks(sorted(service.service_id for service in healthy or services)):
-        request = GetProductServiceOrders(service_ids=ids, updated_utc=interval, limitation=Limitation(PAGE_SIZE))
+        filters: dict[str, FilterValue] = {"ServiceIds": ids, "UpdatedUtc": interval}
+        request = GetAll(PRODUCT_SERVICE_ORDERS, filters, Limitation(PAGE_SIZE))
         try:
             async with aclosing(pages(api.client, request, api.tokens[token])) as walk:
                 await found.read(walk, before.seen, {service: enterprise_of[service] for service in ids})
@@ -180,9 +181,7 @@ class _Found:
     is_cut: bool = False
     error: MewsError | None = None
 
-    async def read(
-        self, walk: AsyncIterator[Page[Order]], seen: Collection[str], enterprise_of: Mapping[str, str]
-    ) -> None:
+    async def read(self, walk: AsyncIterator[Page], seen: Collection[str], enterprise_of: Mapping[str, str]) -> None:
         """Read the changes of some services to their end, or as many of them as one page may hold."""
         changes = 0
         async for page in walk:
@@ -200,12 +199,13 @@ class _Found:
                 return
 
 
-def _versions(page: Page[Order]) -> Iterator[tuple[str, str | None]]:
+def _versions(page: Page) -> Iterator[tuple[str, str | None]]:
     """Give the digest of each version of an order in a page, and its service."""
-    for order in page.records:
-        yield _digest(f"{order.id} {order.updated_utc.isoformat()} {order.state}"), order.service_id
+    columns = (page.rows[name] for name in ("id", "updated_utc", "state", "service_id"))
+    for identifier, updated, state, service in zip(*columns, strict=True):
+        yield _digest(f"{identifier} {updated.isoformat()} {state}"), service
     for reject in page.rejects:
-        yield _digest(reject.raw_json), reject.service_id
+        yield _digest(reject.raw_json), reject.scope_id
 
 
 def _digest(text: str) -> str:

@@ -12,20 +12,17 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from pso_pipeline.contract.columns import Table
-from pso_pipeline.contract.endpoints import ENTERPRISES, SERVICES
+from pso_pipeline.contract.endpoints import ENTERPRISES, SERVICES, Endpoint
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.clock import trusted
-from pso_pipeline.ingestion.frame import arrow_schema, frame_of, records_table, rejects_table
+from pso_pipeline.ingestion.frames import concatenated, empty_frame, records_frame, rejects_frame
 from pso_pipeline.ingestion.plan import ServiceListing, plan_listing
-from pso_pipeline.mews.discovery import Listing, list_enterprises, list_services
+from pso_pipeline.mews.discovery import Listing, list_all
 from pso_pipeline.mews.errors import MewsError
 from pso_pipeline.mews.limiter import LimiterUnusable
-from pso_pipeline.mews.records import Reject, Service
-from pso_pipeline.mews.requests import GetEnterprises, GetServices
+from pso_pipeline.mews.records import Reject
 from pso_pipeline.warehouse.landing.correcting import correct_listings
 from pso_pipeline.warehouse.landing.scope import (
     MAX_LOST_SHARE,
@@ -76,12 +73,11 @@ async def discover_enterprises(api: Api, warehouse: Warehouse, max_lost_share: f
     listing that lacks more than `max_lost_share` of a token's hotels, or all, takes none out of scope before it has
     lasted for a day.
     """
-    found = await _ask_each(api, api.tokens, lambda token: list_enterprises(api.client, api.tokens[token]))
+    found = await _ask_each(api, api.tokens, lambda token: list_all(api.client, ENTERPRISES, api.tokens[token]))
     listing = _listing(
         api,
         found,
-        GetEnterprises.operation,
-        ENTERPRISES.table,
+        ENTERPRISES,
         lambda token: {"is_in_scope": True, "token_fingerprint": token},
     )
     answered = [token for token in api.tokens if token not in listing.failures]
@@ -110,7 +106,7 @@ async def discover_services(
     plans = {token: plan_listing(known.get(token, ()), now) for token in api.tokens if token not in unusable}
     began = api.clock.reported
     found = await _ask_each(api, plans, lambda token: _list_services(api, token, plans[token]))
-    listing = _listing(api, found, GetServices.operation, SERVICES.table, lambda _: {})
+    listing = _listing(api, found, SERVICES, lambda _: {})
     listed = [
         each
         for token, answer in found.items()
@@ -137,13 +133,17 @@ class TokenReach:
 
 async def reach_of_tokens(api: Api) -> list[TokenReach]:
     """Ask for the enterprises of each token, in the order of the settings; nothing lands."""
-    found = await _ask_each(api, api.tokens, lambda token: list_enterprises(api.client, api.tokens[token]))
+    found = await _ask_each(api, api.tokens, lambda token: list_all(api.client, ENTERPRISES, api.tokens[token]))
     return [
         TokenReach((), str(answer))
         if isinstance(answer, Unanswered)
-        else TokenReach(tuple(each.name or each.id for each in answer.records.values()), None)
+        else TokenReach(tuple({each: name or each for each, name in zip(*_names(answer), strict=True)}.values()), None)
         for answer in found.values()
     ]
+
+
+def _names(listing: Listing) -> tuple[list[str], list[str | None]]:
+    return listing.rows.get("id", []), listing.rows.get("name", [])
 
 
 @dataclass(slots=True)
@@ -153,8 +153,8 @@ class _Rows:
     `unreadable` maps the ids of listed records that could not be read to the token that listed them.
     """
 
-    rows: list[pa.Table]
-    rejects: list[pa.Table]
+    rows: list[pd.DataFrame]
+    rejects: list[pd.DataFrame]
     failures: dict[str, str]
     unreadable: dict[str, str]
 
@@ -162,14 +162,14 @@ class _Rows:
         """Say what the listing came to, and log what it changed."""
         for line in (*problems, *notices):
             log.warning("%s", line)
-        rows, rejects = (sum(map(len, tables)) for tables in (self.rows, self.rejects))
+        rows, rejects = (sum(map(len, frames)) for frames in (self.rows, self.rejects))
         return ScopeReport(rows, rejects, self.failures, tuple(problems), tuple(notices))
 
 
 async def _ask_each(
-    api: Api, tokens: Collection[str], ask: Callable[[str], Awaitable[Listing[Any]]]
-) -> dict[str, Listing[Any] | Unanswered]:
-    async def asking(token: str) -> Listing[Any] | Unanswered:
+    api: Api, tokens: Collection[str], ask: Callable[[str], Awaitable[Listing]]
+) -> dict[str, Listing | Unanswered]:
+    async def asking(token: str) -> Listing | Unanswered:
         try:
             answer = await ask(token)
         except (MewsError, LimiterUnusable) as error:
@@ -180,13 +180,11 @@ async def _ask_each(
     return dict(zip(tokens, await asyncio.gather(*map(asking, tokens)), strict=True))
 
 
-async def _list_services(api: Api, token: str, plan: ServiceListing) -> Listing[Service]:
+async def _list_services(api: Api, token: str, plan: ServiceListing) -> Listing:
     secret = api.tokens[token]
-    listing = await list_services(api.client, secret, updated_utc=plan.changes)
+    listing = await list_all(api.client, SERVICES, secret, updated_utc=plan.changes)
     if plan.new_enterprises:
-        of_new = await list_services(api.client, secret, enterprise_ids=plan.new_enterprises)
-        listing.records.update(of_new.records)
-        listing.rejects.extend(of_new.rejects)
+        listing.add(await list_all(api.client, SERVICES, secret, enterprise_ids=plan.new_enterprises))
     return listing
 
 
@@ -205,42 +203,37 @@ def _listed(enterprises: Sequence[ListingRow], plan: ServiceListing, began: date
     ]
 
 
-def _listing(
-    api: Api, found: Mapping[str, Listing[Any] | Unanswered], operation: str, table: Table, columns_of: Columns
-) -> _Rows:
+def _listing(api: Api, found: Mapping[str, Listing | Unanswered], endpoint: Endpoint, columns_of: Columns) -> _Rows:
     listing = _Rows([], [], {}, {})
     seen: set[str] = set()
     for token, answer in found.items():
         if isinstance(answer, Unanswered):
             listing.failures[token] = str(answer)
             continue
-        new = [record for record in answer.records.values() if record.id not in seen]
-        seen.update(record.id for record in new)
-        if new:
-            listing.rows.append(records_table(new, table, columns_of(token)))
+        listed = records_frame(endpoint, answer.rows, columns_of(token)).drop_duplicates("id", keep="last")
+        new = listed[~listed["id"].isin(seen)]
+        seen.update(new["id"])
+        if len(new):
+            listing.rows.append(new)
         if answer.rejects:
-            rejects = [_of_its_hotel(reject, table) for reject in answer.rejects]
-            listing.rejects.append(rejects_table(operation, rejects, api.clock.now(), {}))
+            rejects = [_of_its_hotel(reject, endpoint) for reject in answer.rejects]
+            listing.rejects.append(rejects_frame(endpoint.operation, rejects, api.clock.now(), {}))
             listing.unreadable = {reject.id: token for reject in answer.rejects if reject.id} | listing.unreadable
     return listing
 
 
-def _of_its_hotel(reject: Reject, table: Table) -> Reject:
+def _of_its_hotel(reject: Reject, endpoint: Endpoint) -> Reject:
     """Name the hotel of a rejected record of an enterprise: it is the record itself."""
-    return replace(reject, enterprise_id=reject.id) if table.name == ENTERPRISES.name else reject
+    return replace(reject, enterprise_id=reject.id) if endpoint is ENTERPRISES else reject
 
 
 def _land_enterprises(
     api: Api, warehouse: Warehouse, listing: _Rows, answered: Sequence[str], max_lost_share: float
 ) -> ScopeChange:
-    columns = [
-        name for name in arrow_schema(ENTERPRISES.table).names if name not in {"partition_key", "unlisted_since_utc"}
-    ]
-    schema = pa.schema([arrow_schema(ENTERPRISES.table).field(name) for name in columns])
     with warehouse.open() as connection:
         return land_enterprises(
             connection,
-            frame_of(listing.rows, schema),
+            concatenated(listing.rows, empty_frame(ENTERPRISES.table)),
             _rejects(listing),
             unreadable=listing.unreadable,
             answered=answered,
@@ -266,7 +259,7 @@ def _land_services(
     with warehouse.open() as connection:
         return land_services(
             connection,
-            frame_of(listing.rows, arrow_schema(SERVICES.table)),
+            concatenated(listing.rows, empty_frame(SERVICES.table)),
             _rejects(listing),
             listed,
             unreadable=listing.unreadable,
@@ -285,7 +278,7 @@ def _accepted(loss: Loss, numbers: Mapping[str, int]) -> str:
 
 def _lost_hotels(loss: Loss, numbers: Mapping[str, int]) -> str:
     return (
-        f"{GetEnterprises.operation}: access token {numbers[loss.token_fingerprint]} does not list {len(loss.lost):,} "
+        f"{ENTERPRISES.operation}: access token {numbers[loss.token_fingerprint]} does not list {len(loss.lost):,} "
         f"of the {loss.known:,} hotels that it listed before"
     )
 
@@ -304,7 +297,7 @@ def _left_over(leftover: Leftover) -> str:
 
 def _lost_services(loss: ServiceLoss, number: int) -> str:
     return (
-        f"{GetServices.operation}: access token {number} does not list {loss.lost:,} of the {loss.known:,} services "
+        f"{SERVICES.operation}: access token {number} does not list {loss.lost:,} of the {loss.known:,} services "
         f"that it listed before, an implausible loss: they are read as before, in "
         f"{_named(loss.partition_keys)}. {_REMEDY}"
     )
@@ -314,11 +307,11 @@ def _changed_services(offer: Offer) -> list[str]:
     notices = []
     if offer.returned:
         notices.append(
-            f"{GetServices.operation}: {offer.returned:,} retired service(s) are listed again and are read again"
+            f"{SERVICES.operation}: {offer.returned:,} retired service(s) are listed again and are read again"
         )
     if offer.moved:
         notices.append(
-            f"{GetServices.operation}: {offer.moved:,} service(s) belong to another hotel now, with their orders"
+            f"{SERVICES.operation}: {offer.moved:,} service(s) belong to another hotel now, with their orders"
         )
     return notices
 
@@ -335,4 +328,4 @@ def _named(keys: Sequence[str]) -> str:
 
 
 def _rejects(listing: _Rows) -> pd.DataFrame:
-    return frame_of(listing.rejects, arrow_schema(REJECTED_RECORDS))
+    return concatenated(listing.rejects, empty_frame(REJECTED_RECORDS))

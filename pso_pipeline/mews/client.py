@@ -20,7 +20,6 @@ from pso_pipeline.mews.circuit import CircuitBreaker
 from pso_pipeline.mews.clock import Clock
 from pso_pipeline.mews.errors import CircuitOpen, MewsError, Retriable, TooManyRequests
 from pso_pipeline.mews.limiter import RateLimit, RateLimiter
-from pso_pipeline.mews.records import R
 from pso_pipeline.mews.requests import GetAll
 from pso_pipeline.mews.responses import ApiResponse, read_response
 from pso_pipeline.mews.retry import Retries, RetryPolicy
@@ -101,7 +100,7 @@ class MewsClient:
         """Return a text of the server as one short line without tokens, links and markup."""
         return Credentials(self._client_token, access_token).hide(text)
 
-    async def call(self, request: GetAll[R], access_token: Token, decode: Callable[[bytes], T]) -> ApiResponse[T]:
+    async def call(self, request: GetAll, access_token: Token, decode: Callable[[bytes], T]) -> ApiResponse[T]:
         """Send one request and return its result, with the body as `decode` returns it.
 
         `decode` raises UnreadableBody for a body that is not what the operation promises, which is a fault of the
@@ -132,7 +131,7 @@ class MewsClient:
 
     async def _attempt(
         self,
-        request: GetAll[R],
+        request: GetAll,
         credentials: Credentials,
         decode: Callable[[bytes], T],
         retries: Retries,
@@ -159,7 +158,7 @@ class MewsClient:
         self._circuit.record(None)
         return response
 
-    async def _send(self, request: GetAll[R], credentials: Credentials, limiter: RateLimiter) -> HttpResponse:
+    async def _send(self, request: GetAll, credentials: Credentials, limiter: RateLimiter) -> HttpResponse:
         turn_taken = self._clock.steady()
 
         async def take_another_turn_if_late() -> None:

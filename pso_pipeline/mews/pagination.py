@@ -9,12 +9,11 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any, Generic, cast
+from typing import Any
 
 from pso_pipeline.mews.client import MewsClient
 from pso_pipeline.mews.errors import EndlessWalk, OversizedResponse, RepeatedCursor, TooHeavy
-from pso_pipeline.mews.records import Contents, PageReader, R, Record, Reject
+from pso_pipeline.mews.records import Contents, Reject, Rows, page_reader
 from pso_pipeline.mews.requests import GetAll, Limitation
 from pso_pipeline.mews.responses import ApiResponse
 from pso_pipeline.mews.tokens import Token
@@ -36,14 +35,14 @@ _GROW_AFTER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
-    """One page: its readable records, its rejects, and `count`, the number of items that came.
+class Page:
+    """One page: its readable records as rows, its rejects, and `count`, the number of items that came.
 
     `cursor` is what the server sent: it continues the walk after this page. `is_last` is true where nothing follows.
     `server_time` is the server's own clock when it answered, None where it sent no `Date`.
     """
 
-    records: list[R]
+    rows: Rows
     rejects: list[Reject]
     cursor: str | None
     count: int
@@ -54,16 +53,16 @@ class Page(Generic[R]):
 
 async def pages(
     client: MewsClient,
-    request: GetAll[R],
+    request: GetAll,
     access_token: Token,
     *,
     start_cursor: str | None = None,
-) -> AsyncGenerator[Page[R], None]:
+) -> AsyncGenerator[Page, None]:
     """Walk through all pages of a request, from `start_cursor` or else from the newest item.
 
     Ends on a null or empty cursor or on an empty page; a page shorter than asked for is not the end (API:
-    "Pagination"). The next page is asked for while the caller waits for something else, one page ahead. Where a page is
-    too heavy for the server, or its body over the limit of what is read, smaller ones are asked for, down to 10 items,
+    "Pagination"). The next page is requested while the caller waits for something else, one page ahead. Where a page is
+    too heavy for the server, or its body over the limit of what is read, smaller ones are requested, down to 10 items,
     and larger ones again after some that went well.
 
     Raises RepeatedCursor where pages lead back, EndlessWalk where they are too many, TooHeavy or OversizedResponse
@@ -90,27 +89,27 @@ async def _end(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-class _Walk(Generic[R]):
+class _Walk:
     """Where a walk stands: the cursor, those already followed, items already seen, and the size of the next page."""
 
     def __init__(
         self,
         client: MewsClient,
-        request: GetAll[R],
+        request: GetAll,
         access_token: Token,
         start_cursor: str | None,
     ) -> None:
         self._client = client
         self._request = request
         self._access_token = access_token
-        self._reader = cast("PageReader[R]", _reader(request.items, request.record))
+        self._reader = page_reader(request.endpoint)
         self._size = _PageSize(request.limitation.count)
         self._cursor = start_cursor or request.limitation.cursor
         self._followed = {self._cursor}
         self._seen: deque[set[str]] = deque()
         self._known_pages = 0
 
-    async def next_page(self) -> Page[R]:
+    async def next_page(self) -> Page:
         while True:
             count = self._size.count
             request = self._request.at(Limitation(count=count, cursor=self._cursor))
@@ -123,15 +122,15 @@ class _Walk(Generic[R]):
                 self._size.went_well()
                 return self._page(response)
 
-    def _page(self, response: ApiResponse[Contents[R]]) -> Page[R]:
-        contents: Contents[R] = response.content or Contents([], [], None, 0)
+    def _page(self, response: ApiResponse[Contents]) -> Page:
+        contents = response.content or self._reader.nothing()
         is_last = not contents.cursor or contents.count == 0
         if not is_last:
             self._check_progress(contents, response)
         self._cursor = contents.cursor
         self._followed.add(contents.cursor)
         return Page(
-            records=contents.records,
+            rows=contents.rows,
             rejects=contents.rejects,
             cursor=contents.cursor,
             count=contents.count,
@@ -140,9 +139,9 @@ class _Walk(Generic[R]):
             request_id=response.request_id,
         )
 
-    def _check_progress(self, contents: Contents[R], response: ApiResponse[Contents[R]]) -> None:
+    def _check_progress(self, contents: Contents, response: ApiResponse[Contents]) -> None:
         """Give the walk up where it leads nowhere."""
-        items = {record.id for record in contents.records}
+        items = set(contents.rows["id"])
         items |= {each.id or str(hash(each.raw_json)) for each in contents.rejects}
         is_known = all(any(item in page for page in self._seen) for item in items)
         self._known_pages = self._known_pages + 1 if is_known else 0
@@ -188,9 +187,3 @@ class _PageSize:
         if self.count < self._wanted and self._went_well >= self._needed:
             self.count = min(self._wanted, self.count * 2)
             self._went_well = 0
-
-
-@cache
-def _reader(items: str, record: type[Record]) -> PageReader[Record]:
-    """The reader of an operation's answers, one for the process: making one takes longer than reading a small page."""
-    return PageReader(items, record)

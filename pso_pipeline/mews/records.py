@@ -1,155 +1,62 @@
-"""Records of the API as typed structs, and the reader that makes them from the body of an answer.
+"""Records of the API as rows, read from the body of an answer by the description of its endpoint.
 
-A field that the column contract names lands in a typed attribute under its column's name. Every other field, and every
-value of an unexpected type, is kept as the JSON text that came. A record without the fields that are required, or with
-a value that cannot be believed, becomes a `Reject` with its reason, and the rest of its page is read. Nothing is
-dropped.
+A field that a column names lands in that column. Every other field, and every value of an unexpected type, is kept in
+`extra` as the JSON text that came. A record without the fields that are required, or with a value that cannot be
+believed, becomes a `Reject` with its reason, and the rest of its page is read. Nothing is dropped.
 
-Add a field here together with its column in `contract.warehouse`. What becomes of records, frames and tables, stays
-out.
+Nothing here knows a field by its name: add fields to the endpoint. What becomes of rows stays out.
 
-A page whose records all fit their struct is decoded at once. Any other is decoded record by record, and a record that
-does not fit, field by field.
+A page whose records hold the described fields alone is decoded at once; any other record by record, field by field.
 """
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache
-from itertools import chain
-from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast, get_args, get_type_hints
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
-from msgspec.structs import force_setattr
 
+from pso_pipeline.contract.columns import Column, ColumnType
+from pso_pipeline.contract.endpoints import Endpoint
 from pso_pipeline.contract.limits import EARLIEST_TIME, LATEST_TIME_AHEAD, MAX_RECORD_BYTES, MAX_TEXT_BYTES
+from pso_pipeline.mews.mending import LONGEST_MENDED, TOO_DEEP, has_long_text, has_nul, mend
 
-Utc = Annotated[datetime, Meta(tz=True)]
-"""A date-time with its offset."""
+Rows = dict[str, list[Any]]
+"""Records by column: for each column that the API fills, and for `extra`, the values of all records in their order."""
 
 _SURELY_SHORT = MAX_TEXT_BYTES // 4
 """Characters of a text that are within the limit whatever they are: UTF-8 has four bytes for one at most."""
-
-Text = Annotated[str, Meta(max_length=_SURELY_SHORT)]
-
-Required = Annotated[str, Meta(min_length=1, max_length=_SURELY_SHORT)]
 
 _LONGEST_CURSOR = 4096
 """Characters; a cursor is the id of an item."""
 
 _MOST_ITEMS = 100_000
-"""Items that a page may hold, whatever was asked for: more of them are an attack, not an answer."""
+"""Items that a page may hold, whatever was requested: more of them are an attack, not an answer."""
 
 _MOST_VALUES = 2_000_000
 """Values that a body may hold, by its commas: millions of tiny ones would take far more memory than their text."""
 
-_LONGEST_MENDED = 8 * 1024 * 1024
-"""Bytes of a body up to which it is searched for what makes it unreadable: some ten times those of a usual page."""
+_STEP = Decimal("0.0001")
+_LARGEST_AMOUNT = Decimal(10) ** 14
+"""DECIMAL(18,4) holds 14 digits before the point and 4 after it."""
 
-_DEEPEST = 100
-"""Levels of nesting that are read where a body is nested deeper than Python's stack allows."""
+_Text = Annotated[str, Meta(max_length=_SURELY_SHORT)]
+_WHOLE_TYPES: dict[ColumnType, Any] = {
+    "VARCHAR": _Text,
+    "BIGINT": Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
+    "DOUBLE": float,
+    "DECIMAL(18,4)": Decimal,
+    "BOOLEAN": bool,
+    "DATE": date,
+    "TIMESTAMP": Annotated[datetime, Meta(tz=True)],
+    "VARCHAR[]": Annotated[list[_Text], Meta(max_length=1000)],
+}
+"""What a value has to be so that its page can be decoded at once."""
 
-
-class _Part(Struct, frozen=True, gc=False, kw_only=True, rename="pascal", forbid_unknown_fields=True):
-    """An object of the API."""
-
-
-class Record(_Part, frozen=True):
-    """What every record has.
-
-    `nested` names the attribute that holds an object of its own. `extra` holds the fields that no attribute takes, as a
-    JSON object of the text that came, None without any; those of the nested object stand under its name:
-    `{"Options": {"NewFlag": true}}`. `needs_believable_times` says whether a time out of bounds costs the record, or is
-    kept as such a field.
-    """
-
-    nested: ClassVar[str]
-    needs_believable_times: ClassVar[bool] = False
-    extra: ClassVar[str | None] = None
-
-    id: Required
-
-
-class OrderOptions(_Part, frozen=True):
-    """How far the guests of an order have checked in."""
-
-    owner_checked_in: bool | None = None
-    all_companions_checked_in: bool | None = None
-    any_companion_checked_in: bool | None = None
-    connector_check_in: bool | None = None
-
-
-class Order(Record, frozen=True, kw_only=True):
-    """A product service order (API: `productServiceOrders/getAll`, "Product service order")."""
-
-    nested: ClassVar[str] = "options"
-    needs_believable_times: ClassVar[bool] = True
-
-    service_id: Required
-    account_id: Text | None = None
-    account_type: Text | None = None
-    creator_profile_id: Text | None = None
-    updater_profile_id: Text | None = None
-    booker_id: Text | None = None
-    number: Text | None = None
-    state: Text | None = None
-    origin: Text | None = None
-    commander_origin: Text | None = None
-    origin_details: Text | None = None
-    created_utc: Utc
-    updated_utc: Utc
-    cancelled_utc: Utc | None = None
-    voucher_id: Text | None = None
-    business_segment_id: Text | None = None
-    linked_reservation_id: Text | None = None
-    options: OrderOptions | None = None
-
-
-class ServiceData(_Part, frozen=True):
-    """What kind of service it is: `Bookable` or `Additional`."""
-
-    discriminator: Text | None = None
-
-
-class Service(Record, frozen=True, kw_only=True):
-    """A service that an enterprise sells (API: `services/getAll`, "Service")."""
-
-    nested: ClassVar[str] = "data"
-
-    enterprise_id: Required
-    name: Text | None = None
-    is_active: bool | None = None
-    created_utc: Utc | None = None
-    updated_utc: Utc | None = None
-    data: ServiceData | None = None
-
-
-class Address(_Part, frozen=True):
-    """Where an enterprise is."""
-
-    country_code: Text | None = None
-    city: Text | None = None
-
-
-class Enterprise(Record, frozen=True, kw_only=True):
-    """An enterprise, that is a hotel (API: `enterprises/getAll`, "Enterprise")."""
-
-    nested: ClassVar[str] = "address"
-
-    name: Text | None = None
-    time_zone_identifier: Text | None = None
-    chain_id: Text | None = None
-    chain_name: Text | None = None
-    created_utc: Utc | None = None
-    updated_utc: Utc | None = None
-    linked_utc: Utc | None = None
-    address: Address | None = None
-
-
-R = TypeVar("R", bound=Record)
+_TYPES = _WHOLE_TYPES | {"VARCHAR": str, "VARCHAR[]": list[str], "TIMESTAMP": datetime}
+"""What a value has to be to land in its column; the length of texts is judged for the whole record."""
 
 
 class UnreadableBody(ValueError):
@@ -158,6 +65,14 @@ class UnreadableBody(ValueError):
 
 class _Refused(ValueError):
     """A record cannot be read or believed; the message is the reason."""
+
+
+class _Unfit(ValueError):
+    """A value is of an unexpected type, or a time out of bounds (`is_unbelievable`); the message says which."""
+
+    def __init__(self, problem: str, *, is_unbelievable: bool = False) -> None:
+        super().__init__(problem)
+        self.is_unbelievable = is_unbelievable
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,42 +86,36 @@ class Reject:
     reason: str
     raw_json: str
     id: str | None = None
-    service_id: str | None = None
+    scope_id: str | None = None
     enterprise_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Contents(Generic[R]):
-    """What one answer held: readable records, rejects, the cursor, and `count`, the number of items that came."""
+class Contents:
+    """What one answer held: rows of readable records, rejects, the cursor, and `count`, the number of items."""
 
-    records: list[R]
+    rows: Rows
     rejects: list[Reject]
     cursor: str | None
     count: int
 
 
-def extras(records: Sequence[Record]) -> list[str | None] | None:
-    """The `extra` of each record in order; None where no record has any, which is usual."""
-    found = [record.extra for record in records]
-    return found if any(found) else None
+class PageReader:
+    """Reads the answers of one endpoint.
 
-
-class PageReader(Generic[R]):
-    """Reads the answers of one operation.
-
-    `items` is the name of the list in the answer, `record` the struct of its items. Ids of records come out in lower
-    case, whatever the server writes; cursors come out as they are.
+    Ids of records are returned in lower case, whatever the server writes; cursors as they are.
     """
 
-    def __init__(self, items: str, record: type[R]) -> None:
-        self._record = record
-        self._ids = [name for name in record.__struct_fields__ if name == "id" or name.endswith("_id")]
-        self._times = [name for name in record.__struct_fields__ if name.endswith("_utc")]
-        self._page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_page_of(items, record))
-        self._raw_page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_page_of(items, Raw))
-        self._one: msgspec.json.Decoder[R] = msgspec.json.Decoder(record)
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._fields = _field_tree(endpoint)
+        self._page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            _page_of(endpoint, _struct("Record", self._fields))
+        )
+        self._raw_page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_page_of(endpoint, Raw))
+        self._decoders = {column.name: msgspec.json.Decoder(_type_of(column, _TYPES)) for column in endpoint.fields}
 
-    def read(self, body: bytes) -> Contents[R]:
+    def read(self, body: bytes) -> Contents:
         """Read the body of an answer.
 
         Raises UnreadableBody where it is not a JSON object with the list. A character that no text can hold (half an
@@ -215,200 +124,234 @@ class PageReader(Generic[R]):
         """
         try:
             try:
-                return self._read(_mended(body) if _has_nul(body) else body)
+                return self._read(mend(body) if has_nul(body) else body)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                if len(body) > _LONGEST_MENDED or (mended := _mended(body)) == body:
+                if len(body) > LONGEST_MENDED or (mended := mend(body)) == body:
                     raise
                 return self._read(mended)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
             raise UnreadableBody(f"the body is not readable JSON: {fault}") from None
 
-    def _read(self, body: bytes) -> Contents[R]:
+    def nothing(self) -> Contents:
+        """Return what an answer without a body holds."""
+        return Contents(self._no_rows(), [], None, 0)
+
+    def _no_rows(self) -> Rows:
+        return {name: [] for name in (*(column.name for column in self._endpoint.fields), "extra")}
+
+    def _read(self, body: bytes) -> Contents:
         latest = datetime.now(UTC) + LATEST_TIME_AHEAD
         try:
             page = self._page.decode(body)
         except msgspec.ValidationError:
             return self._read_each(body, latest)
-        if not self._are_believable(page.items, latest):
+        rows = {column.name: _values(page.items, column) for column in self._endpoint.fields}
+        if not all(_are_believable(rows[column.name], column, latest) for column in self._endpoint.fields):
             return self._read_each(body, latest)
-        return Contents(self._in_lower_case(page.items), [], page.cursor, len(page.items))
+        rows["extra"] = [None] * len(page.items)
+        return Contents(self._in_lower_case(rows), [], page.cursor, len(page.items))
 
-    def _read_each(self, body: bytes, latest: datetime) -> Contents[R]:
+    def _read_each(self, body: bytes, latest: datetime) -> Contents:
         if body.count(b",") > _MOST_VALUES:
             raise UnreadableBody(f"the body holds more than {_MOST_VALUES} values")
         try:
             page = self._raw_page.decode(body)
         except msgspec.ValidationError as fault:
             raise UnreadableBody(f"the body is not the expected object: {fault}") from None
-        records: list[R] = []
+        rows = self._no_rows()
         rejects: list[Reject] = []
         for raw in page.items:
             try:
-                records.append(self._read_one(raw, latest))
+                record = self._read_record(raw, latest)
             except _Refused as reason:
-                rejects.append(_reject(raw, str(reason)))
-        return Contents(self._in_lower_case(records), rejects, page.cursor, len(page.items))
+                rejects.append(_reject(self._endpoint, raw, str(reason)))
+            else:
+                for name, values in rows.items():
+                    values.append(record.get(name))
+        return Contents(self._in_lower_case(rows), rejects, page.cursor, len(page.items))
 
-    def _read_one(self, raw: Raw, latest: datetime) -> R:
+    def _read_record(self, raw: Raw, latest: datetime) -> dict[str, Any]:
+        """Read a record by its fields: values by column, and what no column takes as `extra`.
+
+        Raises _Refused for what is not an object, lacks a required field, is nested too deeply, has a time out of
+        bounds where that matters, or is, or holds a text, over the limit.
+        """
+        members = _members(raw)
+        if members is None:
+            raise _Refused("the record is not an object")
+        text = bytes(raw)
+        if TOO_DEEP in text:
+            raise _Refused("the record is nested too deeply")
+        if has_long_text(text):
+            name = next((name for name in self._fields if has_long_text(bytes(members.get(name, b"")))), "it")
+            raise _Refused(f"{name} holds a text over {MAX_TEXT_BYTES // 1024} kB")
+        if len(text) > MAX_RECORD_BYTES:
+            raise _Refused(f"the record is over {MAX_RECORD_BYTES // 1024} kB")
+        values: dict[str, Any] = {}
+        values["extra"] = self._read_object(self._fields, members, values, latest)
+        missing = (column.path for column in self._endpoint.fields if column.required and column.name not in values)
+        if path := next(missing, None):
+            raise _Refused(f"{path} is missing")
+        return values
+
+    def _read_object(
+        self, fields: "_Fields", members: dict[str, Raw], values: dict[str, Any], latest: datetime
+    ) -> str | None:
+        """Read an object's members into `values`; return those that no column takes, as a JSON object."""
+        unmapped: dict[str, str] = {}
+        for name, raw in members.items():
+            field = fields.get(name)
+            if isinstance(field, Column):
+                try:
+                    values[field.name] = value = self._read_value(field, raw, latest)
+                except _Unfit as problem:
+                    if field.required or (problem.is_unbelievable and self._endpoint.keeps_versions):
+                        raise _Refused(f"{field.path}: {problem}") from None
+                    unmapped[name] = _text(raw)
+                else:
+                    if isinstance(value, Decimal) and value != msgspec.json.decode(raw, type=Decimal):
+                        unmapped[name] = _text(raw)
+            elif field is not None and (inner := _members(raw)) is not None:
+                if text := self._read_object(field, inner, values, latest):
+                    unmapped[name] = text
+            elif field is None or _text(raw) != "null":
+                unmapped[name] = _text(raw)
+        return _object(unmapped)
+
+    def _read_value(self, column: Column, raw: Raw, latest: datetime) -> Any:
+        """Read the value of a column; an amount with more than four decimals is rounded. Raises _Unfit."""
+        if column.type == "JSON":
+            return _json(raw)
         try:
-            record = self._one.decode(raw)
-        except msgspec.ValidationError:
-            return _read_by_field(self._record, raw, latest)
-        return record if self._are_believable([record], latest) else _read_by_field(self._record, raw, latest)
+            value = self._decoders[column.name].decode(raw)
+        except msgspec.ValidationError as fault:
+            raise _Unfit(str(fault)) from None
+        if column.required and value == "":
+            raise _Unfit("it is empty")
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise _Unfit("it has no time zone")
+        if isinstance(value, date) and not _is_in_bounds(value, latest):
+            bounds = f"{EARLIEST_TIME.date()} and {latest.date()}"
+            raise _Unfit(f"{value.isoformat()} is not between {bounds}", is_unbelievable=True)
+        if isinstance(value, Decimal):
+            if not _fits(value):
+                raise _Unfit(f"the amount does not fit in {column.type}")
+            return value.quantize(_STEP)
+        return value
 
-    def _are_believable(self, records: Sequence[R], latest: datetime) -> bool:
-        """Tell whether all times of the records are within bounds."""
-        times = [*filter(None, chain.from_iterable(_columns(records, self._times)))]
-        return not times or (min(times) >= EARLIEST_TIME and max(times) <= latest)
-
-    def _in_lower_case(self, records: list[R]) -> list[R]:
+    def _in_lower_case(self, rows: Rows) -> Rows:
         """Put the ids of the records in lower case; nearly always they are."""
-        for name, ids in zip(self._ids, _columns(records, self._ids), strict=True):
-            joined = "".join(filter(None, ids))
-            if joined != joined.lower():
-                for record, value in zip(records, ids, strict=True):
-                    force_setattr(record, name, value and value.lower())
-        return records
+        for column in self._endpoint.fields:
+            if column.is_id:
+                joined = "".join(filter(None, rows[column.name]))
+                if joined != joined.lower():
+                    rows[column.name] = [value and value.lower() for value in rows[column.name]]
+        return rows
 
 
-_TOO_DEEP = b'"(nested too deeply to be read)"'
-"""What is in a mended body instead of a value that is nested too deeply."""
+_Fields = dict[str, "Column | _Fields"]
+"""The described fields of an object by their names: columns, and objects with fields of their own."""
 
 
-def _page_of(items: str, item: Any) -> type[Struct]:
-    """The struct of an answer: a list by this name, and the cursor."""
+def _field_tree(endpoint: Endpoint) -> _Fields:
+    tree: _Fields = {}
+    for column in endpoint.fields:
+        *outer, name = str(column.path).split(".")
+        fields = tree
+        for part in outer:
+            inner = fields.setdefault(part, {})
+            if isinstance(inner, Column):
+                raise TypeError(f"{endpoint.name}: {part} is a column and an object")
+            fields = inner
+        fields[name] = column
+    return tree
+
+
+def _type_of(column: Column, types: dict[ColumnType, Any]) -> Any:
+    if column.type == "JSON":
+        return Raw
+    return types[column.type] if column.required else types[column.type] | None
+
+
+def _struct(name: str, fields: _Fields) -> type[Struct]:
+    """Make the struct of an object that has these fields and no others."""
+    members: list[Any] = []
+    for field_name, field in fields.items():
+        if isinstance(field, Column):
+            kind, is_required = _type_of(field, _WHOLE_TYPES), field.required
+            if is_required and field.type == "VARCHAR":
+                kind = Annotated[str, Meta(min_length=1, max_length=_SURELY_SHORT)]
+        else:
+            kind, is_required = _struct(field_name, field), _has_required(field)
+            kind = kind if is_required else kind | None
+        default = Raw(b"null") if kind is Raw else None
+        members.append((field_name, kind) if is_required else (field_name, kind, default))
+    return msgspec.defstruct(name, members, forbid_unknown_fields=True, kw_only=True, gc=False)
+
+
+def _has_required(fields: _Fields) -> bool:
+    return any(field.required if isinstance(field, Column) else _has_required(field) for field in fields.values())
+
+
+def _page_of(endpoint: Endpoint, item: Any) -> Any:
+    """Make the struct of an answer: a list by the endpoint's name for it, and the cursor."""
     return msgspec.defstruct(
         "Page",
         [
             ("items", Annotated[list[item], Meta(max_length=_MOST_ITEMS)]),
             ("cursor", Annotated[str, Meta(max_length=_LONGEST_CURSOR)] | None, None),
         ],
-        rename={"items": items, "cursor": "Cursor"},
+        rename={"items": endpoint.response_key, "cursor": "Cursor"},
         gc=False,
     )
 
 
-def _columns(records: Sequence[Record], names: Sequence[str]) -> list[list[Any]]:
-    """The values of these attributes, a list for each."""
-    return [[*map(attrgetter(name), records)] for name in names]
-
-
-def _read_by_field(kind: type[R], raw: Raw, latest: datetime) -> R:
-    """Read a record that does not fit its struct; what has no attribute, or a value of another type, becomes `extra`.
-
-    Raises _Refused for what is not an object, lacks a required field, is nested too deeply, has a time out of bounds
-    where that matters, or is, or holds a text, over the limit.
-    """
-    fields = _fields(raw)
-    if fields is None:
-        raise _Refused("the record is not an object")
-    text = bytes(raw)
-    if _TOO_DEEP in text:
-        raise _Refused("the record is nested too deeply")
-    if len(text) > MAX_TEXT_BYTES and _has_long_text(text):
-        name = next(
-            (name for name in kind.__struct_encode_fields__ if _has_long_text(bytes(fields.get(name, b"")))), "it"
-        )
-        raise _Refused(f"{name} holds a text over {MAX_TEXT_BYTES // 1024} kB")
-    if len(text) > MAX_RECORD_BYTES:
-        raise _Refused(f"the record is over {MAX_RECORD_BYTES // 1024} kB")
-    values, unmapped = _read_fields(kind, fields, latest)
-    return cast("R", _with_extra(kind)(**values, extra=_object(unmapped)))
-
-
-def _read_fields(kind: type[_Part], fields: dict[str, Raw], latest: datetime) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read the members of an object: values by attribute, and the JSON text of those that no attribute takes."""
-    values: dict[str, Any] = {}
-    unmapped: dict[str, str] = {}
-    attributes = _attributes(kind)
-    for name, raw in fields.items():
-        attribute = attributes.get(name)
-        if attribute is None:
-            unmapped[name] = _text(raw)
-        elif attribute.part is not None and (members := _fields(raw)) is not None:
-            inner, unmapped_inner = _read_fields(attribute.part, members, latest)
-            values[attribute.name] = attribute.part(**inner)
-            if text := _object(unmapped_inner):
-                unmapped[name] = text
-        else:
-            try:
-                values[attribute.name] = attribute.read(raw, latest)
-            except _Unfit as problem:
-                if attribute.is_required or (problem.is_unbelievable and attribute.must_be_believable):
-                    raise _Refused(f"{name}: {problem}") from None
-                unmapped[name] = _text(raw)
-    for name, attribute in attributes.items():
-        if attribute.is_required and name not in fields:
-            raise _Refused(f"{name} is missing")
-    return values, unmapped
-
-
-class _Unfit(ValueError):
-    """A value is of an unexpected type, or a time out of bounds; the message says which."""
-
-    def __init__(self, problem: str, *, is_unbelievable: bool = False) -> None:
-        super().__init__(problem)
-        self.is_unbelievable = is_unbelievable
-
-
-@dataclass(frozen=True, slots=True)
-class _Attribute:
-    """An attribute of a struct: how its value is read, and the struct of that where it is an object (`part`)."""
-
-    name: str
-    decoder: msgspec.json.Decoder[Any]
-    part: type[_Part] | None
-    is_required: bool
-    must_be_believable: bool
-
-    def read(self, raw: Raw, latest: datetime) -> Any:
-        """Read a value; raises _Unfit."""
-        try:
-            value = self.decoder.decode(raw)
-        except msgspec.ValidationError as fault:
-            raise _Unfit(str(fault)) from None
-        if self.is_required and value == "":
-            raise _Unfit("it is empty")
-        if isinstance(value, datetime):
-            if value.tzinfo is None:
-                raise _Unfit("it has no time zone")
-            if not EARLIEST_TIME <= value <= latest:
-                raise _Unfit(
-                    f"{value.isoformat()} is not between {EARLIEST_TIME.date()} and {latest.date()}",
-                    is_unbelievable=True,
-                )
-        return value
-
-
 @cache
-def _attributes(kind: type[_Part]) -> dict[str, _Attribute]:
-    """The attributes of a struct by their names in JSON; limits of their values are judged apart from the types."""
-    hints = get_type_hints(kind)
-    return {
-        field.encode_name: _Attribute(
-            field.name,
-            msgspec.json.Decoder(None if (part := _part_in(hints[field.name])) else hints[field.name]),
-            part,
-            field.required,
-            issubclass(kind, Record) and kind.needs_believable_times,
-        )
-        for field in msgspec.structs.fields(kind)
-    }
+def page_reader(endpoint: Endpoint) -> PageReader:
+    """Return the reader of an endpoint's answers, one for the process."""
+    return PageReader(endpoint)
 
 
-def _part_in(hint: Any) -> type[_Part] | None:
-    """The struct that a type hint allows, if any."""
-    return next((kind for kind in get_args(hint) if isinstance(kind, type) and issubclass(kind, _Part)), None)
+def _values(items: list[Any], column: Column) -> list[Any]:
+    """Read a column of decoded records; the fields of an object that is null are null."""
+    for name in str(column.path).split("."):
+        items = [getattr(item, name, None) for item in items]
+    if column.type == "JSON":
+        return [None if item is None else _json(item) for item in items]
+    if column.type == "DECIMAL(18,4)":
+        return [value.quantize(_STEP) if value is not None and _is_whole(value) else value for value in items]
+    return items
 
 
-@cache
-def _with_extra(record: type[Record]) -> type[Struct]:
-    """The struct of a record with a place of its own for unmapped fields, which no JSON is decoded into."""
-    return msgspec.defstruct(record.__name__, [("extra", str | None)], bases=(record,), kw_only=True)
+def _are_believable(values: list[Any], column: Column, latest: datetime) -> bool:
+    """Check whether the values of a decoded page can land as they are."""
+    if column.type not in ("TIMESTAMP", "DATE", "DECIMAL(18,4)", "JSON"):
+        return True
+    found = [value for value in values if value is not None]
+    if column.type == "DECIMAL(18,4)":
+        return all(map(_is_whole, found))
+    if column.type == "JSON":
+        return all(len(value) <= _SURELY_SHORT for value in found)
+    return not found or (_is_in_bounds(min(found), latest) and _is_in_bounds(max(found), latest))
 
 
-def _fields(raw: Raw) -> dict[str, Raw] | None:
-    """The members of a JSON object; None where it is something else."""
+def _is_in_bounds(value: date, latest: datetime) -> bool:
+    if isinstance(value, datetime):
+        return EARLIEST_TIME <= value <= latest
+    return EARLIEST_TIME.date() <= value <= latest.date()
+
+
+def _fits(value: Decimal) -> bool:
+    return value.is_finite() and abs(value) < _LARGEST_AMOUNT
+
+
+def _is_whole(value: Decimal) -> bool:
+    """Check whether an amount fits without being rounded."""
+    return _fits(value) and value == value.quantize(_STEP)
+
+
+def _members(raw: Raw) -> dict[str, Raw] | None:
+    """Return the members of a JSON object; None where it is something else."""
     try:
         return _OBJECT.decode(raw)
     except msgspec.ValidationError:
@@ -419,88 +362,42 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 
 
 def _object(members: dict[str, str]) -> str | None:
-    """A JSON object of members in JSON; None of none."""
+    """Write a JSON object of members in JSON; None of none."""
     if not members:
         return None
     return f"{{{','.join(f'{msgspec.json.encode(name).decode()}:{text}' for name, text in members.items())}}}"
 
 
+def _json(raw: Raw) -> str | None:
+    text = _text(raw)
+    return None if text == "null" else text
+
+
 def _text(raw: Raw) -> str:
-    """The JSON text that came. msgspec checks everything in a raw value but its UTF-8."""
+    """Return the JSON text that came. msgspec checks everything in a raw value but its UTF-8."""
     return str(raw, "utf-8", "replace")
 
 
-def _reject(raw: Raw, reason: str) -> Reject:
-    fields = _fields(raw) or {}
+def _reject(endpoint: Endpoint, raw: Raw, reason: str) -> Reject:
+    members = _members(raw) or {}
     text = _text(raw)
     if len(text) > MAX_TEXT_BYTES:
         text = msgspec.json.encode(text[:MAX_TEXT_BYTES]).decode()
     return Reject(
         reason=reason,
         raw_json=text,
-        id=_id(fields.get("Id")),
-        service_id=_id(fields.get("ServiceId")),
-        enterprise_id=_id(fields.get("EnterpriseId")),
+        id=_id(members.get("Id")),
+        scope_id=_id(members.get(endpoint.scope_path)),
+        enterprise_id=_id(members.get("EnterpriseId")),
     )
 
 
 def _id(raw: Raw | None) -> str | None:
-    """An id in lower case; None where it is something else than a text, or no id."""
+    """Read an id in lower case; None where it is something else than a text, or no id."""
     try:
         return None if raw is None else _ID.decode(raw).lower()
     except msgspec.ValidationError:
         return None
 
 
-_ID: msgspec.json.Decoder[str] = msgspec.json.Decoder(Required)
-
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_CONTROL = re.compile(rb"[\x00-\x1f]")
-_ESCAPE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
-    rb"|(?P<odd>\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2}))"
-    rb"|\\."
-)
-_STRING_OR_BRACKETS = re.compile(_STRING.pattern + rb"|[\[{]++|[\]}]++", re.DOTALL)
-
-
-def _has_long_text(json: bytes) -> bool:
-    """Tell whether a JSON text holds a text over the limit, as a value or as a name, however deep."""
-    return len(json) > MAX_TEXT_BYTES and any(
-        len(found.group()) > MAX_TEXT_BYTES
-        and len(msgspec.json.decode(found.group(), type=str).encode()) > MAX_TEXT_BYTES
-        for found in _STRING.finditer(json)
-    )
-
-
-def _has_nul(body: bytes) -> bool:
-    """Tell whether a body that can be mended may hold the character NUL, which JSON can write and few can store."""
-    return len(body) <= _LONGEST_MENDED and b"\\" in body and rb"\u0000" in body
-
-
-def _mended(body: bytes) -> bytes:
-    """The body without what makes all of it unreadable.
-
-    What is not Unicode, and NUL, is replaced by U+FFFD; a control character is escaped; a byte order mark, and what is
-    nested too deeply, is left out.
-    """
-    text = body.decode("utf-8-sig", "replace").encode()
-    text = _STRING.sub(lambda string: _CONTROL.sub(lambda found: b"\\u%04x" % ord(found.group()), string.group()), text)
-    text = _ESCAPE.sub(lambda found: rb"\ufffd" if found["odd"] else found.group(), text)
-    return _without_depth(text)
-
-
-def _without_depth(text: bytes) -> bytes:
-    """The JSON text with `_TOO_DEEP` instead of each object and list below the deepest level that is read."""
-    kept, begin, depth = [], 0, 0
-    for found in _STRING_OR_BRACKETS.finditer(text):
-        run, before = found.group(), depth
-        if run[0] in b"[{":
-            depth += len(run)
-            if before <= _DEEPEST < depth:
-                kept += [text[begin : found.start() + _DEEPEST - before], _TOO_DEEP]
-        elif run[0] in b"]}":
-            depth -= len(run)
-            if depth <= _DEEPEST < before:
-                begin = found.end() - (_DEEPEST - depth)
-    return b"".join([*kept, text[begin:]]) if depth <= _DEEPEST else b"".join(kept)
+_ID: msgspec.json.Decoder[str] = msgspec.json.Decoder(Annotated[str, Meta(min_length=1, max_length=_SURELY_SHORT)])

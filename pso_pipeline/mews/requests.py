@@ -1,18 +1,20 @@
-"""What can be asked of the API: its three operations, each with every documented parameter, checked before it is sent.
+"""What can be requested from the API: pages of the records of an endpoint, with its filters, checked before it is sent.
 
-Add an operation or a parameter here when the documentation has it. Tokens are added by the client; what to ask for, and
-when, is planned elsewhere.
+Which filters there are is in the endpoint. Tokens are added by the client; what to request, and when, is planned
+elsewhere.
 """
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Generic, Self
+from typing import Any, Self
 
 import msgspec
 
-from pso_pipeline.contract.limits import MAX_COUNT, MAX_IDS, MAX_INTERVAL_MONTHS
-from pso_pipeline.mews.records import Enterprise, Order, R, Record, Service
+from pso_pipeline.contract.endpoints import Endpoint
+from pso_pipeline.contract.endpoints.endpoint import Filter
+from pso_pipeline.contract.limits import MAX_COUNT, MAX_INTERVAL_MONTHS
 
 
 class InvalidParameter(ValueError):
@@ -60,88 +62,47 @@ class Limitation(msgspec.Struct, frozen=True, rename="pascal"):
             raise InvalidParameter("Limitation.Cursor", "is empty; leave it out to start from the newest item")
 
 
-class GetAll(msgspec.Struct, Generic[R], frozen=True, kw_only=True, rename="pascal"):
-    """A request for all items that pass its filters, a page at a time.
+FilterValue = Sequence[str] | str | Interval
 
-    A filter that is None does not filter. Raises InvalidParameter for what the API would refuse, and for an empty list,
-    which reads like "none" but could be taken for "all".
+
+@dataclass(frozen=True, slots=True)
+class GetAll:
+    """A request for all records of an endpoint that pass its filters, a page at a time.
+
+    `filters` maps names of the API to values; one that is None does not filter. Raises InvalidParameter for what the
+    API would refuse, and for an empty list, which reads like "none" but could be taken for "all".
     """
 
-    operation: ClassVar[str]
-    items: ClassVar[str]
-    """Name of the list in the answer."""
-    record: ClassVar[type[Record]]
-    """Struct of the items in that list."""
-
-    single: ClassVar[tuple[str, ...]] = ("limitation", "updated_utc")
-    """Attributes that are not lists."""
-
-    limitation: Limitation = Limitation()
-    updated_utc: Interval | None = None
+    endpoint: Endpoint
+    filters: Mapping[str, FilterValue | None] = field(default_factory=dict)
+    limitation: Limitation = field(default_factory=Limitation)
 
     def __post_init__(self) -> None:
-        for attribute, name in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True):
-            if attribute not in self.single and (values := getattr(self, attribute)) is not None:
-                msgspec.structs.force_setattr(self, attribute, _texts(name, values))
-        if self.updated_utc is not None and self.updated_utc.end_utc > latest_end(self.updated_utc.start_utc):
-            raise InvalidParameter("UpdatedUtc", f"is longer than {MAX_INTERVAL_MONTHS} months")
+        known = {each.name: each for each in self.endpoint.filters}
+        given = {name: value for name, value in self.filters.items() if value is not None}
+        if unknown := given.keys() - known.keys():
+            raise InvalidParameter(min(unknown), f"is no filter of {self.operation}")
+        if missing := {each.name for each in self.endpoint.filters if each.is_required} - given.keys():
+            raise InvalidParameter(min(missing), f"is required by {self.operation}")
+        object.__setattr__(self, "filters", {name: _checked(known[name], value) for name, value in given.items()})
+
+    @property
+    def operation(self) -> str:
+        """The operation of the API."""
+        return self.endpoint.operation
 
     def body(self) -> dict[str, Any]:
-        """The JSON fields of the request but for the tokens and the client's name."""
-        fields: dict[str, Any] = msgspec.to_builtins(self)
-        return {name: value for name, value in fields.items() if value is not None}
+        """Return the JSON fields of the request but for the tokens and the client's name."""
+        fields: dict[str, Any] = msgspec.to_builtins({**self.filters, "Limitation": self.limitation})
+        return fields
 
     def at(self, limitation: Limitation) -> Self:
-        """The same request for another page."""
-        return msgspec.structs.replace(self, limitation=limitation)
-
-
-class GetEnterprises(GetAll[Enterprise], frozen=True, kw_only=True, rename="pascal"):
-    """Ask for the enterprises within the access token's scope (API: `enterprises/getAll`)."""
-
-    operation: ClassVar[str] = "enterprises/getAll"
-    items: ClassVar[str] = "Enterprises"
-    record: ClassVar[type[Record]] = Enterprise
-    single: ClassVar[tuple[str, ...]] = ("limitation", "updated_utc", "linked_utc")
-
-    enterprise_ids: Sequence[str] | None = None
-    external_identifiers: Sequence[str] | None = None
-    linked_utc: Interval | None = None
-
-
-class GetServices(GetAll[Service], frozen=True, kw_only=True, rename="pascal"):
-    """Ask for the services that enterprises sell (API: `services/getAll`)."""
-
-    operation: ClassVar[str] = "services/getAll"
-    items: ClassVar[str] = "Services"
-    record: ClassVar[type[Record]] = Service
-    single: ClassVar[tuple[str, ...]] = ("limitation", "updated_utc", "service_type")
-
-    enterprise_ids: Sequence[str] | None = None
-    service_ids: Sequence[str] | None = None
-    service_type: str | None = None
-
-
-class GetProductServiceOrders(GetAll[Order], frozen=True, kw_only=True, rename="pascal"):
-    """Ask for the product service orders of 1 to 1000 services (API: `productServiceOrders/getAll`).
-
-    Without `updated_utc` all history comes.
-    """
-
-    operation: ClassVar[str] = "productServiceOrders/getAll"
-    items: ClassVar[str] = "ProductServiceOrders"
-    record: ClassVar[type[Record]] = Order
-
-    service_ids: Sequence[str]
-    enterprise_ids: Sequence[str] | None = None
-    product_service_order_ids: Sequence[str] | None = None
-    account_ids: Sequence[str] | None = None
-    linked_reservation_ids: Sequence[str] | None = None
-    states: Sequence[str] | None = None
+        """Return the same request for another page."""
+        return replace(self, limitation=limitation)
 
 
 def latest_end(start: datetime) -> datetime:
-    """The latest end that an `UpdatedUtc` interval from this start may have: 3 calendar months later.
+    """Return the latest end that an `UpdatedUtc` interval from this start may have: 3 calendar months later.
 
     Where that month is too short for the day, its last day.
     """
@@ -157,11 +118,23 @@ def _in_utc(name: str, moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _texts(name: str, values: str | Sequence[str]) -> tuple[str, ...]:
-    if isinstance(values, str):
-        raise InvalidParameter(name, "takes a list, not one text")
-    if not 1 <= len(values) <= MAX_IDS:
-        raise InvalidParameter(name, f"takes 1 to {MAX_IDS} values, not {len(values)}")
-    if not all(isinstance(value, str) and value for value in values):
+def _checked(described: Filter, value: FilterValue) -> FilterValue:
+    """Check a value against what the API takes for its filter; a list is copied."""
+    name = described.name
+    if described.kind == "interval":
+        if not isinstance(value, Interval):
+            raise InvalidParameter(name, "takes an interval")
+        if value.end_utc > latest_end(value.start_utc):
+            raise InvalidParameter(name, f"is longer than {MAX_INTERVAL_MONTHS} months")
+        return value
+    if described.kind == "text":
+        if not isinstance(value, str) or not value:
+            raise InvalidParameter(name, "takes a text")
+        return value
+    if isinstance(value, str | Interval):
+        raise InvalidParameter(name, "takes a list, not one value")
+    if not 1 <= len(value) <= described.limit:
+        raise InvalidParameter(name, f"takes 1 to {described.limit} values, not {len(value)}")
+    if not all(isinstance(each, str) and each for each in value):
         raise InvalidParameter(name, "holds something else than non-empty texts")
-    return tuple(values)
+    return tuple(value)

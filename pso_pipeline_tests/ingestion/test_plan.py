@@ -7,6 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.contract.enums import ADDITIONAL, BOOKABLE
 from pso_pipeline.contract.limits import MAX_IDS
 from pso_pipeline.ingestion import plan as planner
@@ -22,7 +23,7 @@ from pso_pipeline.ingestion.plan import (
     plan_refresh,
     plan_resync,
 )
-from pso_pipeline.mews.requests import GetProductServiceOrders, latest_end
+from pso_pipeline.mews.requests import GetAll, latest_end
 from pso_pipeline.warehouse.reading import ListingRow, ServiceRow
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
@@ -67,9 +68,9 @@ def check_reads(reads, rows):
         assert {TOKEN_OF[of[service].enterprise_id] for service in read.service_ids} == {read.token}
         if isinstance(read, IntervalRead):
             for interval in read.intervals:
-                GetProductServiceOrders(service_ids=read.service_ids, updated_utc=interval)
+                GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": read.service_ids, "UpdatedUtc": interval})
         else:
-            GetProductServiceOrders(service_ids=read.service_ids)
+            GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": read.service_ids})
             assert {of[service].enterprise_id for service in read.service_ids} == {read.enterprise_id}
 
 

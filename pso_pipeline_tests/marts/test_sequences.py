@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS
-from pso_pipeline.ingestion.frame import arrow_schema, frame_of
+from pso_pipeline.ingestion.batches import SEEN
 from pso_pipeline.warehouse.landing.orders import OrdersLanding, land_orders
 from pso_pipeline.warehouse.landing.progress import Completed, Failed, FullReadProgress, Progress
 from pso_pipeline.warehouse.landing.reconciling import reconcile
@@ -31,6 +30,7 @@ from pso_pipeline.warehouse.schema import create_tables
 from pso_pipeline_tests.marts import reference
 from pso_pipeline_tests.marts.rows import LANDED, forget_everything, insert, read, read_all
 from pso_pipeline_tests.marts.world import World
+from pso_pipeline_tests.warehouse.frames import frame_of
 
 SEQUENCES = int(os.environ.get("PSO_TEST_SEQUENCES", "15"))
 START = datetime(2024, 6, 1, tzinfo=UTC)
@@ -177,8 +177,7 @@ class Source:
         gone = {self.orders[each % len(self.orders)]["id"] for each in lost if self.orders}
         found = [order for order in self.orders if order["service_id"] in own and order["id"] not in gone]
         before = self.now
-        met = pa.table({"service_id": [each["service_id"] for each in found], "id": [each["id"] for each in found]})
-        self._land(found, [], met)
+        self._land(found, [], [{"service_id": each["service_id"], "id": each["id"]} for each in found])
         reconcile(self.connection, own, before, 1.0)
 
     def _zone(self, hotel: str, zone: str | None) -> None:
@@ -215,7 +214,9 @@ class Source:
             Completed(service, hotel, self.now, self.now, is_full=is_full) for service, hotel in self.hotel_of.items()
         ]
 
-    def _land(self, rows: list[dict[str, Any]], progress: list[Progress], met: pa.Table | None = None) -> None:
+    def _land(
+        self, rows: list[dict[str, Any]], progress: list[Progress], met: list[dict[str, Any]] | None = None
+    ) -> None:
         self.now += timedelta(seconds=1)
         landed = [
             row
@@ -227,11 +228,10 @@ class Source:
             }
             for row in rows
         ]
-        schema = pa.schema({"service_id": pa.string(), "id": pa.string()})
         landing = OrdersLanding(
             _frame(PRODUCT_SERVICE_ORDERS.table, landed),
             _frame(REJECTED_RECORDS, []),
-            frame_of([] if met is None else [met.cast(schema)], schema),
+            _frame(SEEN, met or []),
             progress,
         )
         land_orders(self.connection, landing)
@@ -242,8 +242,7 @@ def _naive(moment: datetime) -> datetime:
 
 
 def _frame(table: Any, rows: list[dict[str, Any]]) -> Any:
-    schema = arrow_schema(table)
-    return frame_of([pa.Table.from_pylist(rows, schema=schema)], schema)
+    return frame_of(table, rows)
 
 
 @contextmanager

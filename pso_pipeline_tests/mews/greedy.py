@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pso_pipeline.contract.endpoints import SERVICES
 from pso_pipeline.mews.client import MewsClient
-from pso_pipeline.mews.discovery import list_services
+from pso_pipeline.mews.discovery import list_all
 from pso_pipeline.mews.errors import MewsError
 from pso_pipeline.mews.limiter import RateLimit
 from pso_pipeline.mews.retry import RetryPolicy
@@ -28,7 +29,7 @@ async def ask(settings: dict[str, Any]) -> dict[str, Any]:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
-        calls = (list_services(client, Token("access")) for _ in range(settings["calls"]))
+        calls = (list_all(client, SERVICES, Token("access")) for _ in range(settings["calls"]))
         results = await asyncio.gather(*calls, return_exceptions=True)
     failed = [result for result in results if isinstance(result, BaseException)]
     if not all(isinstance(failure, MewsError) for failure in failed):

@@ -17,6 +17,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.contract.limits import MAX_PAGE_BYTES
 from pso_pipeline.mews.client import Tally
 from pso_pipeline.mews.errors import (
@@ -32,8 +33,8 @@ from pso_pipeline.mews.errors import (
     Unreachable,
 )
 from pso_pipeline.mews.limiter import RateLimit
-from pso_pipeline.mews.records import Order, PageReader
-from pso_pipeline.mews.requests import GetProductServiceOrders, GetServices, Interval, Limitation
+from pso_pipeline.mews.records import PageReader
+from pso_pipeline.mews.requests import GetAll, Interval, Limitation
 from pso_pipeline.mews.responses import read_date
 from pso_pipeline.mews.retry import BRIEF, RetryPolicy
 from pso_pipeline.mews.tokens import Token
@@ -44,8 +45,8 @@ from pso_pipeline_tests.mews.scripted_server import Reply, ScriptedServer
 HERE = Path(__file__).parent
 EXAMPLE_REQUEST = json.loads((HERE / "example_request.json").read_bytes())
 EXAMPLE_RESPONSE = (HERE / "example_response.json").read_bytes()
-REQUEST = GetProductServiceOrders(service_ids=["s"])
-READER = PageReader("ProductServiceOrders", Order)
+REQUEST = GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": ["s"]})
+READER = PageReader(PRODUCT_SERVICE_ORDERS)
 GOOD = Reply(body=EXAMPLE_RESPONSE)
 
 
@@ -63,14 +64,10 @@ def tally(client):
 
 def test_the_specification_s_example_travels_as_it_stands(server, make_client):
     server.replies.append(GOOD)
-    request = GetProductServiceOrders(
-        service_ids=EXAMPLE_REQUEST["ServiceIds"],
-        product_service_order_ids=EXAMPLE_REQUEST["ProductServiceOrderIds"],
-        linked_reservation_ids=EXAMPLE_REQUEST["LinkedReservationIds"],
-        updated_utc=Interval(datetime(2023, 4, 1, tzinfo=UTC), datetime(2023, 5, 5, tzinfo=UTC)),
-        states=EXAMPLE_REQUEST["States"],
-        limitation=Limitation(10, EXAMPLE_REQUEST["Limitation"]["Cursor"]),
-    )
+    lists = ("ServiceIds", "ProductServiceOrderIds", "LinkedReservationIds", "States")
+    month = Interval(datetime(2023, 4, 1, tzinfo=UTC), datetime(2023, 5, 5, tzinfo=UTC))
+    filters = {name: EXAMPLE_REQUEST[name] for name in lists} | {"UpdatedUtc": month}
+    request = GetAll(PRODUCT_SERVICE_ORDERS, filters, Limitation(10, EXAMPLE_REQUEST["Limitation"]["Cursor"]))
     answer = call(make_client(), request)
     (received,) = server.received
     assert received.path == "/api/connector/v1/productServiceOrders/getAll"
@@ -507,7 +504,7 @@ def test_operations_are_counted_apart(server, make_client):
     async def run():
         async with make_client() as client:
             await client.call(REQUEST, ACCESS_TOKEN, READER.read)
-            await client.call(GetServices(), ACCESS_TOKEN, len)
+            await client.call(GetAll(SERVICES), ACCESS_TOKEN, len)
             return client.tallies
 
     tallies = asyncio.run(run())

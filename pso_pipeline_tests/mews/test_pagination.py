@@ -4,6 +4,7 @@ from contextlib import aclosing
 
 import pytest
 
+from pso_pipeline.contract.endpoints import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.mews.errors import (
     EndlessWalk,
     OversizedResponse,
@@ -14,14 +15,13 @@ from pso_pipeline.mews.errors import (
     TooLarge,
 )
 from pso_pipeline.mews.pagination import pages
-from pso_pipeline.mews.records import extras
-from pso_pipeline.mews.requests import GetEnterprises, GetProductServiceOrders, GetServices, Limitation
+from pso_pipeline.mews.requests import GetAll, Limitation
 from pso_pipeline_tests.ingestion.other_api import OtherApi, serve_other_api
 from pso_pipeline_tests.mews.conftest import ACCESS_TOKEN, CLIENT_TOKEN
 from pso_pipeline_tests.mews.scripted_server import Received, Reply, ScriptedServer
 
-REQUEST = GetServices(limitation=Limitation(count=2))
-OPERATIONS = (GetEnterprises(), GetServices(), GetProductServiceOrders(service_ids=["s"]))
+REQUEST = GetAll(SERVICES, limitation=Limitation(count=2))
+OPERATIONS = (GetAll(ENTERPRISES), GetAll(SERVICES), GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": ["s"]}))
 TIME = "2024-01-01T00:00:00Z"
 
 
@@ -60,7 +60,7 @@ def walk(client, request=REQUEST, **options):
 
 
 def ids(found):
-    return [[record.id for record in page.records] for page in found]
+    return [page.rows["id"] for page in found]
 
 
 def cursors_sent(server):
@@ -215,7 +215,7 @@ def test_a_page_over_the_limit_is_asked_for_in_halves(make_client, monkeypatch):
         return answer
 
     with ScriptedServer(large) as server:
-        found = walk(make_client(address=server.address), GetServices())
+        found = walk(make_client(address=server.address), GetAll(SERVICES))
     assert [name for page in ids(found) for name in page] == world.ids
     assert world.counts[:3] == [1000, 500, 250]
 
@@ -224,7 +224,7 @@ def test_a_page_over_the_limit_at_every_size_fails(server, make_client, monkeypa
     monkeypatch.setattr("pso_pipeline.mews.transport.MAX_PAGE_BYTES", 10_000)
     server.otherwise = Reply(body=b" " * 20_000)
     with pytest.raises(OversizedResponse):
-        walk(make_client(), GetServices())
+        walk(make_client(), GetAll(SERVICES))
     counts = [received.body["Limitation"]["Count"] for received in server.received]
     assert counts == [1000, 500, 250, 125, 62, 31, 15, 10]
     assert fake_time.pauses == []
@@ -233,7 +233,7 @@ def test_a_page_over_the_limit_at_every_size_fails(server, make_client, monkeypa
 def test_a_page_too_heavy_is_asked_for_in_halves_and_larger_again_later(server, make_client):
     world = World(3000, heaviest=300)
     server.otherwise = world
-    found = walk(make_client(), GetServices())
+    found = walk(make_client(), GetAll(SERVICES))
     assert [name for page in found for name in ids([page])[0]] == world.ids
     assert world.counts[:3] == [1000, 500, 250]
     assert world.counts[3:11] == [250] * 7 + [500], "eight pages go well before a larger one is tried"
@@ -248,7 +248,7 @@ def test_a_server_that_recovers_gets_full_pages_again(server, make_client):
         return world(received)
 
     server.otherwise = recover
-    found = walk(make_client(), GetServices())
+    found = walk(make_client(), GetAll(SERVICES))
     assert sum(page.count for page in found) == 3000
     assert world.counts == [1000, 500, 500, 500, 500, 1000, 1000]
 
@@ -256,7 +256,7 @@ def test_a_server_that_recovers_gets_full_pages_again(server, make_client):
 def test_too_heavy_on_the_smallest_page_fails(server, make_client):
     server.otherwise = Reply(408, {"Message": "too heavy"})
     with pytest.raises(TooHeavy):
-        walk(make_client(), GetServices())
+        walk(make_client(), GetAll(SERVICES))
     counts = [received.body["Limitation"]["Count"] for received in server.received]
     assert counts == [1000, 500, 250, 125, 62, 31, 15, 10]
 
@@ -301,7 +301,7 @@ def test_a_failure_of_the_page_ahead_comes_after_the_page_before(server, make_cl
     async def run():
         async with make_client() as client:
             async for page in pages(client, REQUEST, ACCESS_TOKEN):
-                seen.extend(record.id for record in page.records)
+                seen.extend(page.rows["id"])
 
     with pytest.raises(RequestRefused, match="Invalid Cursor"):
         asyncio.run(run())
@@ -328,5 +328,5 @@ def test_unknown_fields_of_a_page_are_at_hand(server, make_client):
         reply("b", cursor=None),
     ]
     first, last = walk(make_client())
-    assert extras(first.records) == [None, '{"New":1}']
-    assert extras(last.records) is None
+    assert first.rows["extra"] == [None, '{"New":1}']
+    assert last.rows["extra"] == [None]

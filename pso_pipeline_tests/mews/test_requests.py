@@ -1,14 +1,14 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from pso_pipeline.contract.endpoints import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.mews.requests import (
-    GetEnterprises,
-    GetProductServiceOrders,
-    GetServices,
+    GetAll,
     Interval,
     InvalidParameter,
     Limitation,
@@ -24,20 +24,20 @@ def as_json(request):
 
 
 def test_the_specification_s_example():
-    request = GetProductServiceOrders(
-        service_ids=["ae8da28c-e8a4-4141-9df0-8c998976c691", "6b02d015-47ac-4c41-8e9f-5b4db61d4284"],
-        product_service_order_ids=["9e6d4492-315b-4089-b9d6-5b1bd2eddc1b"],
-        linked_reservation_ids=["0f515589-99b4-423d-b83a-b237009f0509", "b7a3f5cb-1e69-4a5f-a069-10f461996d7f"],
-        updated_utc=Interval(datetime(2023, 4, 1, tzinfo=UTC), datetime(2023, 5, 5, tzinfo=UTC)),
-        states=["Confirmed", "Started"],
-        limitation=Limitation(10, "819e3435-7d5e-441f-bc68-76d89c69b8f5"),
-    )
+    filters: dict[str, Any] = {
+        "ServiceIds": ["ae8da28c-e8a4-4141-9df0-8c998976c691", "6b02d015-47ac-4c41-8e9f-5b4db61d4284"],
+        "ProductServiceOrderIds": ["9e6d4492-315b-4089-b9d6-5b1bd2eddc1b"],
+        "LinkedReservationIds": ["0f515589-99b4-423d-b83a-b237009f0509", "b7a3f5cb-1e69-4a5f-a069-10f461996d7f"],
+        "UpdatedUtc": Interval(datetime(2023, 4, 1, tzinfo=UTC), datetime(2023, 5, 5, tzinfo=UTC)),
+        "States": ["Confirmed", "Started"],
+    }
+    request = GetAll(PRODUCT_SERVICE_ORDERS, filters, Limitation(10, "819e3435-7d5e-441f-bc68-76d89c69b8f5"))
     tokens = {"ClientToken", "AccessToken", "Client"}
     assert as_json(request) == {name: value for name, value in EXAMPLE.items() if name not in tokens}
 
 
 def test_every_filter_has_its_name():
-    orders = GetProductServiceOrders(service_ids=["s"], enterprise_ids=["e"], account_ids=["a"])
+    orders = GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": ["s"], "EnterpriseIds": ["e"], "AccountIds": ["a"]})
     assert as_json(orders) == {
         "ServiceIds": ["s"],
         "EnterpriseIds": ["e"],
@@ -46,7 +46,13 @@ def test_every_filter_has_its_name():
     }
     month = Interval(DAY, DAY + timedelta(days=30))
     rendered = {"StartUtc": "2023-04-01T00:00:00Z", "EndUtc": "2023-05-01T00:00:00Z"}
-    enterprises = GetEnterprises(enterprise_ids=["e"], external_identifiers=["x"], linked_utc=month, updated_utc=month)
+    filters: dict[str, Any] = {
+        "EnterpriseIds": ["e"],
+        "ExternalIdentifiers": ["x"],
+        "LinkedUtc": month,
+        "UpdatedUtc": month,
+    }
+    enterprises = GetAll(ENTERPRISES, filters)
     assert as_json(enterprises) == {
         "EnterpriseIds": ["e"],
         "ExternalIdentifiers": ["x"],
@@ -54,7 +60,8 @@ def test_every_filter_has_its_name():
         "UpdatedUtc": rendered,
         "Limitation": {"Count": 1000, "Cursor": None},
     }
-    services = GetServices(enterprise_ids=["e"], service_ids=["s"], service_type="Orderable", updated_utc=month)
+    filters = {"EnterpriseIds": ["e"], "ServiceIds": ["s"], "ServiceType": "Orderable", "UpdatedUtc": month}
+    services = GetAll(SERVICES, filters)
     assert as_json(services) == {
         "EnterpriseIds": ["e"],
         "ServiceIds": ["s"],
@@ -67,25 +74,34 @@ def test_every_filter_has_its_name():
 @pytest.mark.parametrize(
     "name",
     [
-        "service_ids",
-        "enterprise_ids",
-        "product_service_order_ids",
-        "account_ids",
-        "linked_reservation_ids",
-        "states",
+        "ServiceIds",
+        "EnterpriseIds",
+        "ProductServiceOrderIds",
+        "AccountIds",
+        "LinkedReservationIds",
+        "States",
     ],
 )
 @pytest.mark.parametrize("values", [[], ["x"] * 1001, [""], [None], "one-id"])
 def test_lists_hold_1_to_1000_texts(name, values):
     with pytest.raises(InvalidParameter) as caught:
-        GetProductServiceOrders(**({"service_ids": ["s"]} | {name: values}))
-    assert caught.value.parameter == "".join(part.capitalize() for part in name.split("_"))
+        GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": ["s"], name: values})
+    assert caught.value.parameter == name
     assert caught.value.parameter in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("filters", "name"), [({"ServiceIds": ["s"], "Services": ["s"]}, "Services"), ({}, "ServiceIds")]
+)
+def test_a_filter_that_the_operation_does_not_have_or_requires_is_named(filters, name):
+    with pytest.raises(InvalidParameter) as caught:
+        GetAll(PRODUCT_SERVICE_ORDERS, filters)
+    assert caught.value.parameter == name
 
 
 def test_lists_of_1_and_of_1000_pass():
     for count in (1, 1000):
-        assert len(GetServices(service_ids=["s"] * count).body()["ServiceIds"]) == count
+        assert len(GetAll(SERVICES, {"ServiceIds": ["s"] * count}).body()["ServiceIds"]) == count
 
 
 @pytest.mark.parametrize("count", [0, -1, 1001])
@@ -110,7 +126,7 @@ def test_an_interval_needs_a_time_zone_and_an_order():
 def test_an_interval_is_sent_in_utc_and_in_whole_seconds_that_hold_it():
     east = timezone(timedelta(hours=2))
     interval = Interval(datetime(2023, 4, 1, 2, 0, 0, 999_999, east), datetime(2023, 4, 1, 2, 0, 1, 1, east))
-    body = GetEnterprises(updated_utc=interval).body()
+    body = GetAll(ENTERPRISES, {"UpdatedUtc": interval}).body()
     assert body["UpdatedUtc"] == {"StartUtc": "2023-04-01T00:00:00Z", "EndUtc": "2023-04-01T00:00:02Z"}
 
 
@@ -126,12 +142,12 @@ def test_an_interval_is_sent_in_utc_and_in_whole_seconds_that_hold_it():
 )
 def test_updated_utc_is_3_calendar_months_at_most(start, end):
     assert latest_end(start) == end
-    GetServices(updated_utc=Interval(start, end))
+    GetAll(SERVICES, {"UpdatedUtc": Interval(start, end)})
     with pytest.raises(InvalidParameter, match="UpdatedUtc"):
-        GetServices(updated_utc=Interval(start, end + timedelta(seconds=1)))
+        GetAll(SERVICES, {"UpdatedUtc": Interval(start, end + timedelta(seconds=1))})
 
 
 def test_at_asks_for_another_page():
-    request = GetProductServiceOrders(service_ids=["s"], states=["Started"])
+    request = GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": ["s"], "States": ["Started"]})
     other = request.at(Limitation(5, "c"))
     assert other.body() == request.body() | {"Limitation": {"Count": 5, "Cursor": "c"}}

@@ -18,10 +18,11 @@ import pytest
 from dagster import DagsterInstance
 
 from pso_pipeline.cli.environment import prepare_dagster_home
+from pso_pipeline.contract.endpoints import ENTERPRISES
 from pso_pipeline.definitions import defs
 from pso_pipeline.ingestion import api as api_module
 from pso_pipeline.ingestion.api import open_api
-from pso_pipeline.mews.discovery import list_enterprises
+from pso_pipeline.mews.discovery import list_all
 from pso_pipeline.mews.errors import MewsError
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.settings import Settings
@@ -30,7 +31,7 @@ from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.fakes.server import serve
 
 ORDERS = "productServiceOrders/getAll"
-ENTERPRISES = "enterprises/getAll"
+LISTING = "enterprises/getAll"
 ONCE = RetryPolicy(attempts=1, seconds=1.0, pause_seconds=0.0)
 
 
@@ -142,7 +143,7 @@ def rendered(settings):
         async with open_api(settings, ONCE) as api:
             (token,) = api.tokens.values()
             async with asyncio.timeout(2.0):
-                await list_enterprises(api.client, token)
+                await list_all(api.client, ENTERPRISES, token)
 
     try:
         asyncio.run(read())
@@ -153,14 +154,14 @@ def rendered(settings):
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 408, 413, 429, 500, 503])
 def test_a_traceback_with_local_variables_holds_no_token(sandbox, secrets, echoing, status):
-    sandbox.faults.add(echoing(status), operation=ENTERPRISES, times=None)
+    sandbox.faults.add(echoing(status), operation=LISTING, times=None)
     assert found_in(secrets, [rendered(Settings.load())]) == []
 
 
 @pytest.mark.parametrize("fault", [Disconnect(), Disconnect(after_bytes=9), Hang()], ids=["reset", "cut", "cancelled"])
 def test_a_traceback_through_the_http_client_holds_no_token(sandbox, secrets, fault):
     """A request that is canceled would leave through the frames of httpx, which hold its body."""
-    sandbox.faults.add(fault, operation=ENTERPRISES, times=None)
+    sandbox.faults.add(fault, operation=LISTING, times=None)
     text = rendered(Settings.load())
     assert "httpcore" not in text
     assert found_in(secrets, [text]) == []
@@ -174,7 +175,7 @@ def test_no_command_line_holds_a_token(sandbox, secrets):
         is_requested.set()
         return True
 
-    sandbox.faults.add(Hang(), operation=ENTERPRISES, when=note)
+    sandbox.faults.add(Hang(), operation=LISTING, when=note)
     command = [str(Path(sys.executable).with_name("pso")), "refresh"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

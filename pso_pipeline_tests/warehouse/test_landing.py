@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS
-from pso_pipeline.ingestion.frame import arrow_schema, frame_of
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
 from pso_pipeline.warehouse.landing.known import KnownOrders
 from pso_pipeline.warehouse.landing.orders import OrdersLanding, land_orders
 from pso_pipeline.warehouse.landing.progress import Completed
 from pso_pipeline.warehouse.schema import create_tables
+from pso_pipeline_tests.warehouse.frames import frame_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CONTENT = [name for name in PRODUCT_SERVICE_ORDERS.table.column_names if name != "fetched_utc"]
@@ -41,11 +41,9 @@ def order(identifier="o1", *, updated=0, fetched=0, state="Confirmed", service="
 
 
 def landing(*rows, rejects=(), progress=()):
-    schema = arrow_schema(PRODUCT_SERVICE_ORDERS.table)
-    rejected = arrow_schema(REJECTED_RECORDS)
     return OrdersLanding(
-        orders=frame_of([pa.Table.from_pylist(list(rows), schema=schema)], schema),
-        rejects=frame_of([pa.Table.from_pylist(list(rejects), schema=rejected)], rejected),
+        orders=frame_of(PRODUCT_SERVICE_ORDERS.table, rows),
+        rejects=frame_of(REJECTED_RECORDS, rejects),
         met=pd.DataFrame({"service_id": [], "id": []}),
         progress=progress,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pso_pipeline.contract.columns import Column, Table
+from pso_pipeline.contract.limits import MAX_IDS
 
 Scope = Literal["token", "enterprise", "service"]
 FilterKind = Literal["ids", "texts", "text", "interval"]
@@ -26,12 +27,13 @@ _LANDING_COLUMNS = (
 class Filter:
     """One filter of a request, by its name in the API: a list of ids or texts, one text, or an interval of time.
 
-    `limit` is how many values a list may hold.
+    `limit` is how many values a list may hold. Without a filter that `is_required` the API refuses the request.
     """
 
     name: str
     kind: FilterKind = "ids"
-    limit: int = 1000
+    limit: int = MAX_IDS
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ PRODUCT_SERVICE_ORDERS = Endpoint(
     filters=(
         Filter("EnterpriseIds"),
         Filter("ProductServiceOrderIds"),
-        Filter("ServiceIds"),
+        Filter("ServiceIds", is_required=True),
         Filter("AccountIds"),
         Filter("LinkedReservationIds"),
         Filter("States", "texts"),
