@@ -25,7 +25,7 @@ with importing():  # as `pso` does
 
 STEPS = {
     "land": ["discover", "sync_orders"],
-    "derive": ["derive_marts"],
+    "derive": ["compute_marts"],
     "refresh": None,
 }
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -77,17 +77,17 @@ def main(step: str) -> None:
 
 def _derive_one(pipeline: Any) -> None:
     """Make the marts of the first enterprise anew."""
-    from pso_pipeline.orchestration.assets import derive_metrics
+    from pso_pipeline.orchestration.steps import compute_metrics
     from pso_pipeline.warehouse.reading import read_enterprises
 
     with pipeline.warehouse().open() as connection:
         first = read_enterprises(connection)[0].enterprise_id
-    derive_metrics(pipeline, [first])
+    compute_metrics(pipeline, [first])
 
 
 def _publish(pipeline: Any) -> None:
     """Publish the snapshot and write its report."""
-    from pso_pipeline.orchestration.assets import publish_snapshot
+    from pso_pipeline.orchestration.steps import publish_snapshot
 
     publish_snapshot(pipeline)
 

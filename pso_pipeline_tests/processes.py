@@ -3,7 +3,7 @@
 import multiprocessing
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pso_pipeline_tests.reliability.refreshing", "pso_pipeline.orchestration.storage"])
+PROCESSES.set_forkserver_preload(["pso_pipeline_tests.reliability.refreshing", "pso_pipeline.cli.instance"])
 
 
 def finish(process):

@@ -29,6 +29,16 @@ MISCONFIGURED = 2
 PIPE_WIDTH = 200
 """The width of tables in a file or a pipe, so that each row is one line."""
 
+_FORMER_STORAGE = """storage:
+  custom:
+    module: pso_pipeline.storage
+    class: OpenStorage
+    config:
+      base_dir:
+        env: DAGSTER_HOME
+"""
+"""What `dagster.yaml` had before 0.1.0. The files are those of Dagster's default storage."""
+
 
 def load_settings() -> Settings:
     """Read the settings; if one is wrong, end the command with status 2."""
@@ -82,6 +92,9 @@ def prepare_dagster_home(home: Path) -> Path:
 def _write_instance_file(path: Path) -> None:
     """Write the file if it is missing, in one step, because other processes may read it at the same time."""
     if path.exists():
+        text = path.read_text(encoding="utf-8")
+        if _FORMER_STORAGE in text:
+            path.write_text(text.replace(_FORMER_STORAGE, ""), encoding="utf-8")
         return
     text = files("pso_pipeline.cli").joinpath("dagster.yaml").read_text(encoding="utf-8")
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix="dagster.yaml.", encoding="utf-8") as new:

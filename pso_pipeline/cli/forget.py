@@ -14,8 +14,8 @@ from dagster import Failure
 from pso_pipeline.bi.folder import keep_current_only
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, prepare_dagster_home, say, stop
 from pso_pipeline.cli.erasing import erase, files_containing
-from pso_pipeline.orchestration.assets import derive_metrics, publish_snapshot
 from pso_pipeline.orchestration.definitions import PIPELINE
+from pso_pipeline.orchestration.steps import compute_metrics, publish_snapshot
 from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.accounts import SHORTEST_ID, forget_accounts
@@ -51,7 +51,7 @@ def _forget(settings: Settings, ids: Sequence[str]) -> list[str]:
                 found = forget_accounts(connection, ids)
                 warehouse.discard_marts(connection)
             rewrite(warehouse, ids)
-        derive_metrics(PIPELINE, None)
+        compute_metrics(PIPELINE, None)
         published, _ = publish_snapshot(PIPELINE)
     except WarehouseError as error:
         stop(str(error), FAILED)

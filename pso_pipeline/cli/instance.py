@@ -1,6 +1,6 @@
-"""Dagster's instance in DAGSTER_HOME, for the commands that need it: opened by one at a time, or one clear line.
+"""Dagster's instance in DAGSTER_HOME, for the commands that need it.
 
-Apart from `environment`, since importing Dagster takes seconds that other commands need not spend.
+It is apart from `environment` because importing Dagster takes seconds, which other commands need not spend.
 """
 
 import contextlib
@@ -12,21 +12,24 @@ from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline.orchestration.storage import FIRST_START_SECONDS
+
+FIRST_START_SECONDS = 120.0
+"""Timeout of a command that waits until another one has made Dagster's files."""
 
 
 class InstanceUnusable(Exception):
-    """Dagster's files in DAGSTER_HOME cannot be used or written; one line that names the folder and says why."""
+    """Dagster's files in DAGSTER_HOME cannot be read or written; one line that names the folder and the reason."""
 
 
 @contextlib.contextmanager
 def open_instance(home: Path) -> Iterator[DagsterInstance]:
-    """Open the instance for the length of the block, without a second process that opens it for the first time.
+    """Open the instance in `home` for the length of the block.
 
-    The lock serializes the first start for storages other than ours too, which take none.
+    Processes open it one after the other. Dagster makes its SQLite files when it finds none; two processes that make
+    them at once write two versions into them, and then Dagster no longer starts.
 
     Raises:
-        InstanceUnusable: DAGSTER_HOME cannot be used, here or within the block: no permission, no room, not Dagster's.
+        InstanceUnusable: DAGSTER_HOME cannot be used: no permission, a full disk, or files that are not Dagster's.
     """
     home = prepare_dagster_home(home)
     try:
@@ -35,7 +38,7 @@ def open_instance(home: Path) -> Iterator[DagsterInstance]:
         with instance:
             yield instance
     except Timeout:
-        raise InstanceUnusable(f"another process has been opening DAGSTER_HOME {home} for too long: end it") from None
+        raise InstanceUnusable(f"another process opens DAGSTER_HOME {home} and does not finish: end it") from None
     except DBAPIError as error:
         raise InstanceUnusable(f"DAGSTER_HOME {home} cannot be used: {error.orig}") from None
     except (SQLAlchemyError, DagsterError) as error:

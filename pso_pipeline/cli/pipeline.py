@@ -13,8 +13,9 @@ from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.bi.manifest import Manifest
 from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.ingestion.causes import by_cause
+from pso_pipeline.orchestration.evaluations import read_api_problem
 from pso_pipeline.orchestration.jobs import refresh
-from pso_pipeline.orchestration.outcomes import read_api_problem, read_last_ended
+from pso_pipeline.orchestration.outcomes import read_last_ended
 from pso_pipeline.settings import Settings
 
 DAEMON_TOLERANCE = timedelta(minutes=5)

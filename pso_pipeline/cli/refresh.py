@@ -16,11 +16,11 @@ from rich.text import Text
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, new_table, say, stop, terminal
 from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
-from pso_pipeline.orchestration.assets import describe_token_failures, list_enterprises
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
 from pso_pipeline.orchestration.jobs import is_ours
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.orchestration.runs import MAX_RUNTIME, end_dead_runs
+from pso_pipeline.orchestration.steps import describe_token_failures, list_enterprises
 from pso_pipeline.text import for_terminal
 
 SHOWN_ENTERPRISES = 20

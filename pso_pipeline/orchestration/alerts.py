@@ -27,10 +27,10 @@ from pso_pipeline.bi.folder import read_manifest
 from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.mews.retry import BRIEF
-from pso_pipeline.orchestration.checks import api_evaluation
+from pso_pipeline.orchestration.evaluations import api_evaluation, read_api_problem
 from pso_pipeline.orchestration.jobs import refresh
 from pso_pipeline.orchestration.messages import Hotel, Message, deliver, message_about
-from pso_pipeline.orchestration.outcomes import Ended, read_api_problem, read_last_ended
+from pso_pipeline.orchestration.outcomes import Ended, read_last_ended
 from pso_pipeline.orchestration.queue import Wanted, request_refresh
 from pso_pipeline.orchestration.resources import PipelineResource
 from pso_pipeline.settings import SettingsError

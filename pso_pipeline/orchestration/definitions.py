@@ -1,19 +1,13 @@
-"""The code location: the one place where assets, checks, jobs, schedules, sensors and resources are put together.
+"""The code location: all assets, checks, jobs, schedules, sensors and resources.
 
-Loading it needs no setting, no network and no file. What the environment says of the schedules' times is read, and
-cannot break the loading.
+It loads without any setting, network or file. The times of the schedules come from the environment; a wrong time does
+not break the loading.
 """
 
 from dagster import Definitions, in_process_executor, mem_io_manager
 
 from pso_pipeline.orchestration.alerts import hotel_alerts
-from pso_pipeline.orchestration.assets import (
-    bi_snapshot,
-    check_in_cancellation_metrics,
-    enterprises,
-    product_service_orders,
-    services,
-)
+from pso_pipeline.orchestration.assets import ASSETS
 from pso_pipeline.orchestration.checks import ASSET_CHECKS
 from pso_pipeline.orchestration.jobs import full_resync, refresh
 from pso_pipeline.orchestration.recovery import killed_runs
@@ -25,13 +19,13 @@ from pso_pipeline.orchestration.timetable import read_times
 PIPELINE = PipelineResource()
 
 defs = Definitions(
-    assets=[enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot],
+    assets=ASSETS,
     asset_checks=ASSET_CHECKS,
     jobs=[refresh, full_resync],
     schedules=build_schedules(read_times()),
     sensors=[enterprise_discovery, order_updates, hotel_alerts, killed_runs],
-    # a process for each step would take seconds to start, and a run of one asset has its checks beside it
+    # a process for each step would take seconds to start
     executor=in_process_executor,
-    # nothing but the outcome of a step travels between steps, and those of a run are in one process
+    # steps pass on only their outcome, and all steps of a run are in one process
     resources={"pipeline": PIPELINE, "io_manager": mem_io_manager},
 )

@@ -1,8 +1,9 @@
-"""What runs together: `refresh` brings everything up to date in one run, `full_resync` reads all history again.
+"""The jobs `refresh` and `full_resync`, one run for all hotels, whose steps report to the assets.
 
-Both are jobs of ops that report to the assets, since a run of assets marks every partition of a range: here exactly
-those partitions are materialized whose orders changed, and those failed whose hotel did, however many are quiet. The
-steps are those of `assets`.
+They are jobs of ops, not of assets: a run of partitioned assets records a planned event for every partition of a range
+and marks all of them when one hotel fails, and a failed asset stops those after it. Here exactly the partitions are
+materialized whose orders changed, and exactly those fail whose hotel did. Add an op here when a refresh takes one more
+step; what the step does is in `steps`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,10 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 from dagster import (
+    MAX_RUNTIME_SECONDS_TAG,
     AssetCheckEvaluation,
+    AssetKey,
     AssetMaterialization,
     AssetObservation,
-    AssetsDefinition,
     DagsterRun,
     Failure,
     Field,
@@ -29,73 +31,66 @@ from dagster import (
 from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.sync import SyncReport
-from pso_pipeline.orchestration.assets import (
-    API_POOL,
-    FULL_CONFIG,
-    Listing,
-    bi_snapshot,
-    check_in_cancellation_metrics,
-    derive_metrics,
-    describe_failures,
-    describe_listing,
-    describe_token_failures,
-    enterprise_ids_of,
-    enterprises,
-    list_enterprises,
-    list_services,
-    product_service_orders,
-    publish_snapshot,
-    services,
-    sync,
-)
-from pso_pipeline.orchestration.checks import (
-    ShownStates,
+from pso_pipeline.orchestration.asset_keys import ALL_ASSETS, ENTERPRISES, METRICS, ORDERS, SERVICES, SNAPSHOT
+from pso_pipeline.orchestration.dagster_internals import LISTED_TAGS, READ_WITH_LISTED_TAGS
+from pso_pipeline.orchestration.evaluations import (
     api_evaluation,
-    evaluate_all_landed,
     evaluate_api,
     evaluate_counts,
+    evaluate_landed_tables,
     evaluate_metrics,
     evaluate_snapshot,
-    noteworthy,
     sample_hotels,
 )
 from pso_pipeline.orchestration.metadata import Metadata
 from pso_pipeline.orchestration.partitions import (
-    LISTED_TAGS,
-    READ_OF_LISTED_TAGS,
     materialized_partitions,
     report_failed_asset,
     report_failed_partitions,
 )
-from pso_pipeline.orchestration.resources import PipelineResource
-from pso_pipeline.orchestration.runs import MAX_RUNTIME_TAGS
+from pso_pipeline.orchestration.resources import API_POOL, PipelineResource
+from pso_pipeline.orchestration.runs import MAX_RUNTIME
+from pso_pipeline.orchestration.steps import (
+    FULL_CONFIG,
+    Listing,
+    compute_metrics,
+    describe_failures,
+    describe_listing,
+    describe_token_failures,
+    enterprise_ids_of,
+    list_enterprises,
+    list_services,
+    publish_snapshot,
+    sync,
+)
 from pso_pipeline.text import for_terminal
 
 MAX_LOOK_BACK_DAYS = 36_500
-"""More than the API has any history of."""
+"""Longer than the history of the API."""
 
 SYNC_CONFIG = {
     "enterprises": Field(
         [str],
         default_value=[],
-        description="Partition keys of the enterprises to read; all that are in scope where empty.",
+        description="Partition keys of the hotels to read; all hotels in scope where empty.",
     ),
     "full": FULL_CONFIG,
     "look_back_days": Field(
         float,
         default_value=0.0,
-        description="Read the changes of so many days before the last refresh again, beyond the usual overlap.",
+        description="Read the changes of this many days before the last refresh again, instead of the usual overlap.",
     ),
 }
-"""What a refresh reads. Not a `dagster.Config`, whose texts, numbers and truth values may be read from the environment:
-whoever may start a run could then have a token shown as a value that is not known."""
+"""What a refresh reads. It is not a `dagster.Config`, whose values may name environment variables: a person who may
+start a run could read a token that way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """Why tokens could not be asked, by fingerprint, and what the server told about its time.
+    """The outcome of listing hotels and services.
 
-    `problems` and `notices` are those of the listings (`ScopeReport`), `rejected` counts their rejected records.
+    `token_failures` has the reason why a token failed, by its fingerprint. `clock` has the server's time. `problems`
+    and `notices` are those of the listings (`ScopeReport`). `rejected` counts the records that could not be read.
     """
 
     token_failures: dict[str, str]
@@ -107,28 +102,28 @@ class Discovered:
 
 @op(pool=API_POOL)
 def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discovered:
-    """List what the access tokens reach: enterprises and services."""
+    """List the hotels and the services that the access tokens can access."""
     clock = ServerClock()
-    found = list_enterprises(pipeline, context.instance, clock)
-    _listed(context, enterprises, found)
-    context.log_event(evaluate_api(pipeline) if found.is_none else api_evaluation(None))  # type: ignore[arg-type]  # documented to take evaluations; its annotation leaves them out
-    offered = list_services(pipeline, clock, found.report.failures)
-    _listed(context, services, offered)
-    notices = (*found.report.notices, *offered.report.notices)
+    hotels = list_enterprises(pipeline, context.instance, clock)
+    _report_listing(context, ENTERPRISES, hotels)
+    _report_checks(context, [evaluate_api(pipeline) if hotels.has_failed else api_evaluation(None)])
+    services = list_services(pipeline, clock, hotels.report.failures)
+    _report_listing(context, SERVICES, services)
+    notices = (*hotels.report.notices, *services.report.notices)
     for line in notices:
         context.log.warning("%s", for_terminal(line))
     return Discovered(
-        dict(offered.report.failures),
+        dict(services.report.failures),
         clock,
-        (*found.report.problems, *offered.report.problems),
+        (*hotels.report.problems, *services.report.problems),
         notices,
-        found.report.rejected + offered.report.rejected,
+        hotels.report.rejected + services.report.rejected,
     )
 
 
 @op(pool=API_POOL, config_schema=SYNC_CONFIG)
 def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discovered: Discovered) -> SyncReport:
-    """Read orders and land them: what changed, or all history; hotels that fail do not hold the others up."""
+    """Read and land orders: the changes, or all history. A failing hotel does not stop the others."""
     config: Mapping[str, Any] = context.op_config
     ids = enterprise_ids_of(pipeline, config["enterprises"]) if config["enterprises"] else None
     report, shown = sync(
@@ -145,11 +140,10 @@ def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discove
         notices=(*discovered.notices, *report.notices),
     )
     changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
-    _materialized_partitions(context, product_service_orders, shown, changed, READ_OF_LISTED_TAGS)
+    _report_partitions(context, ORDERS, shown, changed, READ_WITH_LISTED_TAGS)
     for line in describe_failures(report).splitlines():
         context.log.error("%s", line)
-    reasons = {each.partition_key: str(each.error) for each in report.failed}
-    report_failed_partitions(context, product_service_orders.key, reasons)
+    report_failed_partitions(context, ORDERS, {each.partition_key: str(each.error) for each in report.failed})
     for each in report.enterprises:
         if each.reconciled is not None:
             context.log.info("%s: %s", each.partition_key, each.reconciled.describe())
@@ -157,57 +151,54 @@ def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discove
 
 
 @op(ins={"synced": In(Nothing)})
-def check_landed(context: OpExecutionContext, pipeline: PipelineResource) -> None:
-    """Check what landed, before anything is made of it; the publication leaves out the hotels that a rule blocks."""
-    shown = ShownStates(context.instance)
+def check_orders(context: OpExecutionContext, pipeline: PipelineResource) -> None:
+    """Check the landed tables; a hotel that breaks a blocking rule keeps its last published figures."""
     sample = sample_hotels(pipeline, context.instance)
-    _report_checks(context, [*evaluate_all_landed(pipeline, shown), *evaluate_counts(pipeline, sample)], shown)
+    _report_checks(context, [*evaluate_landed_tables(pipeline), *evaluate_counts(pipeline, sample)])
 
 
 @op(ins={"checked": In(Nothing)})
-def derive_marts(context: OpExecutionContext, pipeline: PipelineResource) -> None:
-    """Bring the marts of the enterprises whose orders changed up to date."""
-    shown = derive_metrics(pipeline, None)
-    _materialized_partitions(context, check_in_cancellation_metrics, shown, set(shown))
+def compute_marts(context: OpExecutionContext, pipeline: PipelineResource) -> None:
+    """Compute the marts of the hotels whose orders changed."""
+    shown = compute_metrics(pipeline, None)
+    _report_partitions(context, METRICS, shown, set(shown))
 
 
-@op(ins={"derived": In(Nothing)})
+@op(ins={"computed": In(Nothing)})
 def check_marts(context: OpExecutionContext, pipeline: PipelineResource) -> None:
-    """Check the marts before they are published; the publication leaves out the hotels that a rule blocks."""
-    shown = ShownStates(context.instance)
-    _report_checks(context, evaluate_metrics(pipeline, shown=shown), shown)
+    """Check the marts; a hotel that breaks a blocking rule keeps its last published figures."""
+    _report_checks(context, evaluate_metrics(pipeline))
 
 
 @op(ins={"checked": In(Nothing)})
 def publish(context: OpExecutionContext, pipeline: PipelineResource, report: SyncReport) -> list[str]:
-    """Publish the BI snapshot and check it; return a line for each hotel whose newest figures are held back.
+    """Publish the BI snapshot and check it; return one line for each hotel whose newest figures are not published.
 
-    It is materialized where it is a new one. Dagster's freshness policy then judges how old the data are, not how long
-    ago a run ended.
+    The asset is materialized where the data are newer, so that Dagster's freshness policy judges the age of the data
+    and not that of the last run.
     """
     published, shown = publish_snapshot(pipeline, report)
-    if published.is_new or context.instance.get_latest_materialization_event(bi_snapshot.key) is None:
-        _materialized(context, bi_snapshot, shown)
+    if published.is_new or context.instance.get_latest_materialization_event(SNAPSHOT) is None:
+        context.log_event(AssetMaterialization(SNAPSHOT, metadata=shown))
     else:
-        context.log_event(AssetObservation(bi_snapshot.key, metadata=shown))
-    for each in evaluate_snapshot(pipeline, published.rewritten):
-        context.log_event(each)  # type: ignore[arg-type]  # as in `_report_checks`
+        context.log_event(AssetObservation(SNAPSHOT, metadata=shown))
+    _report_checks(context, evaluate_snapshot(pipeline, published.rewritten))
     return [for_terminal(line) for line in published.held_back]
 
 
 @op
 def conclude(context: OpExecutionContext, discovered: Discovered, report: SyncReport, held_back: list[str]) -> None:
-    """End the run as failed where an enterprise or a token did, with the reasons; all others are published.
+    """Fail the run where a hotel or a token failed, with the reasons; all other hotels are published by now.
 
-    A token behind which none of the enterprises was asked for does not fail a run of some.
+    A run of selected hotels does not fail because of a token that none of them needs.
     """
     run_config: Mapping[str, Any] = context.run_config
-    asked_for = run_config.get("ops", {}).get("sync_orders", {}).get("config", {}).get("enterprises")
+    selected = run_config.get("ops", {}).get("sync_orders", {}).get("config", {}).get("enterprises")
     hotels = {cause_of(str(each.error)) for each in report.failed}
     tokens = {token: reason for token, reason in discovered.token_failures.items() if cause_of(reason) not in hotels}
     reasons = [
-        *([] if asked_for else describe_token_failures(tokens)),
-        *([] if asked_for else map(for_terminal, discovered.problems)),
+        *([] if selected else describe_token_failures(tokens)),
+        *([] if selected else map(for_terminal, discovered.problems)),
         *([describe_failures(report)] if report.failed else []),
         *held_back,
     ]
@@ -216,86 +207,76 @@ def conclude(context: OpExecutionContext, discovered: Discovered, report: SyncRe
 
 
 @graph
-def bring_up_to_date() -> None:
-    """Discover, sync, derive, publish, each checked before the next: one run for every enterprise."""
+def refresh_all() -> None:
+    """Discover, sync, compute, publish, with checks between the steps."""
     discovered = discover()
     report = sync_orders(discovered)
-    checked = check_marts(derive_marts(check_landed(report)))
+    checked = check_marts(compute_marts(check_orders(report)))
     held_back = publish(report=report, checked=checked)
     conclude(discovered=discovered, report=report, held_back=held_back)
 
 
-refresh = bring_up_to_date.to_job(
+MAX_RUNTIME_TAGS = {MAX_RUNTIME_SECONDS_TAG: str(round(MAX_RUNTIME.total_seconds()))}
+"""Dagster's run monitoring ends a longer run that it launched."""
+
+refresh = refresh_all.to_job(
     name="refresh",
-    description="Reads what changed in every hotel, derives the metrics of those, publishes the BI snapshot.",
+    description="Reads the changes of every hotel, computes their metrics, publishes the BI snapshot.",
     executor_def=in_process_executor,
     tags=MAX_RUNTIME_TAGS,
 )
 
-full_resync = bring_up_to_date.to_job(
+full_resync = refresh_all.to_job(
     name="full_resync",
-    description="Reads all history again, marks orders that the source no longer has, derives, publishes.",
+    description="Reads all history again, marks orders that the source no longer has, computes, publishes.",
     config={"ops": {"sync_orders": {"config": {"full": True}}}},
     executor_def=in_process_executor,
     tags=MAX_RUNTIME_TAGS,
 )
 
-_ASSETS = {
-    asset.key for asset in (enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot)
-}
-
 
 def is_ours(run: DagsterRun) -> bool:
     """Whether a run is one of these jobs or of our assets; an instance can serve other code locations too."""
     return run.job_name in {refresh.name, full_resync.name} or (
-        run.asset_selection is not None and bool(run.asset_selection) and run.asset_selection <= _ASSETS
+        run.asset_selection is not None and bool(run.asset_selection) and run.asset_selection <= ALL_ASSETS
     )
 
 
 def look_back_of(days: float) -> timedelta:
-    """Take a number of days from a run's configuration.
+    """Convert a number of days from a run's configuration.
 
     Raises:
-        Failure: It is not from 0 to `MAX_LOOK_BACK_DAYS`.
+        Failure: The number is not from 0 to `MAX_LOOK_BACK_DAYS`.
     """
     if not 0 <= days <= MAX_LOOK_BACK_DAYS:
         raise Failure(description=f"look_back_days takes a number from 0 to {MAX_LOOK_BACK_DAYS}", allow_retries=False)
     return timedelta(days=days)
 
 
-def _report_checks(
-    context: OpExecutionContext, evaluations: Sequence[AssetCheckEvaluation], shown: ShownStates
-) -> None:
-    for each in noteworthy(context.instance, evaluations, shown):
+def _report_checks(context: OpExecutionContext, evaluations: Sequence[AssetCheckEvaluation]) -> None:
+    for each in evaluations:
         context.log_event(each)  # type: ignore[arg-type]  # documented to take evaluations; its annotation leaves them out
 
 
-def _listed(context: OpExecutionContext, asset: AssetsDefinition, listing: Listing) -> None:
-    """Report a listing as materialized where any token could be asked, else as failed once the run has ended."""
-    if listing.is_none:
-        report_failed_asset(context, asset.key, "\n".join(describe_listing(listing.report)))
+def _report_listing(context: OpExecutionContext, asset: AssetKey, listing: Listing) -> None:
+    if listing.has_failed:
+        report_failed_asset(context, asset, "\n".join(describe_listing(listing.report)))
     else:
-        _materialized(context, asset, listing.shown, LISTED_TAGS)
+        context.log_event(AssetMaterialization(asset, metadata=listing.metadata, tags=LISTED_TAGS))
 
 
-def _materialized(
-    context: OpExecutionContext, asset: AssetsDefinition, shown: Metadata, tags: Mapping[str, str] | None = None
-) -> None:
-    context.log_event(AssetMaterialization(asset.key, metadata=shown, tags=tags))
-
-
-def _materialized_partitions(
+def _report_partitions(
     context: OpExecutionContext,
-    asset: AssetsDefinition,
+    asset: AssetKey,
     shown: dict[str, Metadata],
     changed: Collection[str],
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Report partitions that changed, and those not shown as materialized: new ones, and those that have recovered.
+    """Report as materialized the partitions that changed, and those that are not shown as materialized yet.
 
-    A hotel without orders is up to date too.
+    The latter are new hotels, also those without orders, and hotels that have recovered from a failure.
     """
-    known = materialized_partitions(context.instance, asset.key) if shown else set()
+    known = materialized_partitions(context.instance, asset) if shown else set()
     for key, metadata in shown.items():
         if key in changed or key not in known:
-            context.log_event(AssetMaterialization(asset.key, partition=key, metadata=metadata, tags=tags))
+            context.log_event(AssetMaterialization(asset, partition=key, metadata=metadata, tags=tags))

@@ -3,7 +3,7 @@
 Add a presentation here. Which asset shows what is decided in `assets` and `jobs`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from pso_pipeline.bi.headlines import HotelHeadline
 from pso_pipeline.bi.parquet import table_path
 from pso_pipeline.bi.snapshot import Published
 from pso_pipeline.contract.columns import Table
+from pso_pipeline.contract.endpoints.endpoint import Endpoint
 from pso_pipeline.ingestion.scope import ScopeReport
 from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
 from pso_pipeline.text import for_markdown
@@ -24,8 +25,11 @@ from pso_pipeline.warehouse.reading import EnterpriseStatus, Preview
 
 Metadata = dict[str, Any]
 
+Cells = Mapping[str, str | int | float | None]
+"""One row of a table, by column."""
+
 SHOWN_HOTELS = 20
-"""Hotels listed in the preview of a snapshot."""
+"""Rows of a table of hotels, so that an event stays small however many hotels there are."""
 
 
 def column_schema(table: Table) -> TableSchema:
@@ -48,10 +52,13 @@ def table_definition(table: Table) -> Metadata:
     return {"dagster/table_name": table.qualified_name, "dagster/column_schema": column_schema(table)}
 
 
-def api_definition(operation: str) -> Metadata:
-    """Link to the operation of the API that an asset is read with."""
-    page = operation.partition("/")[0].lower()
-    return {"api": MetadataValue.url(f"https://docs.mews.com/connector-api/operations/{page}")}
+def endpoint_definition(endpoint: Endpoint) -> Metadata:
+    """Describe the table of an endpoint, with a link to the API's page of its operation."""
+    page = endpoint.operation.partition("/")[0].lower()
+    return {
+        **table_definition(endpoint.table),
+        "api": MetadataValue.url(f"https://docs.mews.com/connector-api/operations/{page}"),
+    }
 
 
 @cache
@@ -69,6 +76,11 @@ def preview(rows: Preview) -> TableMetadataValue:
     """Show some rows."""
     records = [shown_record(zip(rows.columns, row, strict=True)) for row in rows.rows]
     return MetadataValue.table(records, _untyped_schema(rows.columns))
+
+
+def hotels_table(rows: Sequence[Cells]) -> TableMetadataValue:
+    """Show the first rows of a table that has a row for each hotel."""
+    return MetadataValue.table([shown_record(row.items()) for row in rows[:SHOWN_HOTELS]])
 
 
 def shown_record(cells: Iterable[tuple[str, object]]) -> TableRecord:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dagster import (
-    AssetCheckKey,
     DagsterEvent,
     DagsterEventType,
     DagsterInstance,
@@ -17,15 +16,11 @@ from dagster import (
     RunsFilter,
 )
 
-from pso_pipeline.orchestration.assets import enterprises
-from pso_pipeline.orchestration.checks import API_ANSWERS
 from pso_pipeline.orchestration.jobs import conclude, full_resync, refresh
 from pso_pipeline.orchestration.runs import KILLED_TAG
 
 MOST_RUNS = 20
 """Runs of each job that are looked through; where all of these were killed, none counts as ended."""
-
-MOST_EVALUATIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +43,6 @@ def read_last_ended(instance: DagsterInstance) -> Ended | None:
     for record in sorted(records, key=lambda record: record.end_time or 0.0, reverse=True):
         if (ended := _read_ended(instance, record)) is not None:
             return ended
-    return None
-
-
-def read_api_problem(instance: DagsterInstance) -> str | None:
-    """Tell why the API did not answer when it was last asked; None where it did, or was never asked."""
-    check = AssetCheckKey(enterprises.key, API_ANSWERS)
-    for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=MOST_EVALUATIONS):
-        event = record.event.dagster_event if record.event else None
-        # one that a run is about to make is there without an outcome
-        if event is not None and event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
-            found = event.asset_check_evaluation_data
-            return None if found.passed else found.description or "no reason is known"
     return None
 
 

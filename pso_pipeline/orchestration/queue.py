@@ -17,9 +17,6 @@ from pso_pipeline.orchestration.runs import living_runs
 REQUESTED_BY = "pso/requested_by"
 """Tag of a run: which sensor or schedule asked for it."""
 
-PARENT_RUN_TAG = "dagster/parent_run_id"
-"""Tag of a run that repeats another, which only a person asks for; it has the other tags of that one too."""
-
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -111,7 +108,7 @@ def wanted_by(run: DagsterRun) -> Wanted | None:
         {},
         {"ops": {"sync_orders": {"config": config}}},
     )
-    if REQUESTED_BY not in run.tags or PARENT_RUN_TAG in run.tags or not is_known:
+    if REQUESTED_BY not in run.tags or run.parent_run_id is not None or not is_known:
         return None
     keys = config.get("enterprises")
     return Wanted(frozenset(keys) if keys else None, config.get("look_back_days", 0), config.get("full", False))

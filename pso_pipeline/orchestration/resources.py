@@ -31,6 +31,9 @@ from pso_pipeline.warehouse.session import PATIENCE_SECONDS, Warehouse
 
 T = TypeVar("T")
 
+API_POOL = "mews_api"
+"""Concurrency pool of the steps that call the API. `dagster.yaml` limits it so that long reads leave slots free."""
+
 
 class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own subclasses leave it open too
     """The settings of the environment, with the API and the warehouse that they name."""

@@ -24,12 +24,6 @@ KILLED_TAG = "pso/killed"
 MAX_RUNTIME = timedelta(hours=12)
 """For one run: the first read of a large group takes hours, and the next run continues where one was ended."""
 
-MAX_RUNTIME_TAGS = {"dagster/max_runtime": str(round(MAX_RUNTIME.total_seconds()))}
-"""Tags of a job; Dagster's run monitoring ends a run that it launched after that number of seconds."""
-
-LAUNCHED_TAG = ".dagster/grpc_info"
-"""Tag of a run that Dagster's daemon launched, which Dagster can also terminate."""
-
 UNFINISHED = (
     DagsterRunStatus.NOT_STARTED,
     DagsterRunStatus.STARTING,
@@ -111,7 +105,7 @@ def _reason_to_end(instance: DagsterInstance, record: RunRecord, now: datetime) 
     """Say why a run that counts as under way is not; None where it is, or where another machine knows."""
     run = record.dagster_run
     started = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp
-    if now - started > MAX_RUNTIME + (TERMINATING if LAUNCHED_TAG in run.tags else timedelta()):
+    if now - started > MAX_RUNTIME + TERMINATING:
         return f"it took longer than {MAX_RUNTIME.total_seconds() / 3600:.0f} hours; the next run continues"
     path = _lock_path(instance, run.run_id)
     try:

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from zoneinfo import available_timezones
 
-from dagster._utils.schedules import is_valid_cron_string
+from dagster import DagsterInvalidDefinitionError, ScheduleDefinition
 
 from pso_pipeline.environment import unreadable_file
 from pso_pipeline.settings import DOCUMENTATION, Timetable
@@ -36,7 +36,7 @@ def times_of(variable: str, cron: str, time_zone: str) -> Times:
     cron = cron.strip()
     if cron.lower() == OFF:
         return Times(ANY_TIME, "UTC", f"{variable} is off")
-    if not is_valid_cron_string(cron):
+    if not _is_valid_cron(cron):
         return Times(
             ANY_TIME,
             "UTC",
@@ -80,3 +80,12 @@ def read_updates_seconds() -> int:
         DOCUMENTATION,
     )
     return SHORTEST_SECONDS
+
+
+def _is_valid_cron(cron: str) -> bool:
+    """Whether Dagster makes a schedule of a cron line."""
+    try:
+        ScheduleDefinition(name="valid", cron_schedule=cron, job_name="refresh")
+    except DagsterInvalidDefinitionError:
+        return False
+    return True

@@ -14,9 +14,9 @@ from dagster._daemon.types import DaemonHeartbeat
 from pso_pipeline.cli import main, status
 from pso_pipeline.cli import pipeline as cli_pipeline
 from pso_pipeline.cli.instance import open_instance
-from pso_pipeline.orchestration.assets import list_enterprises, list_services, sync
-from pso_pipeline.orchestration.checks import api_evaluation
 from pso_pipeline.orchestration.definitions import PIPELINE
+from pso_pipeline.orchestration.evaluations import api_evaluation
+from pso_pipeline.orchestration.steps import list_enterprises, list_services, sync
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 

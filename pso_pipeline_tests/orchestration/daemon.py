@@ -2,9 +2,9 @@
 
 from dagster import build_schedule_context, build_sensor_context
 
-from pso_pipeline.orchestration.assets import enterprise_ids_of, list_enterprises, list_services, sync
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.orchestration.steps import enterprise_ids_of, list_enterprises, list_services, sync
 
 
 class SmallDaemon:

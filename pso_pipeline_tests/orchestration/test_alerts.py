@@ -13,10 +13,11 @@ from dagster import AssetKey, DagsterRunStatus
 from pso_pipeline.definitions import defs
 from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.mews.retry import RetryPolicy
-from pso_pipeline.orchestration import alerts, checks
+from pso_pipeline.orchestration import alerts, evaluations
 from pso_pipeline.orchestration.alerts import decide_on, decide_on_messages, decode_told, find_silence
+from pso_pipeline.orchestration.evaluations import read_api_problem
 from pso_pipeline.orchestration.messages import Hotel, deliver, message_about
-from pso_pipeline.orchestration.outcomes import Ended, read_api_problem, read_last_ended
+from pso_pipeline.orchestration.outcomes import Ended, read_last_ended
 from pso_pipeline.orchestration.runs import KILLED_TAG
 from pso_pipeline.warehouse.reading import EnterpriseHealth
 from pso_pipeline.warehouse.session import Warehouse
@@ -131,7 +132,7 @@ def test_an_outage_of_the_api_is_one_message_red_assets_and_one_message_when_it_
     """With the refreshes in between, which fail every hotel; nothing shows a row or a success that was not read."""
     monkeypatch.setattr("pso_pipeline.mews.client.RetryPolicy", functools.partial(RetryPolicy, attempts=1))
     monkeypatch.setattr(alerts, "BRIEF", RetryPolicy(attempts=1))
-    monkeypatch.setattr(checks, "BRIEF", RetryPolicy(attempts=1))
+    monkeypatch.setattr(evaluations, "BRIEF", RetryPolicy(attempts=1))
     instance = daemon.instance
     assert daemon.run(daemon.clock("hourly_refresh"))
     daemon.tick("hotel_alerts")

@@ -1,4 +1,4 @@
-"""The checks in runs: what they report, what they hold up, and that a quiet refresh hardly notices them."""
+"""The checks in runs: what they report, which hotels they hold back, and what a quiet refresh evaluates."""
 
 import functools
 import json
@@ -7,18 +7,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterEventType, materialize
+from dagster import AssetCheckSeverity, AssetKey, DagsterEventType, materialize
 
-from pso_pipeline.orchestration import assets
-from pso_pipeline.orchestration.checks import (
-    ASSET_CHECKS,
-    ShownStates,
-    evaluate_all_landed,
-    evaluate_counts,
-    evaluate_orders,
-    noteworthy,
-)
+from pso_pipeline.orchestration import steps
+from pso_pipeline.orchestration.checks import ASSET_CHECKS
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
+from pso_pipeline.orchestration.evaluations import evaluate_counts, evaluate_orders
+from pso_pipeline.orchestration.metadata import SHOWN_HOTELS
 from pso_pipeline.warehouse.checks import evaluate
 from pso_pipeline.warehouse.marts.derive import derive
 from pso_pipeline.warehouse.session import Warehouse
@@ -67,53 +62,48 @@ def evaluations(instance, result):
     return [each.dagster_event.asset_check_evaluation_data for each in logged]
 
 
-def evaluation_of(instance, result, name, asset=ORDERS, partition=None):
-    (found,) = [
-        each
-        for each in evaluations(instance, result)
-        if (each.check_name, each.asset_key, each.partition) == (name, asset, partition)
-    ]
+def evaluation_of(instance, result, name, asset=ORDERS):
+    (found,) = [each for each in evaluations(instance, result) if (each.check_name, each.asset_key) == (name, asset)]
     return found
+
+
+def hotels_of(evaluation, table="hotels"):
+    """The rows of the table that an evaluation shows, by hotel."""
+    return {row.data["hotel"]: row.data for row in evaluation.metadata[table].records}
 
 
 def published_utc():
     return json.loads(Path("data/bi/manifest.json").read_text(encoding="utf-8"))["published_utc"]
 
 
-def shown(instance, name, asset=ORDERS):
-    """The status of each partition of a check, as the web UI has it."""
-    infos = instance.event_log_storage.get_asset_check_partition_info([AssetCheckKey(asset, name)])
-    return {info.partition_key: info.latest_execution_status.name for info in infos if info.is_current}
-
-
-def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_next_to_none(instance, sandbox):
+def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_only_the_cheap_ones(instance, sandbox):
     result = refresh(instance)
     found = evaluations(instance, result)
     assert all(each.passed for each in found)
-    assert {each.check_name for each in found} == set(CHECKS) - {"volumes_are_usual"}, "hotels without history"
+    assert all(each.partition is None for each in found), "one evaluation is for all hotels"
+    assert {each.check_name for each in found} == set(CHECKS)
     assert all(each.metadata for each in found if each.check_name != "api_answers")
     assert evaluation_of(instance, result, "ids_are_unique").metadata["orders_checked"].value == 6
-    assert shown(instance, "hotels_are_fresh") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
-    assert shown(instance, "counts_match_the_source") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
+    assert evaluation_of(instance, result, "hotels_are_fresh").metadata["fresh"].value == 2
+    compared = hotels_of(evaluation_of(instance, result, "counts_match_the_source"), "compared_hotels")
+    assert set(compared) == {ASTORIA, BRISTOL}
     sandbox.requests.clear()
     result = refresh(instance)
     assert Counter(each.asset_key.to_user_string() for each in evaluations(instance, result)) == {
         "enterprises": 3,
         "services": 2,
+        "product_service_orders": 2,
+        "check_in_cancellation_metrics": 1,
         "bi_snapshot": 2,
     }
     read = [each.body["Limitation"]["Cursor"] is None for each in sandbox.requests.of("productServiceOrders/getAll")]
-    assert read == [True, False], "a page and the empty one at its end; nothing is compared again within the hour"
+    assert read == [True, False], "a page and the empty one at its end; no hotel is compared again within the hour"
 
 
-def test_the_hotel_that_changed_is_reported_anew(instance, landed, world):
+def test_only_the_hotel_that_changed_is_counted_again(instance, landed, world):
     world.change(an_order(world), State="Processed")
     result = refresh(instance)
-    assert [each.partition for each in evaluations(instance, result) if each.check_name == "hotels_are_fresh"] == [
-        ASTORIA
-    ]
-    assert evaluation_of(instance, result, "ids_are_unique").metadata["hotels_looked_at_now"].value == 1
-    assert shown(instance, "hotels_are_fresh") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
+    assert evaluation_of(instance, result, "ids_are_unique").metadata["hotels_counted_now"].value == 1
 
 
 def orders_of(name):
@@ -208,7 +198,7 @@ def test_metrics_that_do_not_add_up_are_computed_again_before_anyone_complains(i
         return derived
 
     change_warehouse("SELECT 1")
-    monkeypatch.setattr(assets, "derive", derive_wrongly)
+    monkeypatch.setattr(steps, "derive", derive_wrongly)
     assert refresh(instance).success
     assert orders_of(ASTORIA)[0] == 3
     change_warehouse("SELECT 1")
@@ -236,40 +226,42 @@ def test_what_the_documentation_does_not_name_and_what_cannot_be_read_are_warnin
     assert published_utc() != before
 
 
-def test_a_hotel_that_fails_is_red_with_the_reason_and_green_again_later(instance, landed, world):
+def test_failing_hotels_are_listed_with_the_reason_until_they_recover(instance, landed, world):
     world.revoke(world.access_token)
     result = refresh(instance)
-    found = evaluation_of(instance, result, "hotels_are_fresh", partition=ASTORIA)
-    assert not found.passed
-    assert "token was refused" in found.description
-    assert shown(instance, "hotels_are_fresh") == {ASTORIA: "FAILED", BRISTOL: "FAILED"}
-    again = noteworthy(instance, evaluate_orders(PIPELINE))
-    assert not [each for each in again if each.partition], "once is enough"
+    found = evaluation_of(instance, result, "hotels_are_fresh")
+    assert (found.passed, found.severity, found.metadata["failing"].value) == (False, AssetCheckSeverity.ERROR, 2)
+    listed = hotels_of(found)
+    assert list(listed) == [ASTORIA, BRISTOL]
+    assert {row["state"] for row in listed.values()} == {"failing"}
+    assert "token was refused" in listed[ASTORIA]["reason"]
+    assert str(found.description).startswith(f"{ASTORIA} is failing: ")
     world.grant(world.access_token)
-    assert refresh(instance).success
-    assert shown(instance, "hotels_are_fresh") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
+    result = refresh(instance)
+    assert result.success
+    assert evaluation_of(instance, result, "hotels_are_fresh").passed
 
 
-def test_what_is_shown_of_a_hotel_already_is_not_evaluated_again(instance, landed, monkeypatch):
-    def hotels():
-        found = evaluate_all_landed(PIPELINE, ShownStates(instance))
-        return [(each.check_name, each.passed) for each in found if each.partition is not None]
-
-    assert hotels() == []
-    monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.000001")
-    assert hotels() == [("hotels_are_fresh", False)] * 2
-
-
-def test_a_stale_hotel_and_orders_missing_here_are_found(instance, landed, monkeypatch):
+def test_a_table_of_hotels_is_bounded(instance, sandbox, world, monkeypatch):
+    for number in range(SHOWN_HOTELS):
+        world.add_service(world.add_enterprise(Name=f"Hotel {number}"))
     monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.0000001")
-    (stale, _) = [each for each in evaluate_orders(PIPELINE) if each.check_name == "hotels_are_fresh"]
-    assert (stale.partition, stale.passed) == (ASTORIA, False)
-    assert str(stale.description).startswith("nothing after 20")
+    result = refresh(instance)
+    found = evaluation_of(instance, result, "hotels_are_fresh")
+    assert found.metadata["stale"].value == SHOWN_HOTELS + 2
+    assert len(hotels_of(found)) == SHOWN_HOTELS
+
+
+def test_stale_hotels_and_orders_missing_here_are_found(instance, landed, monkeypatch):
+    monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.0000001")
+    (stale,) = [each for each in evaluate_orders(PIPELINE) if each.check_name == "hotels_are_fresh"]
+    assert not stale.passed
+    assert {key: row["state"] for key, row in hotels_of(stale).items()} == {ASTORIA: "stale", BRISTOL: "stale"}
 
     change_warehouse("UPDATE mews.sync_state SET watermark_utc = watermark_utc + INTERVAL 1 HOUR")
     ids = ["00000001-0000-4000-8000-000000000001"]
     (good,) = evaluate_counts(PIPELINE, ids)
-    assert (good.partition, good.passed, good.metadata["orders_at_source"].value) == (ASTORIA, True, 3)
+    assert (good.passed, good.metadata["orders_at_source"].value) == (True, 3)
     change_warehouse("UPDATE mews.product_service_orders SET updated_utc = updated_utc - INTERVAL 1 MINUTE")
     change_warehouse(
         "DELETE FROM mews.product_service_orders WHERE id IN (SELECT id FROM mews.product_service_orders"
@@ -277,7 +269,8 @@ def test_a_stale_hotel_and_orders_missing_here_are_found(instance, landed, monke
     )
     (bad,) = evaluate_counts(PIPELINE, ids)
     assert (bad.passed, bad.metadata["missing_or_outdated"].value) == (False, 3)
-    assert str(bad.description).startswith("3 of 3 orders that changed from ")
+    assert hotels_of(bad, "compared_hotels")[ASTORIA]["missing_or_outdated"] == 3
+    assert str(bad.description).startswith("3 of 3 orders of 1 hotels are missing here or outdated: ")
 
 
 def run_of_assets(instance, **options):
@@ -291,26 +284,20 @@ def run_of_assets(instance, **options):
     )
 
 
-def test_a_run_of_a_partition_reports_its_checks(instance, landed):
-    result = run_of_assets(instance, partition_key=ASTORIA)
-    assert result.success
-    assert [each.partition for each in evaluations(instance, result) if each.check_name == "hotels_are_fresh"] == [
-        ASTORIA
-    ]
-    assert shown(instance, "hotels_are_fresh") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
-    change_warehouse(STORE_TWICE)
-    result = run_of_assets(instance, partition_key=ASTORIA)
-    assert result.success
-    assert not evaluation_of(instance, result, "ids_are_unique").passed
-
-
-def test_a_run_of_all_partitions_checks_each_of_them(instance, landed):
+@pytest.mark.parametrize("partition", [ASTORIA, None])
+def test_a_run_of_partitions_evaluates_the_checks(instance, landed, partition):
     tags = {"dagster/asset_partition_range_start": ASTORIA, "dagster/asset_partition_range_end": BRISTOL}
-    result = run_of_assets(instance, tags=tags)
+    which = {"partition_key": partition} if partition else {"tags": tags}
+    result = run_of_assets(instance, **which)
     assert result.success
-    checked = [each.partition for each in evaluations(instance, result) if each.check_name == "hotels_are_fresh"]
-    assert checked == [ASTORIA, BRISTOL]
-    assert shown(instance, "counts_match_the_source") == {ASTORIA: "SUCCEEDED", BRISTOL: "SUCCEEDED"}
+    assert evaluation_of(instance, result, "hotels_are_fresh").metadata["fresh"].value == 2
+    assert evaluation_of(instance, result, "ids_are_unique").metadata["hotels_counted_now"].value == 2
+    change_warehouse(STORE_TWICE)
+    result = run_of_assets(instance, **which)
+    assert result.success, "a check of landed orders does not block a run; the publication leaves the hotel out"
+    found = evaluation_of(instance, result, "ids_are_unique")
+    assert not found.passed
+    assert list(hotels_of(found, "worst_hotels")) == [ASTORIA]
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -2,10 +2,9 @@
 
 from datetime import timedelta
 
-from dagster import AssetKey, AssetRecordsFilter
+from dagster import AssetKey, AssetPartitionStatus, AssetRecordsFilter
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
-from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from pso_pipeline.definitions import defs
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS

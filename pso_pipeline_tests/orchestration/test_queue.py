@@ -43,7 +43,7 @@ def test_one_refresh_waits_and_does_the_work_of_those_it_replaces(wanted, waitin
 ORIGIN = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("pso_pipeline"), "pso"), "refresh")
 
 
-def enqueue(instance, request, status=DagsterRunStatus.QUEUED):
+def enqueue(instance, request, status=DagsterRunStatus.QUEUED, parent=None):
     is_queued = status == DagsterRunStatus.QUEUED
     run = instance.create_run_for_job(
         defs.resolve_job_def("refresh"),
@@ -51,6 +51,8 @@ def enqueue(instance, request, status=DagsterRunStatus.QUEUED):
         tags=request.tags,
         remote_job_origin=ORIGIN,
         status=DagsterRunStatus.NOT_STARTED if is_queued else status,
+        parent_run_id=parent,
+        root_run_id=parent,
     )
     if is_queued:
         instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
@@ -89,19 +91,20 @@ def test_a_queued_full_refresh_is_replaced_by_a_full_one_alone(daemon):
 
 
 @pytest.mark.parametrize(
-    ("run_config", "tags"),
+    ("run_config", "tags", "parent"),
     [
-        (config_of(full=True), {}),
-        (config_of(enterprises=["a"]), {}),
-        (config_of(enterprises=["a"]), {REQUESTED_BY: "order_updates", "dagster/parent_run_id": "the one it repeats"}),
+        (config_of(full=True), {}, None),
+        (config_of(enterprises=["a"]), {}, None),
+        (config_of(enterprises=["a"]), {REQUESTED_BY: "order_updates"}, "the run that it repeats"),
         (
             {**config_of(enterprises=["a"]), "loggers": {"console": {"config": {"log_level": "DEBUG"}}}},
             {REQUESTED_BY: "order_updates"},
+            None,
         ),
     ],
 )
-def test_a_queued_run_of_a_person_is_neither_replaced_nor_counted_on(daemon, run_config, tags):
-    run = enqueue(daemon.instance, RunRequest(run_config=run_config, tags=tags))
+def test_a_queued_run_of_a_person_is_neither_replaced_nor_counted_on(daemon, run_config, tags, parent):
+    run = enqueue(daemon.instance, RunRequest(run_config=run_config, tags=tags), parent=parent)
     assert requested(daemon.instance, A).run_config == config_of(enterprises=["a"])
     assert daemon.instance.get_run_by_id(run).status == DagsterRunStatus.QUEUED
 

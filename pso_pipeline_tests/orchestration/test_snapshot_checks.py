@@ -7,8 +7,9 @@ import pytest
 from dagster import AssetCheckSeverity, AssetKey, AssetRecordsFilter, materialize
 
 from pso_pipeline.bi.snapshot import publish
-from pso_pipeline.orchestration.checks import ASSET_CHECKS, SNAPSHOT_SPECS, evaluate_snapshot
+from pso_pipeline.orchestration.checks import ASSET_CHECKS, SNAPSHOT_SPECS
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
+from pso_pipeline.orchestration.evaluations import evaluate_snapshot
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.orchestration.test_checks import ASTORIA, BRISTOL, change_warehouse, evaluations
 from pso_pipeline_tests.orchestration.test_jobs import refresh

@@ -8,10 +8,10 @@ from dagster import DagsterInstance, DagsterInvalidConfigError, Failure, validat
 from dagster._config import ConfigTypeKind
 
 from pso_pipeline.cli.environment import prepare_dagster_home
-from pso_pipeline.orchestration.assets import enterprise_ids_of
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
 from pso_pipeline.orchestration.jobs import look_back_of
 from pso_pipeline.orchestration.resources import one_line_failures
+from pso_pipeline.orchestration.steps import enterprise_ids_of
 
 TOKEN = "C66EF7B239D24632943D115EDE9CB810-EA00F8FD8294692C940F6B5A8F9453D"
 FROM_ENVIRONMENT = {"env": "MEWS_ACCESS_TOKENS"}

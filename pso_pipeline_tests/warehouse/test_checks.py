@@ -6,12 +6,7 @@ import pytest
 
 from pso_pipeline.warehouse.checks import evaluate
 from pso_pipeline.warehouse.checks.evaluate import evaluate_derived, evaluate_landed, find_held_back
-from pso_pipeline.warehouse.checks.readings import (
-    Volume,
-    count_scope_ids,
-    read_rejections,
-    read_volumes,
-)
+from pso_pipeline.warehouse.checks.readings import Volume, read_rejections, read_repeated_ids, read_volumes
 from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline_tests.marts.rows import insert
@@ -311,12 +306,16 @@ def test_every_rule_has_its_statement():
     assert [rule.name for rule in DERIVED_RULES] == ["metrics_add_up"]
 
 
-def test_repeated_ids_and_keys_of_hotels_and_services_are_counted(connection):
-    assert count_scope_ids(connection).repeated_enterprises == count_scope_ids(connection).repeated_services == 0
+def test_repeated_ids_and_keys_of_hotels_and_services_are_found(connection):
+    assert read_repeated_ids(connection) == []
     connection.execute("UPDATE mews.enterprises SET partition_key = 'astoria-1'")
     insert(connection, "services", [{"id": "spa of astoria", "enterprise_id": "bristol"}])
-    assert count_scope_ids(connection).repeated_enterprises == 1
-    assert count_scope_ids(connection).repeated_services == 1
+    found = read_repeated_ids(connection)
+    assert {(each.table, each.reason.split(" ")[0], each.partition_key) for each in found} == {
+        ("enterprises", "another", "astoria-1"),
+        ("services", "its", "astoria-1"),
+    }
+    assert {each.enterprise_id for each in found if each.table == "enterprises"} == {"astoria", "bristol"}
 
 
 def test_a_rejected_order_counts_until_it_could_be_read(connection):

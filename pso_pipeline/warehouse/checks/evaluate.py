@@ -92,8 +92,8 @@ def find_held_back(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         for each in _broken(rule, _found_in(connection, rule)):
             found = f"{each.violations:,} of {each.checked:,} orders" + (f" ({each.detail})" if each.detail else "")
             reasons.setdefault(each.enterprise_id, []).append(f"{rule.name}: {found}")
-    for enterprise, reason in read_repeated_ids(connection):
-        reasons.setdefault(enterprise, []).append(reason)
+    for repeated in read_repeated_ids(connection):
+        reasons.setdefault(repeated.enterprise_id, []).append(repeated.reason)
     return {enterprise: "; ".join(dict.fromkeys(found)) for enterprise, found in sorted(reasons.items())}
 
 

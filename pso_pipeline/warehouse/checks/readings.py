@@ -22,13 +22,13 @@ DEVIATIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeIds:
-    """Hotels and services, and how many of each share what should be theirs alone."""
+class RepeatedId:
+    """A hotel that an id or a partition key concerns which should exist once in `table`, and what was found."""
 
-    enterprises: int
-    repeated_enterprises: int
-    services: int
-    repeated_services: int
+    table: str
+    enterprise_id: str
+    partition_key: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,6 @@ class Counts:
     changed_or_gone: int
 
 
-def count_scope_ids(connection: duckdb.DuckDBPyConnection) -> ScopeIds:
-    """Count hotels and services, and those that are there twice."""
-    return ScopeIds(*connection.execute(statement("checks/scope_ids.sql")).fetchall()[0])
-
-
 def read_computed_orders(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[datetime | None, int]]:
     """Read of each hotel, by id, the aware as_of_utc and the orders of the marts, once compared with the warehouse."""
     rows = connection.execute(statement("checks/computed_orders.sql")).fetchall()
@@ -113,9 +108,9 @@ def count_missing_orders(connection: duckdb.DuckDBPyConnection, enterprise_ids: 
     return dict(connection.execute(query, parameters).fetchall())
 
 
-def read_repeated_ids(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Read which hotels are concerned by an id or a key that should be theirs alone, with what was found."""
-    return connection.execute(statement("checks/repeated_ids.sql")).fetchall()
+def read_repeated_ids(connection: duckdb.DuckDBPyConnection) -> list[RepeatedId]:
+    """Read the hotels that a repeated id or partition key concerns."""
+    return [RepeatedId(*row) for row in connection.execute(statement("checks/repeated_ids.sql")).fetchall()]
 
 
 def read_rejections(connection: duckdb.DuckDBPyConnection, operation: str) -> list[Rejection]:

@@ -1,0 +1,240 @@
+"""The steps of a refresh: list the hotels and services, sync orders, compute metrics, publish.
+
+Each step calls the core and returns its outcome with the metadata that Dagster shows. Assets, jobs and sensors are thin
+shells over these functions. Add a step here when a refresh does something more; what a step does is in `ingestion`,
+`warehouse` and `bi`, and which events Dagster gets is in `assets` and `jobs`.
+"""
+
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+from dagster import DagsterInstance, Failure, Field
+
+from pso_pipeline.bi.headlines import hotel_headlines
+from pso_pipeline.bi.report.page import keep_report
+from pso_pipeline.bi.snapshot import Published, publish
+from pso_pipeline.ingestion.causes import by_cause
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
+from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_orders
+from pso_pipeline.mews.tokens import hide_secrets
+from pso_pipeline.orchestration.heartbeat import send_heartbeat
+from pso_pipeline.orchestration.metadata import (
+    Metadata,
+    metrics_metadata,
+    orders_metadata,
+    scope_metadata,
+    snapshot_metadata,
+)
+from pso_pipeline.orchestration.partitions import add_partitions
+from pso_pipeline.orchestration.resources import PipelineResource, one_line_failures
+from pso_pipeline.settings import Settings
+from pso_pipeline.text import for_terminal
+from pso_pipeline.warehouse.accounts import choose_account_ids
+from pso_pipeline.warehouse.checks.evaluate import find_held_back
+from pso_pipeline.warehouse.marts.derive import create_marts, derive, is_complete
+from pso_pipeline.warehouse.reading import (
+    Preview,
+    read_enterprises,
+    read_preview,
+    read_previews,
+    read_services,
+    read_status,
+)
+from pso_pipeline.warehouse.session import Warehouse
+
+FULL_CONFIG = Field(
+    bool,
+    default_value=False,
+    description="Read all history again and mark orders that the source no longer has, instead of reading changes.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The outcome of listing hotels or services, with the metadata that Dagster shows of the table.
+
+    `has_failed` is true where the API refused or failed for every token.
+    """
+
+    report: ScopeReport
+    has_failed: bool
+    metadata: Metadata
+
+
+def list_enterprises(
+    pipeline: PipelineResource, instance: DagsterInstance, clock: ServerClock | None = None
+) -> Listing:
+    """List and land the hotels that each token can access, and add a partition for each new one.
+
+    `clock`, here and below, carries the server's time from one step to the next.
+    """
+    with one_line_failures():
+        warehouse, max_lost_share = pipeline.warehouse(), pipeline.settings().pso_scope_max_lost_share
+        report = pipeline.with_api(lambda api: discover_enterprises(api, warehouse, max_lost_share), clock=clock)
+        with warehouse.open() as connection:
+            rows = read_preview(connection, "enterprises")
+            keys = [enterprise.partition_key for enterprise in read_enterprises(connection)]
+    add_partitions(instance, keys)
+    return _listing(pipeline, report, len(keys), rows)
+
+
+def list_services(
+    pipeline: PipelineResource, clock: ServerClock | None = None, failed_tokens: Mapping[str, str] | None = None
+) -> Listing:
+    """List and land the services of the hotels that each token can access.
+
+    `failed_tokens` are not used again; it gives the reason of each, by the token's fingerprint.
+    """
+    failed = failed_tokens or {}
+    with one_line_failures():
+        warehouse, max_lost_share = pipeline.warehouse(), pipeline.settings().pso_scope_max_lost_share
+        report = pipeline.with_api(lambda api: discover_services(api, warehouse, failed, max_lost_share), clock=clock)
+        with warehouse.open() as connection:
+            rows = read_preview(connection, "services")
+            known = len(read_services(connection))
+    return _listing(pipeline, replace(report, failures={**failed, **report.failures}), known, rows)
+
+
+def sync(
+    pipeline: PipelineResource,
+    enterprise_ids: Collection[str] | None,
+    *,
+    is_full: bool = False,
+    look_back: timedelta = timedelta(),
+    token_failures: Mapping[str, str] | None = None,
+    clock: ServerClock | None = None,
+) -> tuple[SyncReport, dict[str, Metadata]]:
+    """Read and land the orders of these hotels, or of all in scope.
+
+    Returns the outcome, and the metadata of each partition that was read to its end. `look_back` replaces the overlap
+    of every refresh where it is longer.
+    """
+    with one_line_failures():
+        settings, warehouse = pipeline.settings(), pipeline.warehouse()
+        options = SyncOptions(
+            enterprise_ids=enterprise_ids,
+            is_full=is_full,
+            overlap=max(look_back, timedelta(minutes=settings.pso_overlap_minutes)),
+            max_missing_share=settings.pso_resync_max_missing_share,
+            token_failures=token_failures or {},
+        )
+        report = pipeline.with_api(lambda api: sync_orders(api, warehouse, options), clock=clock)
+        changed = [each.enterprise_id for each in report.enterprises if each.created or each.changed]
+        with warehouse.open() as connection:
+            status = {each.enterprise_id: each for each in read_status(connection)}
+            previews = read_previews(connection, "product_service_orders", changed)
+    now = datetime.now(UTC)
+    return report, {
+        outcome.partition_key: orders_metadata(
+            outcome, status.get(outcome.enterprise_id), previews.get(outcome.enterprise_id), now
+        )
+        for outcome in report.enterprises
+        if outcome.error is None
+    }
+
+
+def compute_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] | None) -> dict[str, Metadata]:
+    """Compute the marts of these hotels, or of all that changed.
+
+    Returns the metadata of each partition whose figures were computed.
+    """
+    with one_line_failures():
+        settings, warehouse = pipeline.settings(), pipeline.warehouse()
+        with warehouse.open() as connection:
+            _prepare_marts(warehouse, settings, connection)
+            derived = derive(
+                connection,
+                enterprise_ids,
+                all_companions_environments=settings.pso_all_companions_environments,
+            )
+            previews = read_previews(connection, "agg_orders_daily", derived.enterprises_recomputed)
+            key_of = {each.enterprise_id: each.partition_key for each in read_enterprises(connection)}
+    return {
+        key_of[enterprise]: metrics_metadata(headline, previews.get(enterprise))
+        for enterprise, headline in derived.headlines.items()
+        if enterprise in derived.enterprises_recomputed
+    }
+
+
+def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = None) -> tuple[Published, Metadata]:
+    """Publish the BI snapshot and its report; a hotel that a check holds back keeps its last published figures.
+
+    Returns the outcome, and the metadata of the asset with the figures of the sync `refreshed`.
+    """
+    with one_line_failures():
+        settings, warehouse = pipeline.settings(), pipeline.warehouse()
+        bi_dir = settings.pso_bi_dir
+        published = publish(
+            warehouse.marts_path,
+            bi_dir,
+            marts_lock=warehouse.hold(),
+            find_held_back=functools.partial(_find_held_back, pipeline),
+        )
+        report = keep_report(bi_dir)
+        hotels = hotel_headlines(bi_dir)
+        send_heartbeat(pipeline.settings())
+    return published, snapshot_metadata(published, report, hotels, refreshed)
+
+
+def enterprise_ids_of(pipeline: PipelineResource, keys: Collection[str]) -> list[str]:
+    """Return the ids of the hotels with these partition keys.
+
+    Raises:
+        Failure: The warehouse has no hotel with one of the keys.
+    """
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        known = {each.partition_key: each.enterprise_id for each in read_enterprises(connection)}
+    if unknown := sorted(set(keys) - set(known)):
+        raise Failure(
+            description=hide_secrets(
+                f"the warehouse has no enterprise {', '.join(unknown)}: materialize `enterprises` first"
+            ),
+            allow_retries=False,
+        )
+    return [known[key] for key in keys]
+
+
+def describe_failures(report: SyncReport) -> str:
+    """Describe the hotels that failed, one line for each cause."""
+    reasons = ((each.partition_key, str(each.error)) for each in report.failed)
+    return "\n".join(for_terminal(group.describe()) for group in by_cause(reasons))
+
+
+def describe_token_failures(failures: Mapping[str, str]) -> list[str]:
+    """Describe the tokens that failed, one line for each cause; `failures` has the reasons by fingerprint."""
+    groups = by_cause(failures.items())
+    return [
+        for_terminal(f"{len(each.names)} access tokens: {each.reason}" if len(each.names) > 1 else each.reason)
+        for each in groups
+    ]
+
+
+def describe_listing(report: ScopeReport) -> list[str]:
+    """Describe what failed in a listing, one line for each cause; empty where nothing failed."""
+    return [*describe_token_failures(report.failures), *map(for_terminal, report.problems)]
+
+
+def _listing(pipeline: PipelineResource, report: ScopeReport, known: int, rows: Preview) -> Listing:
+    has_failed = len(report.failures) >= len(pipeline.settings().mews_access_tokens)
+    return Listing(report, has_failed, scope_metadata(report, known, rows))
+
+
+def _prepare_marts(warehouse: Warehouse, settings: Settings, connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the marts if they are missing, and again if the setting of how they hold account ids has changed."""
+    if choose_account_ids(connection, is_plain=settings.pso_keep_personal_data == "plain"):
+        warehouse.discard_marts(connection)
+    create_marts(connection)
+
+
+def _find_held_back(pipeline: PipelineResource) -> dict[str, str]:
+    """Return the hotels that a check holds back, by id, with the reason; incomplete marts are completed first."""
+    settings, warehouse = pipeline.settings(), pipeline.warehouse()
+    with warehouse.open_held() as connection:
+        _prepare_marts(warehouse, settings, connection)
+        if not is_complete(connection):
+            derive(connection, all_companions_environments=settings.pso_all_companions_environments)
+        return find_held_back(connection)
