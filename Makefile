@@ -14,7 +14,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 demo: setup
 	$(VENV)/bin/pso demo $(ARGS)
 
-# What may be wrong is said before Superset is installed, which takes minutes.
+# The check comes first, because the installation of Superset takes minutes.
 superset: setup
 	@$(VENV)/bin/python dashboards/superset/start.py --check $(ARGS)
 	@$(MAKE) --no-print-directory --silent $(SUPERSET)/.ready
@@ -74,7 +74,7 @@ $(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
 	.venv-duckdb2/bin/pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-# Superset has an environment of its own: it needs SQLAlchemy 1.4.
+# Superset has its own environment, because it needs SQLAlchemy 1.4.
 $(SUPERSET)/bin/python:
 	$(PYTHON) -m venv $(SUPERSET)
 
@@ -83,7 +83,7 @@ $(SUPERSET)/.ready: dashboards/superset/requirements.lock | $(SUPERSET)/bin/pyth
 	$(SUPERSET)/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
 	touch $@
 
-# What the pipeline costs, beside other tools, each in an environment of its own; writes docs/performance.md.
+# Measures the pipeline and other tools, each in its own environment; writes docs/performance.md.
 bench: $(VENV)/.development $(PEERS:%=.venv-bench-%/.installed)
 	$(VENV)/bin/python -m benchmarks $(ARGS)
 
@@ -98,7 +98,7 @@ bench-lock:
 		$(COMPILE) benchmarks/peers/requirements-$$peer.in -o benchmarks/peers/requirements-$$peer.lock || exit 1; \
 	done
 
-# Needs uv. The locks hold hashes and no address of an index.
+# Needs uv. The locks contain hashes and no address of an index.
 lock:
 	$(COMPILE) pyproject.toml --extra build --extra ducklake -o requirements.lock
 	$(COMPILE) pyproject.toml --extra build --extra ducklake --extra dev --extra smoke \

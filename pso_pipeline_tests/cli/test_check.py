@@ -1,5 +1,8 @@
 """Tests of `pso check`, of each setting, and of help and usage errors of all commands."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -109,6 +112,17 @@ def test_every_command_has_help(arguments):
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0
     assert done.output
+
+
+def test_help_imports_no_large_package():
+    """Dagster's import takes seconds, and `pso --help` must be fast."""
+    script = (
+        "import sys; from pso_pipeline.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    modules = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "click" in modules
+    assert not modules & {"dagster", "duckdb", "httpx", "numpy", "pandas", "pyarrow", "pydantic", "rich"}
 
 
 @pytest.mark.parametrize("arguments", [["nothing"], ["refresh", "--nothing"], ["demo", "--enterprises", "0"]])
