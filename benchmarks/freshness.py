@@ -35,12 +35,12 @@ import duckdb
 import httpx
 from dagster import AssetKey, DagsterInstance, RunsFilter
 
+from benchmarks.busy import busy_world
 from pso_pipeline.bi.folder import current_name, snapshot_path
 from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.orchestration.queue import UNFINISHED
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
 from pso_pipeline_tests.browser import chromium
 from pso_pipeline_tests.fakes.faults import Answer
 from pso_pipeline_tests.fakes.server import Sandbox, serve
@@ -68,16 +68,6 @@ BACKFILL = """mutation { launchPartitionBackfill(backfillParams: {
     assetSelection: [{path: ["product_service_orders"]}, {path: ["check_in_cancellation_metrics"]}], allPartitions: true
 }) { __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 """What the button "Materialize all" sends for the two partitioned assets."""
-
-
-class Switch:
-    """Stands for a world and can be turned to another one while it is served."""
-
-    def __init__(self, world: GeneratedWorld) -> None:
-        self.world = world
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.world, name)
 
 
 class Webhook:
@@ -109,10 +99,10 @@ class Webhook:
 class Watcher:
     """Notes when each version of an order is first seen in the published snapshot; a thread."""
 
-    def __init__(self, bi_dir: Path, shift: int) -> None:
+    def __init__(self, bi_dir: Path) -> None:
         self.seen: dict[tuple[str, datetime], float] = {}
         self.publications = 0
-        self._bi_dir, self.shift = bi_dir, shift
+        self._bi_dir = bi_dir
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -123,9 +113,9 @@ class Watcher:
         self._thread.join()
 
     def latencies(self, since: int, until: int) -> list[float]:
-        """Seconds from change to sight of what changed at the source between two moments of its clock."""
+        """Seconds from change to sight of what changed at the source between two moments."""
         return sorted(
-            at + self.shift - updated.replace(tzinfo=UTC).timestamp()
+            at - updated.replace(tzinfo=UTC).timestamp()
             for (_, updated), at in self.seen.items()
             if since <= updated.replace(tzinfo=UTC).timestamp() <= until
         )
@@ -301,18 +291,11 @@ def revoke(sandbox: Sandbox[Any], token: str, webhook: Webhook, port: int) -> di
 
 def measure(options: argparse.Namespace, folder: Path, figures: dict[str, Any]) -> None:
     """Serve the hotels, run Dagster beside them, and gather the figures of one scene after the other."""
-    now = int(time.time())
-    shift = 60 - now % 86_400  # live changes begin with a day of the source's clock
-    common: dict[str, Any] = {
-        "enterprises": options.hotels,
-        "orders": options.hotels * ORDERS_PER_HOTEL,
-        "clock": Clock(shift=shift),
-        "live_since": now + shift,
-    }
-    world = GeneratedWorld(**common)
-    switch, webhook = Switch(world), Webhook()
+    clock, webhook = Clock(), Webhook()
+    world = busy_world(options.hotels, options.hotels * ORDERS_PER_HOTEL, options.orders_a_minute, clock)
+    clock.freeze()  # nothing changes until the watch begins
     figures |= {"hotels": options.hotels, "orders": world.count_orders()}
-    with serve(switch, requests_per_window=None if options.lift_limit else 200) as sandbox:
+    with serve(world, requests_per_window=None if options.lift_limit else 200) as sandbox:
         tokens = [world.access_token]
         if options.own_tokens:
             tokens = [world.enterprise_token(number) for number in range(options.hotels)]
@@ -338,9 +321,9 @@ def measure(options: argparse.Namespace, folder: Path, figures: dict[str, Any]) 
                 figures["partitions page in a browser, seconds"] = page_seconds(port)
             if options.backfill:
                 figures["backfill of all partitions"] = backfill(instance, port, meter)
-            switch.world = GeneratedWorld(**common, live_rate=options.live_rate)
+            clock.resume()
             refuse = partial(revoke, sandbox, tokens[options.hotels // 2], webhook, port) if options.revoke else None
-            figures |= watch(options, Watcher(folder / "bi", shift), sandbox, meter, refuse)
+            figures |= watch(options, Watcher(folder / "bi"), sandbox, meter, refuse)
             figures["memory in MB"] = {"now": meter.last_mb, "peak": meter.peak_mb}
             figures["alerts"] = [(body["event"], body["partition_key"], body["reason"]) for _, body in webhook.alerts]
             figures["runs"] = dict(Counter(run.status.value for run in instance.get_runs()))
@@ -380,15 +363,15 @@ def watch(
     refuse: Callable[[], dict[str, Any]] | None,
 ) -> dict[str, Any]:
     """Let orders change for a while, and tell how long the snapshot took to show it, and what that cost."""
-    time.sleep(20)  # what the other world held from the beginning has arrived by then
+    time.sleep(20)  # what changed while the clock stood still has arrived by then
     cpu_before, since = meter.cpu(), time.time()
-    changed_since = int(since) + watcher.shift
+    changed_since = int(since)
     sandbox.requests.clear()
     figures: dict[str, Any] = {}
     if refuse:
         figures["revoked token"] = refuse()
     time.sleep(max(0.0, since + options.minutes * 60 - time.time()))
-    changed_until = int(time.time()) + watcher.shift
+    changed_until = int(time.time())
     time.sleep(options.last_wait)
     watcher.stop()
     seconds = time.time() - since
@@ -422,7 +405,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--hotels", type=int, default=50)
     parser.add_argument("--own-tokens", action="store_true", help="a token for each hotel instead of one for all")
-    parser.add_argument("--live-rate", type=float, default=12.0, help="changes a minute at the source")
+    parser.add_argument("--orders-a-minute", type=float, default=5.0, help="new orders a minute at the source")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long to watch")
     parser.add_argument("--last-wait", type=float, default=60.0, help="seconds for the last changes to arrive")
     parser.add_argument("--revoke", action="store_true", help="refuse the token of one hotel for a minute")

@@ -25,14 +25,16 @@ from typing import Any
 import duckdb
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
+from benchmarks.busy import busy_world
 from benchmarks.freshness import ORDERS_PER_HOTEL, below, first_load_is_over, wait_until
 from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.cli.serving import STEADY_SECONDS
 from pso_pipeline.orchestration.queue import UNFINISHED
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline_tests.fakes.server import serve
 
+ORDERS_A_MINUTE = 20.0
 TARGETS = {"run": "multiprocessing.spawn", "code server": "api grpc", "daemon": "dagster._daemon"}
 """What the command lines of the processes hold that are killed in turns."""
 
@@ -96,15 +98,7 @@ def compare(world: GeneratedWorld, folder: Path) -> dict[str, int]:
 
 def measure(hotels: int, kills: int, folder: Path) -> dict[str, Any]:
     """Load, kill, wait; returns the figures."""
-    now = int(time.time())
-    shift = 60 - now % 86_400  # changes begin with a day of the source's clock
-    world = GeneratedWorld(
-        enterprises=hotels,
-        orders=hotels * ORDERS_PER_HOTEL,
-        clock=Clock(shift=shift),
-        live_since=now + shift,
-        live_rate=60.0,
-    )
+    world = busy_world(hotels, hotels * ORDERS_PER_HOTEL, ORDERS_A_MINUTE, Clock())
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

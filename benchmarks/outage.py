@@ -23,7 +23,7 @@ from dagster import AssetCheckKey, AssetKey, DagsterInstance, RunsFilter
 from benchmarks.freshness import ORDERS_PER_HOTEL, Webhook, dagster_dev, failed_partitions, first_load_is_over
 from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.orchestration.queue import UNFINISHED
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline_tests.fakes.faults import Disconnect
 from pso_pipeline_tests.fakes.server import serve
 

@@ -10,11 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import IO
 
 BEGINNING = datetime(2026, 10, 15, 12, tzinfo=UTC)
-HISTORY = timedelta(days=730)
+HISTORY_FROM = datetime(2024, 10, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 60
 
 
@@ -59,17 +59,18 @@ def serving(orders: int, enterprises: int, services: int | None = None) -> Itera
 def main(orders: int, enterprises: int, services: int | None = None) -> None:
     """Serve until standard input ends; each line on it is the time at which the clock shall stand."""
     # not in the process that measures: the kernel counts the memory of a parent as a peak of its child's
+    from pso_pipeline.sandbox.app import Application
     from pso_pipeline.sandbox.clock import Clock
-    from pso_pipeline.sandbox.generated.world import GeneratedWorld
-    from pso_pipeline_tests.fakes.server import serve
+    from pso_pipeline.sandbox.server import serving
+    from pso_pipeline.sandbox.world import GeneratedWorld
 
     clock = Clock(frozen_at=BEGINNING)
     world = GeneratedWorld(
-        enterprises=enterprises, orders=orders, services=services, since=BEGINNING - HISTORY, clock=clock
+        enterprises=enterprises, orders=orders, services_of_each=services, since=HISTORY_FROM, clock=clock
     )
-    with serve(world, requests_per_window=None) as sandbox:
+    with serving(Application(world, rate_limit=None)) as server:
         ready = {
-            "address": sandbox.address,
+            "address": server.address,
             "client_token": world.client_token,
             "access_token": world.access_token,
             "orders": world.count_orders(),

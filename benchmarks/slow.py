@@ -18,13 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.busy import busy_world
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
 from pso_pipeline_tests.fakes.faults import Slow
 from pso_pipeline_tests.fakes.server import serve
 
 HOTELS = 5
 ORDERS = 500
+ORDERS_A_MINUTE = 10.0
 GIVEN_UP_AFTER = 1800
 
 
@@ -42,11 +43,7 @@ def refresh(settings: dict[str, str], folder: Path) -> dict[str, Any]:
 
 def measure(delay: float, folder: Path) -> dict[str, Any]:
     """Refresh twice while each answer takes a number of seconds."""
-    now = int(time.time())
-    shift = 60 - now % 86_400  # changes begin with a day of the source's clock
-    world = GeneratedWorld(
-        enterprises=HOTELS, orders=ORDERS, clock=Clock(shift=shift), live_since=now + shift, live_rate=30.0
-    )
+    world = busy_world(HOTELS, ORDERS, ORDERS_A_MINUTE, Clock())
     with serve(world, requests_per_window=None) as sandbox:
         sandbox.faults.add(Slow(delay), times=None)
         settings = {

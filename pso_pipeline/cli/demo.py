@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -29,7 +29,7 @@ HOME = Path("data/sandbox")
 DEFAULT_PORT = 3000
 DEFAULT_ENTERPRISES = 5
 ORDERS_PER_ENTERPRISE = 20_000
-HISTORY = timedelta(days=730)
+YEARS_OF_HISTORY = 2
 
 
 @click.command("demo")
@@ -73,10 +73,11 @@ def _world(home: Path, enterprises: int | None) -> dict[str, int | str]:
         if path.exists()
         else {
             "enterprises": enterprises or DEFAULT_ENTERPRISES,
-            "since": str(today - HISTORY),
-            "live-since": str(today),
+            "since": f"{today.year - YEARS_OF_HISTORY}-{today.month:02}-01",
         }
     )
+    if world.keys() != {"enterprises", "since"}:
+        stop(f"{home} contains the demo of another version: remove that folder to start this one", FAILED)
     if enterprises is not None and enterprises != world["enterprises"]:
         stop(
             f"{home} contains a demo of {world['enterprises']} hotels: "

@@ -1,7 +1,6 @@
-"""An embedded stand-in for the Mews Connector API: three operations, strict about the contract.
+"""A server that behaves like the Mews Connector API, with made-up hotels and orders: three operations.
 
-What belongs here: everything that answers requests without the real API, for `pso demo`, `pso sandbox`, tests and
-benchmarks. `server` serves a world, `generated` makes hotels and orders from a seed, `scripted` holds what a test
-wrote. What must stay out: any import from the rest of the package. The sandbox has its own reading of the contract, so
-that a mistake in the client's reading cannot hide in the server.
+What answers requests without the real API for `pso demo` and `pso sandbox` belongs here. What only tests need stays in
+their package. Nothing here imports the rest of the package: the sandbox reads the contract by itself, so that a mistake
+in the client's reading cannot hide in the server.
 """

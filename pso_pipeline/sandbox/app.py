@@ -7,8 +7,9 @@ Transport belongs here: paths, headers, statuses and the order of checks. `contr
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -16,13 +17,46 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pso_pipeline.sandbox import contract
-from pso_pipeline.sandbox.contract import InvalidRequestError, Operation
+from pso_pipeline.sandbox.clock import Clock
+from pso_pipeline.sandbox.contract import InvalidRequestError, Operation, Query
 from pso_pipeline.sandbox.limits import RateLimit
-from pso_pipeline.sandbox.world import Page, World, page_of_enterprises, page_of_services
 
 _JSON = "application/json; charset=utf-8"
 
 OPERATIONS = {operation.path: operation for operation in Operation}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some items, newest first.
+
+    Attributes:
+        items: JSON of the items, comma-separated, without the brackets around them.
+        count: How many they are.
+        cursor: Id of the oldest of them; None for an empty page.
+    """
+
+    items: bytes
+    count: int
+    cursor: str | None
+
+
+class World(Protocol):
+    """What the application needs of a world."""
+
+    @property
+    def clock(self) -> Clock:
+        """The server's clock."""
+
+    def scope(self, client_token: str, access_token: str) -> frozenset[str] | None:
+        """Ids of the enterprises that the tokens reach; None for wrong tokens."""
+
+    def page(self, operation: Operation, scope: frozenset[str], query: Query, now: int) -> Page:
+        """A page of one collection.
+
+        Raises:
+            InvalidRequestError: The query names an id that does not exist or lies outside the scope.
+        """
 
 
 class RefusedError(Exception):
@@ -89,14 +123,7 @@ class Application:
             wait = None if self._rate_limit is None else self._rate_limit.take(credentials.access_token)
             if wait is not None:
                 raise RefusedError(429, "Too many requests", retry_after=wait)
-            now = world.clock.now()
-            match operation:
-                case Operation.ENTERPRISES:
-                    return page_of_enterprises(world.enterprises(scope, now), contract.read_enterprises(body))
-                case Operation.SERVICES:
-                    return page_of_services(world.services(scope, now), contract.read_services(body), scope)
-                case Operation.ORDERS:
-                    return world.orders(scope, contract.read_orders(body), now)
+            return world.page(operation, scope, contract.read_query(operation, body), world.clock.now())
         except InvalidRequestError as error:
             raise RefusedError(400, *error.args) from error
 

@@ -30,6 +30,10 @@ class Clock:
         """Stop at the given time, or where the clock stands."""
         self._frozen = self.now() if at is None else times.seconds(at)
 
+    def resume(self) -> None:
+        """Go on from the machine's time after a freeze."""
+        self._frozen = None
+
     def advance(self, seconds: float) -> None:
         """Move ahead (negative: back) without waiting; a frozen clock stays frozen."""
         if self._frozen is None:

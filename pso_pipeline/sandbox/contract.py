@@ -1,15 +1,15 @@
-"""The sandbox's own copy of the contract: paths, enumerations, limits, and the reading of request bodies.
+"""The sandbox's own copy of the contract: operations, enumerations, limits, and how a request body is read.
 
-Each request body becomes a query whose shape is sound; what is wrong raises `InvalidRequestError` with the message the
-API gives. Add a parameter here when the documentation gains one. Whether an id exists is the world's to say. Nothing
-here is shared with the client: two readings of one contract are the point.
+A body becomes a `Query` whose form is valid; anything else raises `InvalidRequestError` with the message that the API
+gives. Add an operation or a parameter here when the sandbox is to serve it. The world decides whether an id exists.
+Nothing here is shared with the client: two readings of one contract find the mistakes of each other.
 
-Source: Mews Connector API, Guidelines (Serialization, Pagination, Requests) and the three operations' own pages.
+Source: Mews Connector API, Guidelines (Serialization, Pagination, Requests) and the operations' own pages.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -25,31 +25,19 @@ class Operation(StrEnum):
 
     @property
     def path(self) -> str:
-        """Path below the platform address, matched to the letter."""
+        """Path below the platform address, matched exactly."""
         return f"/api/connector/v1/{self.value}"
 
     @property
     def collection(self) -> str:
         """Name of the list in the response."""
-        return {
-            Operation.ENTERPRISES: "Enterprises",
-            Operation.SERVICES: "Services",
-            Operation.ORDERS: "ProductServiceOrders",
-        }[self]
+        name = self.value.removesuffix("/getAll")
+        return name[0].upper() + name[1:]
 
 
 STATES = ("Inquired", "Confirmed", "Started", "Processed", "Canceled", "Optional", "Requested")
 ORIGINS = ("Distributor", "ChannelManager", "Commander", "Import", "Connector", "Navigator")
-COMMANDER_ORIGINS = (
-    "InPerson",
-    "Channel",
-    "Phone",
-    "Email",
-    "Website",
-    "Message",
-    "CallCenter",
-    "RoomingList",
-)
+COMMANDER_ORIGINS = ("InPerson", "Channel", "Phone", "Email", "Website", "Message", "CallCenter", "RoomingList")
 ACCOUNT_TYPES = ("Customer", "Company")
 SERVICE_KINDS = ("Bookable", "Additional")
 
@@ -61,18 +49,43 @@ MAX_BODY_BYTES = 1024 * 1024
 _ID_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    """The filters of one operation: lists of ids, of texts and of known values, single known values, intervals."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    intervals: tuple[str, ...] = ("UpdatedUtc",)
+    required: tuple[str, ...] = ()
+
+
+_PARAMETERS = {
+    Operation.ENTERPRISES: _Parameters(
+        ids=("EnterpriseIds",), texts=("ExternalIdentifiers",), intervals=("LinkedUtc", "UpdatedUtc")
+    ),
+    Operation.SERVICES: _Parameters(ids=("EnterpriseIds", "ServiceIds"), choices={"ServiceType": SERVICE_KINDS}),
+    Operation.ORDERS: _Parameters(
+        ids=("ServiceIds", "EnterpriseIds", "ProductServiceOrderIds", "AccountIds", "LinkedReservationIds"),
+        lists={"States": STATES},
+        required=("ServiceIds",),
+    ),
+}
+
+
 class InvalidRequestError(Exception):
-    """The request cannot be answered as it stands: 400, with this message."""
+    """The request has an invalid part: 400, with this message."""
 
 
 def invalid(parameter: str, details: str | None = None) -> InvalidRequestError:
-    """The error for one unusable parameter, with what was wrong where that helps."""
+    """The error for one invalid parameter, with what was wrong where that helps."""
     return InvalidRequestError(f"Invalid {parameter}", details)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The tokens a body carries, and the application that sends it."""
+    """The tokens that a body carries, and the application that sends it."""
 
     client_token: str
     access_token: str
@@ -93,96 +106,43 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Limitation:
-    """How many items a page may hold, and the id of the item that the page begins after."""
+    """How many items a page may have, and the id of the item that the page begins after."""
 
     count: int
-    cursor: str | None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class EnterprisesQuery:
-    """A sound body of enterprises/getAll; a filter that was not given is None."""
+class Query:
+    """A valid body of any operation: the filters that were given, by the names of their parameters."""
 
     limitation: Limitation
-    enterprise_ids: frozenset[str] | None
-    external_identifiers: frozenset[str] | None
-    linked: Interval | None
-    updated: Interval | None
-
-
-@dataclass(frozen=True, slots=True)
-class ServicesQuery:
-    """A sound body of services/getAll; a filter that was not given is None."""
-
-    limitation: Limitation
-    enterprise_ids: frozenset[str] | None
-    service_ids: frozenset[str] | None
-    service_kind: str | None
-    updated: Interval | None
-
-
-@dataclass(frozen=True, slots=True)
-class OrdersQuery:
-    """A sound body of productServiceOrders/getAll; a filter that was not given is None."""
-
-    limitation: Limitation
-    service_ids: frozenset[str]
-    enterprise_ids: frozenset[str] | None
-    order_ids: frozenset[str] | None
-    account_ids: frozenset[str] | None
-    linked_reservation_ids: frozenset[str] | None
-    updated: Interval | None
-    states: frozenset[str] | None
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 def read_credentials(body: Mapping[str, Any]) -> Credentials:
-    """The tokens and the client of a body, whatever the operation."""
+    """Read the tokens and the client of a body, whatever the operation."""
     return Credentials(*(_required_text(body, name) for name in ("ClientToken", "AccessToken", "Client")))
 
 
-def read_enterprises(body: Mapping[str, Any]) -> EnterprisesQuery:
-    """Read a body of enterprises/getAll."""
-    return EnterprisesQuery(
-        limitation=_limitation(body),
-        enterprise_ids=_ids(body, "EnterpriseIds"),
-        external_identifiers=_texts(body, "ExternalIdentifiers"),
-        linked=_interval(body, "LinkedUtc"),
-        updated=_interval(body, "UpdatedUtc"),
-    )
-
-
-def read_services(body: Mapping[str, Any]) -> ServicesQuery:
-    """Read a body of services/getAll."""
-    kind = body.get("ServiceType")
-    if kind is not None and kind not in SERVICE_KINDS:
-        raise invalid("ServiceType")
-    return ServicesQuery(
-        limitation=_limitation(body),
-        enterprise_ids=_ids(body, "EnterpriseIds"),
-        service_ids=_ids(body, "ServiceIds"),
-        service_kind=kind,
-        updated=_interval(body, "UpdatedUtc"),
-    )
-
-
-def read_orders(body: Mapping[str, Any]) -> OrdersQuery:
-    """Read a body of productServiceOrders/getAll."""
-    service_ids = _ids(body, "ServiceIds")
-    if service_ids is None:
-        raise invalid("ServiceIds", "required")
-    states = _texts(body, "States")
-    if states is not None and not states <= set(STATES):
-        raise invalid("States")
-    return OrdersQuery(
-        limitation=_limitation(body),
-        service_ids=service_ids,
-        enterprise_ids=_ids(body, "EnterpriseIds"),
-        order_ids=_ids(body, "ProductServiceOrderIds"),
-        account_ids=_ids(body, "AccountIds"),
-        linked_reservation_ids=_ids(body, "LinkedReservationIds"),
-        updated=_interval(body, "UpdatedUtc"),
-        states=states,
-    )
+def read_query(operation: Operation, body: Mapping[str, Any]) -> Query:
+    """Read the filters and the limitation of a body; a filter that is null counts as not given."""
+    known = _PARAMETERS[operation]
+    given = {name for name, value in body.items() if value is not None}
+    for name in known.required:
+        if name not in given:
+            raise invalid(name, "required")
+    values = {name: _ids(body, name) for name in known.ids if name in given}
+    values |= {name: _texts(body, name) for name in known.texts if name in given}
+    values |= {
+        name: _known(name, _texts(body, name), allowed) for name, allowed in known.lists.items() if name in given
+    }
+    for name, allowed in known.choices.items():
+        if name in given:
+            values[name] = _known(name, frozenset([_required_text(body, name)]), allowed)
+    intervals = {name: _interval(body, name) for name in known.intervals if name in given}
+    return Query(_limitation(body), values, intervals)
 
 
 def _required_text(body: Mapping[str, Any], name: str) -> str:
@@ -192,10 +152,8 @@ def _required_text(body: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _texts(body: Mapping[str, Any], name: str) -> frozenset[str] | None:
-    values = body.get(name)
-    if values is None:
-        return None
+def _texts(body: Mapping[str, Any], name: str) -> frozenset[str]:
+    values = body[name]
     if not isinstance(values, list) or not 1 <= len(values) <= MAX_IDS:
         raise invalid(name, f"1 to {MAX_IDS} items")
     if not all(isinstance(value, str) for value in values):
@@ -203,19 +161,21 @@ def _texts(body: Mapping[str, Any], name: str) -> frozenset[str] | None:
     return frozenset(values)
 
 
-def _ids(body: Mapping[str, Any], name: str) -> frozenset[str] | None:
+def _ids(body: Mapping[str, Any], name: str) -> frozenset[str]:
     values = _texts(body, name)
-    if values is None:
-        return None
     if not all(map(_ID_FORM.fullmatch, values)):
         raise invalid(name, "items are UUIDs")
     return frozenset(map(str.lower, values))
 
 
-def _interval(body: Mapping[str, Any], name: str) -> Interval | None:
-    value = body.get(name)
-    if value is None:
-        return None
+def _known(name: str, values: frozenset[str], allowed: tuple[str, ...]) -> frozenset[str]:
+    if not values <= set(allowed):
+        raise invalid(name)
+    return values
+
+
+def _interval(body: Mapping[str, Any], name: str) -> Interval:
+    value = body[name]
     try:
         interval = Interval(times.parse(value["StartUtc"]), times.parse(value["EndUtc"]))
     except (KeyError, TypeError, ValueError) as error:
@@ -236,7 +196,7 @@ def _limitation(body: Mapping[str, Any]) -> Limitation:
         raise invalid("Limitation.Count", f"1 to {MAX_COUNT}")
     cursor = value.get("Cursor")
     if cursor is None:
-        return Limitation(count, None)
+        return Limitation(count)
     if not isinstance(cursor, str) or not _ID_FORM.fullmatch(cursor):
         raise invalid("Limitation.Cursor")
     return Limitation(count, cursor.lower())

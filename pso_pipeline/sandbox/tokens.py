@@ -1,7 +1,4 @@
-"""Tokens of the sandbox: made from the seed, shaped like real ones, worth nothing anywhere else.
-
-Whoever starts a generated world can compute the tokens it accepts. Tokens of scripted worlds are the test's own.
-"""
+"""Tokens of the sandbox: made from the seed, in the form of real ones, worth nothing anywhere else."""
 
 import hashlib
 
@@ -19,11 +16,6 @@ def portfolio_token(seed: int = 0) -> str:
 def enterprise_token(number: int, seed: int = 0) -> str:
     """Access token that reaches only the enterprise of this number (0 is the first)."""
     return _token(f"enterprise {number} {seed}")
-
-
-def fingerprint(token: str) -> str:
-    """Twelve hexadecimal digits that tell tokens apart without giving them away."""
-    return hashlib.sha256(token.encode()).hexdigest()[:12]
 
 
 def _token(purpose: str) -> str:

@@ -1,50 +1,35 @@
-"""What the server needs of a world, and the paging that every small collection shares.
+"""The generated world: hotels, services and orders made from a seed, as the API answers for them at any moment.
 
-`generated.world` and `scripted` implement `World`. Orders are paged by the world itself, since only it knows how it
-holds them; enterprises and services are few enough to be listed and paged here. HTTP stays in `app`.
+What a world holds at a moment follows from its options and the moment alone, so a server that is stopped and started
+again goes on where it was. `hotels` and `lives` draw, `tables` holds and filters, `versions` cuts pages. HTTP stays in
+`app`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from itertools import islice
-from typing import Any, Protocol
+from operator import itemgetter
+from typing import Any
 
-import msgspec
+import numpy as np
 
-from pso_pipeline.sandbox import times
+from pso_pipeline.sandbox import times, tokens
+from pso_pipeline.sandbox.app import Page
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.contract import (
-    EnterprisesQuery,
-    Interval,
-    Limitation,
-    OrdersQuery,
-    ServicesQuery,
-    invalid,
-)
+from pso_pipeline.sandbox.contract import Interval, Limitation, Operation, Query, invalid
+from pso_pipeline.sandbox.hotels import DAY, hotels, month_number, month_start, services
+from pso_pipeline.sandbox.identifiers import Identifiers, Kind
+from pso_pipeline.sandbox.lives import Columns, Lives, joined
+from pso_pipeline.sandbox.records import enterprise_record, service_record
+from pso_pipeline.sandbox.tables import OrderTable, RecordTable, Table, ValueOf
+from pso_pipeline.sandbox.versions import FOREVER
 
-
-class OrderBy(StrEnum):
-    """Which time the pages follow: the documentation says "time order" and not which."""
-
-    UPDATED = "updated"
-    CREATED = "created"
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some items in the order asked for.
-
-    Attributes:
-        items: JSON of the items, comma-separated, without the brackets around them.
-        count: How many they are.
-        cursor: Id of the oldest of them; None where there are none.
-    """
-
-    items: bytes | bytearray
-    count: int
-    cursor: str | None
+_MONTHS_OF_HISTORY = 24
+# The current month is half over on average: with it, a world holds about as many orders as asked for.
+_MONTHS_OF_ORDERS = 24.5
+_ENTERPRISE_FIELDS = {"EnterpriseIds": "Id", "ExternalIdentifiers": "ExternalIdentifier", "LinkedUtc": "LinkedUtc"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,128 +42,153 @@ class Snapshot:
     orders: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One enterprise, service or scripted order, with what the server must know of it to filter and page.
+class GeneratedWorld:
+    """Hotels, services and orders made from a seed.
 
-    The record is sent as it stands, so it may be nothing the client expects; the other fields never depend on that.
-    Times are seconds since 1970.
+    Attributes:
+        clock: The server's clock.
+        client_token: The client token it knows.
+        access_token: The access token that reaches every hotel.
+
+    Args:
+        seed: The same seed makes the same world.
+        enterprises: How many hotels.
+        orders: About how many orders two years bring, for all hotels together.
+        services_of_each: How many services each hotel sells that can be ordered; drawn by the seed unless given.
+        since: The first instant of orders; the beginning of the month two years before the clock's unless given.
+        clock: The server's clock; the machine's time unless given.
     """
 
-    record: Any
-    id: str
-    parent_id: str
-    created: int
-    updated: int
-    visible_from: int | None = None
-
-    def field(self, name: str) -> Any:
-        """A field of the record, None where the record has no such thing."""
-        return self.record.get(name) if isinstance(self.record, dict) else None
-
-
-class World(Protocol):
-    """A source of enterprises, services and orders at each moment of its clock."""
-
-    @property
-    def clock(self) -> Clock:
-        """The server's clock."""
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        enterprises: int = 5,
+        orders: int = 100_000,
+        services_of_each: int | None = None,
+        since: datetime | str | int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._seed = seed
+        self.clock = clock or Clock()
+        self.client_token = tokens.client_token(seed)
+        self.access_token = tokens.portfolio_token(seed)
+        now = self.clock.now()
+        self._since = month_start(month_number(now) - _MONTHS_OF_HISTORY) if since is None else times.seconds(since)
+        self._identifiers = Identifiers(seed)
+        self._enterprise_ids = self._identifiers.texts(Kind.ENTERPRISE, range(enterprises))
+        self._scopes = {self.access_token: frozenset(self._enterprise_ids)}
+        for number, id_ in enumerate(self._enterprise_ids):
+            self._scopes[tokens.enterprise_token(number, seed)] = frozenset([id_])
+        first_month = month_number(self._since - DAY)
+        sold = services(seed, hotels(seed, enterprises), first_month // 12, services_of_each)
+        self._service_ids = self._identifiers.texts(
+            Kind.SERVICE, [service.hotel.number << 16 | service.slot for service in sold]
+        )
+        self._lives = Lives(seed, sold, orders / _MONTHS_OF_ORDERS, month_start(first_month - 1) // DAY)
+        self._services = sold
+        self._tables: dict[Operation, Table] = {
+            Operation.ENTERPRISES: self._enterprise_table(enterprises),
+            Operation.SERVICES: self._service_table(),
+        }
+        self._columns: list[tuple[Columns, Columns]] = []
+        self._next_month = first_month
+        self._lock = threading.Lock()
+        self._draw_orders(now)
 
     def scope(self, client_token: str, access_token: str) -> frozenset[str] | None:
-        """Ids of the enterprises that the tokens reach; None where the tokens are refused."""
+        """Ids of the enterprises that the tokens reach; None for wrong tokens."""
+        return self._scopes.get(access_token) if client_token == self.client_token else None
 
-    def enterprises(self, scope: frozenset[str], now: int) -> Sequence[Held]:
-        """Every enterprise within the scope, newest first."""
+    def enterprise_token(self, number: int) -> str:
+        """The access token that reaches only the hotel of this number."""
+        return tokens.enterprise_token(number, self._seed)
 
-    def services(self, scope: frozenset[str], now: int) -> Sequence[Held]:
-        """Every service of the enterprises within the scope, newest first."""
+    def page(self, operation: Operation, scope: frozenset[str], query: Query, now: int) -> Page:
+        """A page of one collection."""
+        self._draw_orders(now)
+        table = self._tables[operation]
+        hotels_in_scope = np.array([id_ in scope for id_ in self._enterprise_ids])
+        fits = table.filter(query, hotels_in_scope, now)
+        after = None
+        if query.limitation.cursor is not None:
+            record = table.record(query.limitation.cursor, hotels_in_scope)
+            after = None if record is None else table.versions.current(record, now)
+            if after is None:
+                raise invalid("Limitation.Cursor")
+        updated = query.intervals.get("UpdatedUtc", Interval(0, FOREVER))
+        versions = table.versions.page(
+            now, query.limitation.count, fits, first=updated.start, last=updated.end, after=after
+        )
+        items, cursor = table.write(versions)
+        return Page(",".join(items).encode(), len(items), cursor)
 
-    def orders(self, scope: frozenset[str], query: OrdersQuery, now: int) -> Page:
-        """A page of orders.
-
-        Raises:
-            InvalidRequestError: Where the query names an id that does not exist or lies outside the scope.
-        """
+    def count_orders(self) -> int:
+        """How many orders there are by now."""
+        self._draw_orders(self.clock.now())
+        orders, _ = self._columns[0]
+        return int((orders["created"] <= self.clock.now()).sum())
 
     def snapshot(self, at: datetime | str | int) -> Snapshot:
-        """Everything held at a moment, for comparison with what a client received."""
+        """Everything held at a moment; every order becomes a dict."""
+        now = times.seconds(at)
+        enterprises, found = (self._everything(each, now) for each in (Operation.ENTERPRISES, Operation.SERVICES))
+        orders = self._everything(Operation.ORDERS, now, ServiceIds=frozenset(each["Id"] for each in found))
+        return Snapshot(now, enterprises, found, orders)
+
+    def _everything(self, operation: Operation, now: int, **values: frozenset[str]) -> list[Any]:
+        page = self.page(operation, self._scopes[self.access_token], Query(Limitation(FOREVER), values), now)
+        items: list[Any] = json.loads(b"[%s]" % page.items)
+        return items
+
+    def _enterprise_table(self, count: int) -> RecordTable:
+        records = [enterprise_record(self._seed, self._identifiers, hotel) for hotel in hotels(self._seed, count)]
+        columns: dict[str, ValueOf] = {name: itemgetter(field) for name, field in _ENTERPRISE_FIELDS.items()}
+        return RecordTable(records, range(count), columns)
+
+    def _service_table(self) -> RecordTable:
+        versions = [
+            (service.hotel.number, service_record(service, id_, self._enterprise_ids[service.hotel.number], changed))
+            for service, id_ in zip(self._services, self._service_ids, strict=True)
+            for changed in (service.updated, service.ended)
+            if changed is not None
+        ]
+        columns: dict[str, ValueOf] = {
+            "ServiceIds": itemgetter("Id"),
+            "EnterpriseIds": itemgetter("EnterpriseId"),
+            "ServiceType": lambda record: record["Data"]["Discriminator"],
+        }
+        return RecordTable([record for _, record in versions], [hotel for hotel, _ in versions], columns)
+
+    def _draw_orders(self, now: int) -> None:
+        """Draw the months that time has reached, and the month after them."""
+        with self._lock:
+            # A day ahead, since the hotels' own calendars are up to 14 hours ahead of UTC.
+            month = month_number(now + DAY)
+            if month < self._next_month:
+                return
+            drawn = [self._since_the_beginning(*self._lives.month(each)) for each in range(self._next_month, month + 2)]
+            self._columns = [_appended([*self._columns, *drawn])]
+            self._next_month = month + 2
+            hotel_and_creation = [(service.hotel.number, service.created) for service in self._services]
+            services = dict(zip(self._service_ids, hotel_and_creation, strict=True))
+            self._tables[Operation.ORDERS] = OrderTable(*self._columns[0], self._identifiers, services)
+
+    def _since_the_beginning(self, orders: Columns, versions: Columns) -> tuple[Columns, Columns]:
+        """Leave out what was ordered before the first instant."""
+        kept = orders["created"] >= self._since
+        versions = {name: column[kept[versions["order"]]] for name, column in versions.items()}
+        place = np.cumsum(kept, dtype=np.uint32) - np.uint32(1)
+        return {name: column[kept] for name, column in orders.items()}, versions | {"order": place[versions["order"]]}
 
 
-def page_of_enterprises(held: Sequence[Held], query: EnterprisesQuery) -> Page:
-    """Filter and page the enterprises of a scope."""
-    if query.enterprise_ids is not None:
-        require(query.enterprise_ids, {one.id for one in held}, "EnterpriseIds")
+def _appended(batches: Sequence[tuple[Columns, Columns]]) -> tuple[Columns, Columns]:
+    """Batches of orders as one.
 
-    def fits(one: Held) -> bool:
-        return (
-            allows(query.enterprise_ids, one.id)
-            and allows(query.external_identifiers, one.field("ExternalIdentifier"))
-            and (query.updated is None or query.updated.holds(one.updated))
-            and (query.linked is None or _linked_within(one, query.linked))
-        )
-
-    return page_of(held, fits, query.limitation)
-
-
-def page_of_services(held: Sequence[Held], query: ServicesQuery, scope: frozenset[str]) -> Page:
-    """Filter and page the services of a scope."""
-    require(query.enterprise_ids, scope, "EnterpriseIds")
-    if query.service_ids is not None:
-        require(query.service_ids, {one.id for one in held}, "ServiceIds")
-
-    def fits(one: Held) -> bool:
-        return (
-            allows(query.enterprise_ids, one.parent_id)
-            and allows(query.service_ids, one.id)
-            and (query.updated is None or query.updated.holds(one.updated))
-            and (query.service_kind is None or _service_kind(one) == query.service_kind)
-        )
-
-    return page_of(held, fits, query.limitation)
-
-
-def page_of(held: Sequence[Held], fits: Callable[[Held], bool], limitation: Limitation) -> Page:
-    """Cut one page out of items that stand newest first.
-
-    The cursor may name any of them, fitting or not: the page begins with the next older one.
+    `order` of the versions is a place within the batch before, and within all of them after.
     """
     begin = 0
-    if limitation.cursor is not None:
-        begin = next((place for place, one in enumerate(held, start=1) if one.id == limitation.cursor), 0)
-        if begin == 0:
-            raise invalid("Limitation.Cursor")
-    page = list(islice(filter(fits, islice(held, begin, None)), limitation.count))
-    items = msgspec.json.encode([one.record for one in page])[1:-1]
-    return Page(items, len(page), page[-1].id if page else None)
-
-
-def newest_first(held: Iterable[Held], order_by: OrderBy) -> list[Held]:
-    """Items in the order in which pages hold them; the id settles equal times."""
-    if order_by is OrderBy.CREATED:
-        return sorted(held, key=lambda one: (one.created, one.id), reverse=True)
-    return sorted(held, key=lambda one: (one.updated, one.id), reverse=True)
-
-
-def allows(wanted: frozenset[str] | None, value: Any) -> bool:
-    """Whether a filter lets a value through; a filter that was not given lets everything through."""
-    return wanted is None or (isinstance(value, str) and value in wanted)
-
-
-def require(ids: frozenset[str] | None, known: Iterable[str], parameter: str) -> None:
-    """Refuse a filter that names an id which does not exist or lies outside the scope."""
-    unknown = sorted(ids.difference(known)) if ids else []
-    if unknown:
-        raise invalid(parameter, unknown[0])
-
-
-def _linked_within(one: Held, interval: Interval) -> bool:
-    linked = one.field("LinkedUtc")
-    try:
-        return interval.holds(times.parse(linked))
-    except (TypeError, ValueError):
-        return False
-
-
-def _service_kind(one: Held) -> Any:
-    data = one.field("Data")
-    return data.get("Discriminator") if isinstance(data, dict) else None
+    for orders, versions in batches:
+        versions["order"] += np.uint32(begin)
+        begin += len(orders["number"])
+    return joined([orders for orders, _ in batches]), joined([versions for _, versions in batches])

@@ -1,23 +1,26 @@
 """A world that a test writes: enterprises, services and orders as plain dicts, changed while they are read.
 
-Belongs here: what a test needs to set a scene and to move it. Records are sent as they stand, so a scene may hold
-unknown fields, unknown states, nulls, broken dates or records that are no objects. Faults of the transport are in
-`faults`; the scene of the specification's own example is in `specification`.
+What a test needs to set a scene and to change it belongs here. Records are sent unchanged, so a scene may have unknown
+fields, unknown states, nulls, broken dates or records that are no objects. Faults of the transport are in `faults`, the
+specification's own example in `specification`, filters and pages in `paging`.
 """
 
 import copy
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from pso_pipeline.sandbox import times
+from pso_pipeline.sandbox.app import Page
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.contract import Operation, OrdersQuery
-from pso_pipeline.sandbox.world import Held, OrderBy, Page, Snapshot, allows, newest_first, page_of, require
+from pso_pipeline.sandbox.contract import Operation, Query
+from pso_pipeline.sandbox.world import Snapshot
+from pso_pipeline_tests.fakes.paging import Filter, Held, OrderBy, newest_first, page_of
 
 Moment = datetime | str | int
 Record = dict[str, Any]
@@ -161,6 +164,15 @@ class ScriptedWorld:
         } | fields
         return self._add(Operation.ORDERS, record, _id_of(service), at, visible_from)
 
+    def add_all(self, snapshot: Snapshot) -> None:
+        """Add everything that another world holds at one moment."""
+        for enterprise in snapshot.enterprises:
+            self.add_enterprise(**enterprise)
+        for service in snapshot.services:
+            self.add_service(service["EnterpriseId"], **service)
+        for order in snapshot.orders:
+            self.add_order(order["ServiceId"], **order)
+
     def add_malformed_order(self, service: Record | str, record: Any, *, at: Moment) -> None:
         """Send this among the orders of a service, whatever it is; `at` is its place in time."""
         with self._lock:
@@ -215,49 +227,47 @@ class ScriptedWorld:
             granted = self._granted[access_token]
             return existing if granted is None else existing & granted
 
-    def enterprises(self, scope: frozenset[str], now: int) -> Sequence[Held]:
-        """Every visible enterprise within the scope."""
+    def page(self, operation: Operation, scope: frozenset[str], query: Query, now: int) -> Page:
+        """A page of one collection."""
         with self._lock:
-            visible = self._visible(Operation.ENTERPRISES, scope, now)
-            self._turn_page(Operation.ENTERPRISES)
-            return visible
+            match operation:
+                case Operation.ENTERPRISES:
+                    held = self._visible(operation, scope, now)
+                    filters = {
+                        "EnterpriseIds": Filter(attrgetter("id"), known={one.id for one in held}),
+                        "ExternalIdentifiers": Filter(lambda one: one.field("ExternalIdentifier")),
+                    }
+                case Operation.SERVICES:
+                    held = self._visible(operation, scope, now)
+                    filters = {
+                        "EnterpriseIds": Filter(attrgetter("parent_id"), known=scope),
+                        "ServiceIds": Filter(attrgetter("id"), known={one.id for one in held}),
+                        "ServiceType": Filter(_kind),
+                    }
+                case Operation.ORDERS:
+                    enterprise_of = {one.id: one.parent_id for one in self._visible(Operation.SERVICES, scope, now)}
+                    held = self._visible(operation, frozenset(enterprise_of), now)
+                    filters = self._order_filters(held, scope, enterprise_of)
+            page = page_of(held, query, filters)
+            self._turn_page(operation)
+            return page
 
-    def services(self, scope: frozenset[str], now: int) -> Sequence[Held]:
-        """Every visible service of the enterprises within the scope."""
-        with self._lock:
-            visible = self._visible(Operation.SERVICES, scope, now)
-            self._turn_page(Operation.SERVICES)
-            return visible
-
-    def orders(self, scope: frozenset[str], query: OrdersQuery, now: int) -> Page:
-        """A page of orders."""
-        with self._lock:
-            enterprise_of = {one.id: one.parent_id for one in self._visible(Operation.SERVICES, scope, now)}
-            require(query.service_ids, enterprise_of.keys() - self._refused_services, "ServiceIds")
-            require(query.enterprise_ids, scope, "EnterpriseIds")
-            known = self._visible(Operation.ORDERS, frozenset(enterprise_of), now)
-            require(query.order_ids, [one.id for one in known], "ProductServiceOrderIds")
-            require(query.account_ids, self._named_by(known, "AccountId"), "AccountIds")
-            require(
-                query.linked_reservation_ids,
-                self._named_by(known, "LinkedReservationId"),
-                "LinkedReservationIds",
+    def _order_filters(
+        self, held: Sequence[Held], scope: frozenset[str], enterprise_of: Mapping[str, str]
+    ) -> dict[str, Filter]:
+        def by_field(name: str) -> Filter:
+            return Filter(
+                lambda one: one.field(name), self._other_ids.union(filter(None, (one.field(name) for one in held)))
             )
 
-            def fits(one: Held) -> bool:
-                return (
-                    one.parent_id in query.service_ids
-                    and allows(query.enterprise_ids, enterprise_of[one.parent_id])
-                    and allows(query.order_ids, one.id)
-                    and allows(query.account_ids, one.field("AccountId"))
-                    and allows(query.linked_reservation_ids, one.field("LinkedReservationId"))
-                    and allows(query.states, one.field("State"))
-                    and (query.updated is None or query.updated.holds(one.updated))
-                )
-
-            page = page_of(known, fits, query.limitation)
-            self._turn_page(Operation.ORDERS)
-            return page
+        return {
+            "ServiceIds": Filter(attrgetter("parent_id"), known=enterprise_of.keys() - self._refused_services),
+            "EnterpriseIds": Filter(lambda one: enterprise_of[one.parent_id], known=scope),
+            "ProductServiceOrderIds": Filter(attrgetter("id"), known={one.id for one in held}),
+            "AccountIds": by_field("AccountId"),
+            "LinkedReservationIds": by_field("LinkedReservationId"),
+            "States": Filter(lambda one: one.field("State")),
+        }
 
     def snapshot(self, at: Moment) -> Snapshot:
         """Everything held now, less what becomes visible only after the moment given."""
@@ -309,9 +319,6 @@ class ScriptedWorld:
         )
         return newest_first(visible, self._order_by)
 
-    def _named_by(self, held: Iterable[Held], field: str) -> set[str]:
-        return self._other_ids.union(filter(None, (one.field(field) for one in held)))
-
     def _turn_page(self, operation: Operation) -> None:
         self._pages[operation] += 1
         due = [hook for hook in self._hooks if hook.operation == operation and hook.page == self._pages[operation]]
@@ -327,6 +334,11 @@ class ScriptedWorld:
 
 def _id_of(record: Record | str) -> str:
     return (record if isinstance(record, str) else str(record["Id"])).lower()
+
+
+def _kind(one: Held) -> Any:
+    data = one.field("Data")
+    return data.get("Discriminator") if isinstance(data, dict) else None
 
 
 def _records(held: Iterable[Held]) -> list[Any]:

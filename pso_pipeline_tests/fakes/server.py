@@ -15,12 +15,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pso_pipeline.sandbox import contract
-from pso_pipeline.sandbox.app import OPERATIONS, Application, RefusedError
+from pso_pipeline.sandbox.app import OPERATIONS, Application, RefusedError, World
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.contract import Operation
 from pso_pipeline.sandbox.limits import REQUESTS_PER_WINDOW, WINDOW_SECONDS, RateLimit
 from pso_pipeline.sandbox.server import serving
-from pso_pipeline.sandbox.world import World
 from pso_pipeline_tests.fakes.faults import (
     Answer,
     Disconnect,

@@ -2,8 +2,7 @@
 
 import pytest
 
-from pso_pipeline.sandbox import tokens
-from pso_pipeline_tests.fakes.log import most_within
+from pso_pipeline_tests.fakes.log import fingerprint, most_within
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.fakes.server import serve
 
@@ -24,7 +23,7 @@ def test_requests_are_written_down_in_order_without_their_tokens(connect):
     ]
     assert log[0].body == {"Client": "Tests 1.0", "Limitation": {"Count": 1000}, "ServiceType": "Additional"}
     assert log[0].request_id == answer.headers["Request-Id"]
-    assert log[0].token == tokens.fingerprint(world.access_token)
+    assert log[0].token == fingerprint(world.access_token)
     assert log[0].at <= log[1].at <= log[2].at
     assert world.access_token not in repr(log)
     assert world.client_token not in repr(log)

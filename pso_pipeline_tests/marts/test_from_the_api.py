@@ -17,8 +17,7 @@ from dagster import DagsterInstance
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
 from pso_pipeline.definitions import defs
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.world import Snapshot
+from pso_pipeline.sandbox.world import GeneratedWorld, Snapshot
 from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.marts import reference
 from pso_pipeline_tests.marts.world import World

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.processes import finish
 from pso_pipeline_tests.reliability.refreshes import Refreshes

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.processes import finish
 from pso_pipeline_tests.reliability.refreshes import Refreshes

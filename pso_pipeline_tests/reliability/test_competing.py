@@ -1,6 +1,6 @@
 """Tests of several processes that share one rate limit and one warehouse."""
 
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.processes import finish
 from pso_pipeline_tests.reliability.competing import compete

@@ -10,7 +10,7 @@ from pso_pipeline.bi.folder import snapshot_path
 from pso_pipeline.bi.report.page import write_report
 from pso_pipeline.bi.snapshot import publish
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.browser import chromium

@@ -1,34 +1,30 @@
-"""The generated world: the same from the same seed, plausible, alive, strict about scopes, and large without weight."""
+"""The generated world: the same from the same seed, plausible, alive at its own pace, and large in little memory."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import median
+from typing import Any
 
 import pytest
 
-from pso_pipeline.sandbox import times
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
-from pso_pipeline.sandbox.world import OrderBy
+from pso_pipeline.sandbox.contract import STATES, Interval, Limitation, Operation, Query
+from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline_tests.fakes.server import serve
 
 NOW = "2026-11-24T12:00:00Z"
 ORDERS = "productServiceOrders/getAll"
 
 
-def made(seed=3, orders=6_000, at=NOW, order_by=OrderBy.UPDATED):
-    return GeneratedWorld(
-        seed=seed,
-        enterprises=5,
-        orders=orders,
-        since="2024-11-01T00:00:00Z",
-        live_since="2026-11-24T00:00:00Z",
-        live_rate=6.0,
-        order_by=order_by,
-        clock=Clock(frozen_at=at),
-    )
+SINCE = "2024-11-01T00:00:00Z"
+DAYS_LIVED = 30
+
+
+def made(seed=3, orders=6_000, at=NOW, since=SINCE):
+    return GeneratedWorld(seed=seed, enterprises=5, orders=orders, since=since, clock=Clock(frozen_at=at))
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +48,98 @@ def test_a_world_started_later_goes_on_where_the_earlier_one_was():
     assert made().snapshot(later) == made(at=later).snapshot(later)
 
 
+def test_an_order_stays_the_same_whenever_the_world_begins():
+    earlier = {order["Id"]: order for order in made().snapshot(NOW).orders}
+    world = GeneratedWorld(
+        seed=3, enterprises=5, orders=6_000, since="2026-05-10T07:00:00Z", clock=Clock(frozen_at=NOW)
+    )
+    later = {order["Id"]: order for order in world.snapshot(NOW).orders}
+    assert later
+    assert later == {id_: order for id_, order in earlier.items() if order["CreatedUtc"] >= "2026-05-10T07:00:00Z"}
+
+
 def test_time_brings_new_orders_cancellations_and_check_ins():
     world = made()
+    then = "2026-11-26T12:00:00Z"
     before = {order["Id"]: order for order in world.snapshot(NOW).orders}
-    after = {order["Id"]: order for order in world.snapshot("2026-11-24T14:00:00Z").orders}
+    after = {order["Id"]: order for order in world.snapshot(then).orders}
     assert before.keys() < after.keys()
     changed = [after[each]["State"] for each, order in before.items() if order != after[each]]
     assert {"Started", "Canceled", "Processed"} <= set(changed)
-    since, until = times.parse(NOW), times.parse("2026-11-24T14:00:00Z")
     for each, order in after.items():
         is_touched = before.get(each) != order
-        assert (since < times.parse(order["UpdatedUtc"]) <= until) == is_touched
+        assert (NOW < order["UpdatedUtc"] <= then) == is_touched
+
+
+@pytest.fixture(scope="module")
+def lived():
+    """Orders as polls of three hours find them while a clock moves on for 30 days, and how they stood before."""
+    world = made(orders=150_000)
+    history = world.snapshot(NOW)
+    services = frozenset(each["Id"] for each in history.services)
+    scope = world.scope(world.client_token, world.access_token)
+    seen: dict[str, dict[str, Any]] = {}
+    for _ in range(DAYS_LIVED * 8):
+        since, now = world.clock.now() + 1, world.clock.now() + 3 * 3600
+        world.clock.freeze(now)
+        query = Query(Limitation(100_000), {"ServiceIds": services}, {"UpdatedUtc": Interval(since, now)})
+        page = world.page(Operation.ORDERS, scope, query, now)
+        seen |= {order["Id"]: order for order in json.loads(b"[%s]" % page.items)}
+    return history.orders, list(seen.values())
+
+
+def within(orders, field, first_day, last_day):
+    """The orders whose time lies in some days after the moment NOW."""
+    first, last = (moment(NOW) + timedelta(days=day) for day in (first_day, last_day))
+    return [order for order in orders if order[field] and first < moment(order[field]) <= last]
+
+
+def hours_to_cancel(orders):
+    return sorted(
+        (moment(each["CancelledUtc"]) - moment(each["CreatedUtc"])) / timedelta(hours=1)
+        for each in orders
+        if each["State"] == "Canceled" and each["CancelledUtc"]
+    )
+
+
+def by_hour(orders, field):
+    counts = Counter(moment(order[field]).hour for order in orders)
+    return [counts[hour] / counts.total() for hour in range(24)]
+
+
+@pytest.mark.parametrize("field", ["CreatedUtc", "CancelledUtc"])
+def test_a_month_lived_has_as_many_orders_and_cancellations_at_the_same_hours_as_history(lived, field):
+    past, present = (within(lived[0], field, -DAYS_LIVED, 0), within(lived[1], field, 0, DAYS_LIVED))
+    assert len(present) == pytest.approx(len(past), rel=0.12)
+    difference = sum(abs(one - other) for one, other in zip(by_hour(past, field), by_hour(present, field), strict=True))
+    assert difference / 2 < 0.08
+
+
+def test_a_month_lived_cancels_after_the_same_time_as_history(lived):
+    past, present = (
+        hours_to_cancel(within(lived[0], "CancelledUtc", -DAYS_LIVED, 0)),
+        hours_to_cancel(within(lived[1], "CancelledUtc", 0, DAYS_LIVED)),
+    )
+    assert len(present) > 500
+    for share in (0.25, 0.5, 0.75, 0.9):
+        assert present[int(len(present) * share)] == pytest.approx(past[int(len(past) * share)], rel=0.25)
+    quick = [sum(hours <= 1 for hours in each) / len(each) for each in (past, present)]
+    assert quick[1] == pytest.approx(quick[0], abs=0.03)
+
+
+def test_a_month_lived_confirms_checks_in_and_cancels_as_large_a_share_as_history(lived):
+    """Orders made in the first half of 30 days, by their state at the end of these."""
+    half = DAYS_LIVED // 2
+    past, present = (
+        Counter(order["State"] for order in found)
+        for found in (within(lived[0], "CreatedUtc", -DAYS_LIVED, -half), within(lived[1], "CreatedUtc", 0, half))
+    )
+    for state in STATES:
+        assert present[state] / present.total() == pytest.approx(past[state] / past.total(), abs=0.03), state
 
 
 def test_orders_are_plausible(orders):
-    """The shapes of 119,390 room bookings, with the days scaled down by service; see `generated.demand`."""
+    """The shapes of 119,390 room bookings, with the days scaled down by service; see `sandbox.lives`."""
     states = Counter(order["State"] for order in orders)
     firm = sum(states[state] for state in ("Confirmed", "Started", "Processed", "Canceled"))
     assert 0.15 < states["Canceled"] / firm < 0.42
@@ -101,7 +174,7 @@ def test_every_order_hangs_together(orders):
             assert created < moment(order["CancelledUtc"]) <= updated
         served_and_online.add((order["State"] in {"Started", "Processed"}, any(order["Options"].values())))
     assert len(served_and_online) == 4, "online check-in is not the service"
-    assert max(moment(order["CreatedUtc"]) for order in orders) > datetime(2026, 11, 24, tzinfo=UTC)
+    assert max(order["CreatedUtc"] for order in orders) > "2026-11-24T00:00:00Z"
 
 
 def test_hotels_lie_in_several_time_zones_and_sell_what_hotels_sell():
@@ -112,23 +185,22 @@ def test_hotels_lie_in_several_time_zones_and_sell_what_hotels_sell():
     assert any(not service["IsActive"] for service in snapshot.services)
 
 
-@pytest.mark.parametrize("order_by", ["updated", "created"])
 @pytest.mark.parametrize("count", [1000, 137])
-def test_walking_the_pages_finds_every_order_once(connect, order_by, count):
-    world = made(order_by=order_by)
+def test_walking_the_pages_finds_every_order_once(connect, count):
+    world = made()
     with serve(world, requests_per_window=None) as sandbox:
         api = connect(sandbox)
         snapshot = world.snapshot(NOW)
         ids = [each["Id"] for each in snapshot.services]
         found = api.walk(ORDERS, count, ServiceIds=ids)
     assert found == snapshot.orders
-    field = "UpdatedUtc" if order_by == "updated" else "CreatedUtc"
-    moments = [order[field] for order in found]
+    moments = [order["UpdatedUtc"] for order in found]
     assert moments == sorted(moments, reverse=True)
 
 
 def test_a_world_can_be_told_how_many_services_each_hotel_sells():
-    services = GeneratedWorld(enterprises=20, orders=0, services=4, clock=Clock(frozen_at=NOW)).snapshot(NOW).services
+    world = GeneratedWorld(enterprises=20, orders=0, services_of_each=4, clock=Clock(frozen_at=NOW))
+    services = world.snapshot(NOW).services
     sold = Counter(each["EnterpriseId"] for each in services if each["Data"]["Discriminator"] == "Additional")
     assert set(sold.values()) == {4}
     assert len(sold) == 20
@@ -178,7 +250,7 @@ MILLION = """
 import re
 from pathlib import Path
 from pso_pipeline.sandbox.clock import Clock
-from pso_pipeline.sandbox.generated.world import GeneratedWorld
+from pso_pipeline.sandbox.world import GeneratedWorld
 world = GeneratedWorld(orders=1_000_000, clock=Clock(frozen_at="2026-11-24T12:00:00Z"))
 # not ru_maxrss, which begins with the peak of the process that started this one
 peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
@@ -187,7 +259,7 @@ print(world.count_orders(), int(peak) // 1024)
 
 
 def test_a_million_orders_are_not_held_as_objects():
-    """One order as a dict takes some 3 kB, a million 3 GB; as columns of numbers they take 247 MB with all else."""
+    """As dicts, a million orders would take some gigabytes."""
     done = subprocess.run([sys.executable, "-c", MILLION], capture_output=True, text=True, check=True)
     orders, megabytes = map(int, done.stdout.split())
     assert orders > 950_000

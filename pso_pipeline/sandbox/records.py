@@ -1,7 +1,6 @@
-"""Enterprises and services of a generated world as the API sends them.
+"""Hotels and services as the API sends them, with every documented field.
 
-Every documented field stands here, for nothing in a client may depend on a field being left out. Orders are written in
-`rendering`, since there are millions of them.
+Nothing in a client may depend on a field that is left out. `orders` writes the orders, since there are millions.
 """
 
 from typing import Any
@@ -9,29 +8,27 @@ from typing import Any
 import numpy as np
 
 from pso_pipeline.sandbox import times
-from pso_pipeline.sandbox.generated.hotels import CHAINS, Hotel
-from pso_pipeline.sandbox.generated.identifiers import Identifiers, Kind
-from pso_pipeline.sandbox.generated.offers import Service, month_start
-from pso_pipeline.sandbox.world import Held
+from pso_pipeline.sandbox.hotels import CHAINS, DAY, Hotel, Service, month_start
+from pso_pipeline.sandbox.identifiers import Identifiers, Kind
 
 
-def held_enterprise(seed: int, identifiers: Identifiers, hotel: Hotel, enterprise_id: str) -> Held:
+def enterprise_record(seed: int, identifiers: Identifiers, hotel: Hotel) -> dict[str, Any]:
     """One hotel as an enterprise."""
     draw = np.random.default_rng([seed, 4, hotel.number])
-    created = month_start(2015 * 12) + int(draw.integers(0, 365 * 86400))
-    updated = month_start(2021 * 12) + int(draw.integers(0, 365 * 86400))
-    linked = month_start(2020 * 12) + int(draw.integers(0, 365 * 86400))
+    created, updated, linked = (
+        times.text(month_start(year * 12) + int(draw.integers(0, 365 * DAY))) for year in (2015, 2021, 2020)
+    )
     city = hotel.city
     address_id = identifiers.text(Kind.ADDRESS, hotel.number)
-    record: dict[str, Any] = {
-        "Id": enterprise_id,
+    return {
+        "Id": identifiers.text(Kind.ENTERPRISE, hotel.number),
         "ExternalIdentifier": f"{city.code}-{hotel.number + 1:04d}",
         "HoldingKey": None,
         "ChainId": identifiers.text(Kind.CHAIN, hotel.chain),
         "ChainName": CHAINS[hotel.chain],
-        "CreatedUtc": times.text(created),
-        "UpdatedUtc": times.text(updated),
-        "LinkedUtc": times.text(linked),
+        "CreatedUtc": created,
+        "UpdatedUtc": updated,
+        "LinkedUtc": linked,
         "Name": hotel.name,
         "TimeZoneIdentifier": city.zone,
         "LegalEnvironmentCode": city.country,
@@ -67,41 +64,31 @@ def held_enterprise(seed: int, identifiers: Identifiers, hotel: Hotel, enterpris
         "AccountingConfiguration": None,
         "IsPortfolio": False,
     }
-    return Held(record, enterprise_id, enterprise_id, created, updated)
 
 
-def held_service(service: Service, service_id: str, enterprise_id: str, now: int) -> Held:
-    """One service as it stands at a moment: a season offer is inactive once its season is over."""
-    is_over = service.ended is not None and service.ended <= now
-    updated = service.ended if is_over and service.ended is not None else service.updated
-    record: dict[str, Any] = {
+def service_record(service: Service, service_id: str, enterprise_id: str, changed: int) -> dict[str, Any]:
+    """One service since its change at a moment; an offer of a season ends with an inactive version."""
+    data: dict[str, Any] = {"Promotions": {"AfterCheckIn": False, "DuringStay": True, "BeforeCheckIn": True}}
+    if service.offer is None:
+        data = {
+            "StartOffset": "P0M0DT14H0M0S",
+            "EndOffset": "P0M0DT12H0M0S",
+            "OccupancyStartOffset": "P0M0DT14H0M0S",
+            "OccupancyEndOffset": "P0M0DT12H0M0S",
+            "TimeUnitPeriod": "Day",
+        }
+    return {
         "Id": service_id,
         "EnterpriseId": enterprise_id,
-        "IsActive": not is_over,
+        "IsActive": changed != service.ended,
         "Name": service.name,
         "Names": {service.hotel.city.language: service.name},
         "ShortNames": {},
         "Descriptions": {},
         "CreatedUtc": times.text(service.created),
-        "UpdatedUtc": times.text(updated),
+        "UpdatedUtc": times.text(changed),
         "ExternalIdentifier": f"{service.hotel.city.code}-{service.hotel.number + 1:04d}-{service.slot}",
         "Ordering": service.slot,
         "Options": {"BillAsPackage": False},
-        "Data": {
-            "Discriminator": "Bookable" if service.offer is None else "Additional",
-            "Value": _data(service),
-        },
-    }
-    return Held(record, service_id, enterprise_id, service.created, updated)
-
-
-def _data(service: Service) -> dict[str, Any]:
-    if service.offer is not None:
-        return {"Promotions": {"AfterCheckIn": False, "DuringStay": True, "BeforeCheckIn": True}}
-    return {
-        "StartOffset": "P0M0DT14H0M0S",
-        "EndOffset": "P0M0DT12H0M0S",
-        "OccupancyStartOffset": "P0M0DT14H0M0S",
-        "OccupancyEndOffset": "P0M0DT12H0M0S",
-        "TimeUnitPeriod": "Day",
+        "Data": {"Discriminator": "Additional" if service.offer else "Bookable", "Value": data},
     }
