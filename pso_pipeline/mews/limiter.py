@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import cast
 
 import filelock
-from pyrate_limiter import AbstractBucket, Rate, RateItem, SQLiteBucket
-from pyrate_limiter.abstracts.algorithm import Decision
+from pyrate_limiter import AbstractBucket, Decision, Rate, RateItem, SQLiteBucket
 
 from pso_pipeline.contract.limits import REQUESTS_PER_WINDOW, WINDOW_SECONDS
 from pso_pipeline.mews.clock import Clock
