@@ -61,16 +61,16 @@ def main(orders: int, enterprises: int, services: int | None = None) -> None:
     # not in the process that measures: the kernel counts the memory of a parent as a peak of its child's
     from pso_pipeline.sandbox.app import Application
     from pso_pipeline.sandbox.clock import Clock
-    from pso_pipeline.sandbox.server import serving
     from pso_pipeline.sandbox.world import GeneratedWorld
+    from pso_pipeline_tests.fakes.server import serving
 
     clock = Clock(frozen_at=BEGINNING)
     world = GeneratedWorld(
         enterprises=enterprises, orders=orders, services_of_each=services, since=HISTORY_FROM, clock=clock
     )
-    with serving(Application(world, rate_limit=None)) as server:
+    with serving(Application(world, rate_limit=None)) as (address, _):
         ready = {
-            "address": server.address,
+            "address": address,
             "client_token": world.client_token,
             "access_token": world.access_token,
             "orders": world.count_orders(),

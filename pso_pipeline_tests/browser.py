@@ -1,4 +1,4 @@
-"""A headless Chromium for tests, the one that the machine has installed."""
+"""A headless Chromium for tests: the one installed on the machine."""
 
 import contextlib
 import shutil
@@ -12,7 +12,7 @@ QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the machine's Chromium; fails where there is none, since a skipped test holds nothing."""
+    """Start the machine's Chromium; fails without one, since a skipped test proves nothing."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     assert path, "these tests drive a real Chromium: apt-get install chromium"
     with sync_playwright() as playwright:

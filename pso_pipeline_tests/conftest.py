@@ -1,4 +1,4 @@
-"""What every test may use: an environment without a person's settings, and a warehouse of its own."""
+"""Fixtures for every test: an environment without anybody's settings, a warehouse, a sandbox."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from pso_pipeline_tests.fakes.server import serve
 
 @pytest.fixture(autouse=True)
 def no_settings_of_a_person(monkeypatch, tmp_path):
-    """Tests see neither the variables nor the `.env` of whoever runs them, and share no limit with a real token."""
+    """Hide the variables and the `.env` of the person who runs the tests, and share no limit with a real token."""
     for name in (*Settings.model_fields, *Timetable.model_fields):
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
@@ -24,7 +24,7 @@ def warehouse(tmp_path):
 
 @pytest.fixture
 def any_server_time(monkeypatch):
-    """Let a world stand still at a date of its own, which the client would take for a wrong clock."""
+    """Let a world stop at a date of its own, which the client would take for a wrong clock."""
     monkeypatch.setattr("pso_pipeline.mews.responses.CLOCK_TOLERANCE", timedelta.max)
 
 

@@ -1,4 +1,4 @@
-"""Processes of their own for tests: forked from one that has imported the package, which takes seconds of CPU."""
+"""Child processes for tests, forked from one that has imported the package, since the import takes seconds."""
 
 import multiprocessing
 
@@ -7,6 +7,6 @@ PROCESSES.set_forkserver_preload(["pso_pipeline_tests.reliability.refreshing", "
 
 
 def finish(process):
-    """Wait for a process to end well."""
+    """Wait for a process, which must succeed."""
     process.join()
     assert process.exitcode == 0

@@ -1,4 +1,4 @@
-"""What should have landed, worked out from the API's own records without any code of the package."""
+"""The rows that should have landed, computed from the API's own records without any code of the package."""
 
 import json
 from datetime import datetime

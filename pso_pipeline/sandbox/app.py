@@ -1,6 +1,6 @@
 """The HTTP side: one ASGI application that answers for a world as the contract says.
 
-Transport belongs here: paths, headers, statuses and the order of checks. `contract` reads what a body asks for, the
+Transport belongs here: paths, headers, statuses and the order of checks. `contract` reads the query of a body, the
 `world` finds the items, `server` owns sockets and threads. Faults are injected by the tests, around this application.
 """
 
@@ -74,7 +74,7 @@ class Application:
     """Answers HTTP requests for one world.
 
     Args:
-        world: What is served.
+        world: The world to serve.
         rate_limit: The limit of each access token; None switches it off.
         max_body_bytes: Larger request bodies get 413.
     """

@@ -1,7 +1,7 @@
 """The server's own clock, which tests may freeze and shift.
 
-Everything a client can see of time (the `Date` header, what a world holds now) comes from here. Waiting and the rate
-limit do not: they follow the machine's monotonic clock.
+Every time that a client can see comes from here: the `Date` header, and the moment for which a world answers. Waiting
+and the rate limit follow the machine's monotonic clock instead.
 """
 
 import time
@@ -11,11 +11,11 @@ from pso_pipeline.sandbox import times
 
 
 class Clock:
-    """What time the server believes it is: the machine's time plus a shift, or a frozen instant.
+    """The server's time: the machine's time plus a shift, or a frozen instant.
 
     Args:
         shift: Seconds by which the server is ahead of this machine (negative: behind).
-        frozen_at: An aware date-time, wire text or seconds since 1970 at which the clock stands still.
+        frozen_at: An aware date-time, wire text or seconds since 1970 at which the clock stops.
     """
 
     def __init__(self, *, shift: int = 0, frozen_at: datetime | str | int | None = None) -> None:
@@ -27,7 +27,7 @@ class Clock:
         return int(time.time()) + self._shift if self._frozen is None else self._frozen
 
     def freeze(self, at: datetime | str | int | None = None) -> None:
-        """Stop at the given time, or where the clock stands."""
+        """Stop at the given time, or at the present one."""
         self._frozen = self.now() if at is None else times.seconds(at)
 
     def resume(self) -> None:

@@ -51,7 +51,7 @@ _ID_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 
 @dataclass(frozen=True, slots=True)
 class _Parameters:
-    """The filters of one operation: lists of ids, of texts and of known values, single known values, intervals."""
+    """The filters of one operation: lists of ids, of texts and of an enumeration's values, single values, intervals."""
 
     ids: tuple[str, ...]
     texts: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class Interval:
     start: int
     end: int
 
-    def holds(self, moment: int | None) -> bool:
+    def contains(self, moment: int | None) -> bool:
         """Whether the moment lies within, ends included."""
         return moment is not None and self.start <= moment <= self.end
 
@@ -128,20 +128,22 @@ def read_credentials(body: Mapping[str, Any]) -> Credentials:
 
 def read_query(operation: Operation, body: Mapping[str, Any]) -> Query:
     """Read the filters and the limitation of a body; a filter that is null counts as not given."""
-    known = _PARAMETERS[operation]
+    parameters = _PARAMETERS[operation]
     given = {name for name, value in body.items() if value is not None}
-    for name in known.required:
+    for name in parameters.required:
         if name not in given:
             raise invalid(name, "required")
-    values = {name: _ids(body, name) for name in known.ids if name in given}
-    values |= {name: _texts(body, name) for name in known.texts if name in given}
+    values = {name: _ids(body, name) for name in parameters.ids if name in given}
+    values |= {name: _texts(body, name) for name in parameters.texts if name in given}
     values |= {
-        name: _known(name, _texts(body, name), allowed) for name, allowed in known.lists.items() if name in given
+        name: _of_enumeration(name, _texts(body, name), allowed)
+        for name, allowed in parameters.lists.items()
+        if name in given
     }
-    for name, allowed in known.choices.items():
+    for name, allowed in parameters.choices.items():
         if name in given:
-            values[name] = _known(name, frozenset([_required_text(body, name)]), allowed)
-    intervals = {name: _interval(body, name) for name in known.intervals if name in given}
+            values[name] = _of_enumeration(name, frozenset([_required_text(body, name)]), allowed)
+    intervals = {name: _interval(body, name) for name in parameters.intervals if name in given}
     return Query(_limitation(body), values, intervals)
 
 
@@ -168,7 +170,7 @@ def _ids(body: Mapping[str, Any], name: str) -> frozenset[str]:
     return frozenset(map(str.lower, values))
 
 
-def _known(name: str, values: frozenset[str], allowed: tuple[str, ...]) -> frozenset[str]:
+def _of_enumeration(name: str, values: frozenset[str], allowed: tuple[str, ...]) -> frozenset[str]:
     if not values <= set(allowed):
         raise invalid(name)
     return values

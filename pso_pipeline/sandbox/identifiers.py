@@ -1,7 +1,7 @@
 """Ids computed from numbers and back, so that millions of ids need no dictionary.
 
 An id has the form of a random (version 4) UUID: 16 digits are a mixed number, the other 14 free ones check it, so that
-an id which this world never made is recognized. Whoever holds the numbers knows whether one is in use.
+an id which this world never made is recognized. The tables know which numbers are in use.
 """
 
 from collections.abc import Iterable, Sequence

@@ -14,7 +14,7 @@ class RateLimit:
     """At most so many requests of one access token within any window of time.
 
     The window slides: it begins with the oldest request still counted, the first of a burst, and not at a tick of the
-    clock. A refused request is not counted, so a client that waits as told gets through.
+    clock. A refused request is not counted, so a client that waits for `Retry-After` gets through.
 
     Args:
         requests: Requests allowed within a window.
@@ -35,7 +35,7 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def take(self, token: str) -> int | None:
-        """Count one request; the whole seconds to wait where it is one too many, else None."""
+        """Count one request; returns None, or the whole seconds to wait for one request too many."""
         with self._lock:
             now = self._timer()
             accepted = self._accepted[token]

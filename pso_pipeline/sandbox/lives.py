@@ -124,8 +124,8 @@ class Lives:
         draw = np.random.default_rng([self._seed, 5, month])
         total = self._orders_before(month + 1) - self._orders_before(month)
         again = int(total * _REBOOKED)
-        orders, versions = self._lived(draw, self._drafts(draw, month, total - again))
-        rebooked, their_versions = self._lived(draw, _rebookings(draw, orders, again))
+        orders, versions = self._lived(draw, month, self._drafts(draw, month, total - again))
+        rebooked, their_versions = self._lived(draw, month, _rebookings(draw, orders, again))
         their_versions["order"] += len(orders["created"])
         orders, versions = joined([orders, rebooked]), joined([versions, their_versions])
         position = np.arange(len(orders["created"]))
@@ -170,8 +170,8 @@ class Lives:
             "account_type": by_company.astype(np.int64),
         }
 
-    def _lived(self, draw: np.random.Generator, drafts: Columns) -> tuple[Columns, Columns]:
-        """What becomes of some orders: the orders with everything that is known of them, and their versions."""
+    def _lived(self, draw: np.random.Generator, month: int, drafts: Columns) -> tuple[Columns, Columns]:
+        """Let some orders live: returns the orders with all their columns, and their versions."""
         created, service, origin = drafts["created"], drafts["service"], drafts["origin"]
         count = len(created)
 
@@ -188,8 +188,9 @@ class Lives:
         pending = is_so(_PENDING) & (origin != _CHANNEL)
         decided = draw.random(count)
         lapsed, undecided = pending & (decided >= 0.75) & (decided < 0.9), pending & (decided >= 0.9)
-        likely = np.clip(_CANCELED_SHARES[origin] * self._cancellation[service], 0.02, 0.85)
-        canceled = lapsed | is_so(likely) & ~undecided
+        # Guests cancel more in the high season.
+        likely = _CANCELED_SHARES[origin] * (self._cancellation * self._season(month))[service]
+        canceled = lapsed | is_so(np.clip(likely, 0.02, 0.85)) & ~undecided
         reinstated = canceled & ~lapsed & is_so(_REINSTATED)
         arrived = (~canceled | reinstated) & ~undecided & ~is_so(_NEVER_ARRIVES)
         canceled_late = arrived & ~reinstated & is_so(_CANCELED_AFTER_CHECK_IN)
@@ -216,26 +217,26 @@ class Lives:
         is_online = is_so(_CHECKED_IN_ONLINE) & (~canceled | reinstated)
         first_state = draw.choice([_OPTIONAL, _INQUIRED, _REQUESTED], count, p=[0.5, 0.25, 0.25])
 
-        story = _Story(created, np.where(pending, first_state, _CONFIRMED), creator)
-        story.then(pending & (decided < 0.75), created + span * draw.uniform(0.02, 0.4, count), staff, _CONFIRMED)
-        story.then(is_so(_EDITED_BEFORE), created + span * draw.uniform(0.45, 0.98, count), staff)
+        history = _Hihistory(created, np.where(pending, first_state, _CONFIRMED), creator)
+        history.then(pending & (decided < 0.75), created + span * draw.uniform(0.02, 0.4, count), staff, _CONFIRMED)
+        history.then(is_so(_EDITED_BEFORE), created + span * draw.uniform(0.45, 0.98, count), staff)
         canceler = np.where(is_so(0.6), creator, staff)
-        story.then(canceled, cancel_at, canceler, _CANCELED, adds=SHOWS_CANCELLATION)
-        canceled_at = np.where(canceled, story.latest, 0)
-        story.then(reinstated, reinstate_at, staff, _CONFIRMED, removes=is_so(0.5) * SHOWS_CANCELLATION)
-        story.then(is_online, created + span * draw.uniform(0.8, 0.99, count), porter, adds=online_data)
-        story.then(arrived, arrive_at, porter, _STARTED)
+        history.then(canceled, cancel_at, canceler, _CANCELED, adds=SHOWS_CANCELLATION)
+        canceled_at = np.where(canceled, history.latest, 0)
+        history.then(reinstated, reinstate_at, staff, _CONFIRMED, removes=is_so(0.5) * SHOWS_CANCELLATION)
+        history.then(is_online, created + span * draw.uniform(0.8, 0.99, count), porter, adds=online_data)
+        history.then(arrived, arrive_at, porter, _STARTED)
         late_at = arrive_at + draw.uniform(300, 3 * 3600, count)
-        story.then(canceled_late, late_at, staff, _CANCELED, adds=SHOWS_CANCELLATION)
-        canceled_at = np.where(canceled_late, story.latest, canceled_at)
-        story.then(arrived & ~canceled_late, leave_at, np.where(is_so(0.4), _NIGHT_AUDIT, staff), _PROCESSED)
-        edited_at = story.latest + draw.uniform(0.2, 6, count) * (story.latest - created)
-        story.then(is_so(_EDITED_AFTER) & (arrived | canceled), edited_at, staff)
+        history.then(canceled_late, late_at, staff, _CANCELED, adds=SHOWS_CANCELLATION)
+        canceled_at = np.where(canceled_late, history.latest, canceled_at)
+        history.then(arrived & ~canceled_late, leave_at, np.where(is_so(0.4), _NIGHT_AUDIT, staff), _PROCESSED)
+        edited_at = history.latest + draw.uniform(0.2, 6, count) * (history.latest - created)
+        history.then(is_so(_EDITED_AFTER) & (arrived | canceled), edited_at, staff)
 
-        return self._described(draw, drafts) | {"creator": creator, "canceled": canceled_at}, story.versions()
+        return self._described(draw, drafts) | {"creator": creator, "canceled": canceled_at}, history.versions()
 
     def _described(self, draw: np.random.Generator, drafts: Columns) -> Columns:
-        """Some orders with what is known of them from the beginning and never changes."""
+        """Add the columns that never change after creation."""
         count, origin, hotel = len(drafts["created"]), drafts["origin"], self._hotel[drafts["service"]]
         agent = _chosen(draw, _AGENT_SHARES, count) + 1
         on_website = (origin == _DISTRIBUTOR) & (draw.random(count) < 0.3)
@@ -254,8 +255,8 @@ class Lives:
         }
 
 
-class _Story:
-    """The versions of many orders, told event by event, each later than the one before.
+class _Hihistory:
+    """The versions of many orders, added event by event, each later than the one before.
 
     Attributes:
         latest: When the last event so far happened to each order.
@@ -299,7 +300,7 @@ class _LocalTime:
 
     Args:
         zones: IANA time zone of each service's hotel.
-        first_day: First day known, in days since 1970; days after the last known keep its offset.
+        first_day: First day with an offset, in days since 1970; days after the last one keep its offset.
     """
 
     _DAYS = 14 * 366
@@ -377,5 +378,5 @@ def _second_of_day(draw: np.random.Generator, hours: Reals, count: int) -> Integ
 
 
 def _days(share: Reals, shares: Reals, days: Reals) -> Reals:
-    """The days within which these shares have happened, between the known ones on a logarithmic scale."""
+    """Interpolate the days within which these shares happen, on a logarithmic scale."""
     return np.exp(np.interp(share, shares, np.log(days)))

@@ -1,4 +1,4 @@
-"""Serves an application over HTTP: in a thread of this process, or in the foreground for `pso sandbox`.
+"""Serves an application over HTTP until a signal or `stop` ends it.
 
 Sockets, threads, signals and the event loop belong here. `app` decides what is answered.
 """
@@ -8,15 +8,14 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 
 import uvicorn
 from starlette.types import ASGIApp
 
 LOOPBACK = "127.0.0.1"
 
-# Longer than a client waits between two pages: closing a connection just as the client uses it again is an error that
-# no test asked for.
+# Longer than a client waits between two pages: a connection closed just as the client uses it again is an error.
 _KEEP_ALIVE_SECONDS = 75
 
 
@@ -37,7 +36,6 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
         )
-        self.address = address_of(listener)
         self._listener = listener
         self._on_ready = on_ready
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -51,12 +49,6 @@ class Server(uvicorn.Server):
         """End the server from any thread or signal handler."""
         if self._loop is not None and self._stopped is not None:
             self._loop.call_soon_threadsafe(self._stopped.set)
-
-    def hang_up(self, client: tuple[str, int]) -> None:
-        """Close the connections from a client's address after sending what was written."""
-        for connection in list(self.server_state.connections):
-            if connection.transport.get_extra_info("peername") == client:
-                connection.transport.close()
 
     async def main_loop(self) -> None:
         """Wait for `stop`; uvicorn itself polls ten times a second."""
@@ -89,22 +81,6 @@ class Server(uvicorn.Server):
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
-
-
-@contextlib.contextmanager
-def serving(application: ASGIApp) -> Iterator[Server]:
-    """Serve an application from a thread on a free port until the block ends."""
-    with contextlib.closing(listen()) as listener:
-        ready = threading.Event()
-        server = Server(application, listener, ready.set)
-        thread = threading.Thread(target=server.serve_until_stopped, name="sandbox", daemon=True)
-        thread.start()
-        ready.wait()
-        try:
-            yield server
-        finally:
-            server.stop()
-            thread.join()
 
 
 def listen(port: int = 0) -> socket.socket:

@@ -62,7 +62,7 @@ class Table(Protocol):
 
 
 class RecordTable:
-    """Some thousands of records that are held as JSON.
+    """Some thousands of records, kept as JSON.
 
     Args:
         records: One dict for each version, the versions of a record one after the other.
@@ -105,7 +105,9 @@ class RecordTable:
             wanted &= np.array([value in values for value in column], dtype=bool)
         for name, interval in query.intervals.items():
             if name in self._columns:
-                wanted &= np.array([interval.holds(times.parse(moment)) for moment in self._columns[name]], dtype=bool)
+                wanted &= np.array(
+                    [interval.contains(times.parse(moment)) for moment in self._columns[name]], dtype=bool
+                )
         return lambda versions: wanted[versions]
 
     def write(self, versions: Integers) -> tuple[list[str], str | None]:

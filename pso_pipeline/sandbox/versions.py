@@ -1,8 +1,8 @@
 """Versions of records in the order of time, and the pages that are cut out of them.
 
-A record begins with one version and gains another with each change. All of them are held, those of the future too: at
-any moment a record is what its last version up to that moment says, and a record whose first version lies ahead does
-not exist yet. So whole lives can be drawn at once, and time passes without any writing.
+A record begins with one version and gains another with each change. All of them are kept, those of the future too: at
+any moment the last version up to that moment is the current one, and a record whose first version lies ahead does not
+exist yet. So whole lives can be drawn at once, and nothing is written as time passes.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class Versions:
         Args:
             now: The moment.
             count: How many at most.
-            fits: Which of some versions are wanted.
+            fits: Tests which of some versions belong to the result.
             first: Earliest second of change.
             last: Latest second of change.
             after: The version that the page continues after, towards the older ones.
@@ -76,7 +76,7 @@ class Versions:
         return np.concatenate(found)
 
     def _place(self, version: int) -> int:
-        """Where a version stands in the order of time; among equal times the higher number is the newer."""
+        """The place of a version in the order of time; of equal times the higher number is the newer."""
         moment = int(self.changed[version])
         begin, end = _searched(self._times, moment), _searched(self._times, moment, "right")
         return begin + _searched(self._by_time[begin:end], version)

@@ -1,8 +1,8 @@
 """The generated world: hotels, services and orders made from a seed, as the API answers for them at any moment.
 
-What a world holds at a moment follows from its options and the moment alone, so a server that is stopped and started
-again goes on where it was. `hotels` and `lives` draw, `tables` holds and filters, `versions` cuts pages. HTTP stays in
-`app`.
+The content of a world at a moment follows from its options and the moment alone, so a server that is stopped and
+started again continues where it was. `hotels` and `lives` draw, `tables` filters and writes, `versions` cuts pages.
+HTTP stays in `app`.
 """
 
 import json
@@ -27,14 +27,14 @@ from pso_pipeline.sandbox.tables import OrderTable, RecordTable, Table, ValueOf
 from pso_pipeline.sandbox.versions import FOREVER
 
 _MONTHS_OF_HISTORY = 24
-# The current month is half over on average: with it, a world holds about as many orders as asked for.
+# With the current month, which is half over on average.
 _MONTHS_OF_ORDERS = 24.5
 _ENTERPRISE_FIELDS = {"EnterpriseIds": "Id", "ExternalIdentifiers": "ExternalIdentifier", "LinkedUtc": "LinkedUtc"}
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything a world holds at one moment, as the API would send it, newest first."""
+    """Everything in a world at one moment, as the API would send it, newest first."""
 
     at: int
     enterprises: list[Any]
@@ -55,7 +55,8 @@ class GeneratedWorld:
         enterprises: How many hotels.
         orders: About how many orders two years bring, for all hotels together.
         services_of_each: How many services each hotel sells that can be ordered; drawn by the seed unless given.
-        since: The first instant of orders; the beginning of the month two years before the clock's unless given.
+        since: The first instant of orders; the beginning of the month two years before the clock's unless given. The
+            beginning of a month is that of the hotels' own calendars, so that no hotel has orders of one evening only.
         clock: The server's clock; the machine's time unless given.
     """
 
@@ -80,7 +81,7 @@ class GeneratedWorld:
         self._scopes = {self.access_token: frozenset(self._enterprise_ids)}
         for number, id_ in enumerate(self._enterprise_ids):
             self._scopes[tokens.enterprise_token(number, seed)] = frozenset([id_])
-        first_month = month_number(self._since - DAY)
+        first_month = month_number(self._since)
         sold = services(seed, hotels(seed, enterprises), first_month // 12, services_of_each)
         self._service_ids = self._identifiers.texts(
             Kind.SERVICE, [service.hotel.number << 16 | service.slot for service in sold]
@@ -130,7 +131,7 @@ class GeneratedWorld:
         return int((orders["created"] <= self.clock.now()).sum())
 
     def snapshot(self, at: datetime | str | int) -> Snapshot:
-        """Everything held at a moment; every order becomes a dict."""
+        """Everything at a moment; every order becomes a dict."""
         now = times.seconds(at)
         enterprises, found = (self._everything(each, now) for each in (Operation.ENTERPRISES, Operation.SERVICES))
         orders = self._everything(Operation.ORDERS, now, ServiceIds=frozenset(each["Id"] for each in found))

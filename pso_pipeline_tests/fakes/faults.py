@@ -1,8 +1,8 @@
-"""What can go wrong on the server's side, queued by tests.
+"""Faults of the server, its load balancer or the network, queued by tests.
 
-A fault is matched by operation and, where asked for, by the request's body or its place in line; each request meets at
-most one. Add a fault here when the API, its load balancer or a network can do something new to an answer. What the
-contract itself answers (400, 401, 429 by count) belongs to `app`.
+A fault can be limited to an operation, to some request bodies and to a place in the sequence of requests; each request
+gets one fault at most. Add a fault here when something new can happen to an answer, and carry it out in `server`. What
+the contract itself answers (400, 401, 429 by count) belongs to `pso_pipeline.sandbox.app`.
 """
 
 import threading
@@ -24,8 +24,8 @@ class Answer:
 
     Attributes:
         status: HTTP status.
-        body: Sent as it stands; None sends the API's own error body.
-        headers: Sent besides the usual ones.
+        body: Sent unchanged; None sends the API's own error body.
+        headers: Sent in addition to the usual ones.
     """
 
     status: int
@@ -66,7 +66,7 @@ class Garble:
 
 @dataclass(frozen=True, slots=True)
 class ShortPage:
-    """Answer as usual, with a page of at most `items` items, whatever Count says."""
+    """Answer as usual, with a page of at most `items` items, even for a larger `Count`."""
 
     items: int
 
@@ -85,8 +85,8 @@ def too_many_requests(retry_after: int | datetime | None = None) -> Answer:
     """429 whose `Retry-After` is in seconds, an HTTP date, or missing."""
     if retry_after is None:
         return Answer(429)
-    told = str(retry_after) if isinstance(retry_after, int) else format_datetime(retry_after, usegmt=True)
-    return Answer(429, headers={"Retry-After": told})
+    text = str(retry_after) if isinstance(retry_after, int) else format_datetime(retry_after, usegmt=True)
+    return Answer(429, headers={"Retry-After": text})
 
 
 def not_json(status: int = 200) -> Answer:
@@ -112,7 +112,7 @@ def interval_over(length: timedelta) -> Predicate:
 
 
 def ids_over(count: int) -> Predicate:
-    """Requests whose lists of ids hold more than so many together."""
+    """Requests whose lists have more than so many ids together."""
     return lambda body: sum(len(body.get(name) or ()) for name in body if name.endswith("Ids")) > count
 
 
@@ -126,7 +126,7 @@ class _Planned:
 
 
 class Faults:
-    """The queue of faults: each request takes the first that fits it. Safe to change while the server runs."""
+    """The queue of faults: each request takes the first that matches it. Safe to change while the server runs."""
 
     def __init__(self) -> None:
         self._planned: list[_Planned] = []
@@ -144,29 +144,29 @@ class Faults:
         """Queue a fault.
 
         Args:
-            fault: What goes wrong.
+            fault: The fault.
             operation: Only for requests to this operation.
             when: Only for requests whose body (tokens included) this accepts.
-            skip: How many fitting requests to let through first.
-            times: How many fitting requests to spoil; None spoils them until `clear`.
+            skip: How many matching requests to let through first.
+            times: How many matching requests to answer with it; None is every one until `clear`.
         """
         wanted = None if operation is None else Operation(operation)
         with self._lock:
             self._planned.append(_Planned(fault, wanted, when, skip, times))
 
     def clear(self) -> None:
-        """Forget every fault not yet met."""
+        """Remove every fault from the queue."""
         with self._lock:
             self._planned.clear()
 
     @property
     def outstanding(self) -> int:
-        """How many bounded faults no request has met yet, so that a test can see that all were."""
+        """How many requests the limited faults still wait for; 0 when all of them happened."""
         with self._lock:
             return sum(planned.times for planned in self._planned if planned.times is not None)
 
     def take(self, operation: Operation, body: Mapping[str, Any]) -> Fault | None:
-        """The fault that this request meets."""
+        """Take the fault of this request from the queue."""
         with self._lock:
             for planned in self._planned:
                 if planned.operation not in (None, operation) or (planned.when and not planned.when(body)):

@@ -21,10 +21,10 @@ class OrderBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Entry:
     """One record, with what the server must know of it to filter and page.
 
-    The record is sent unchanged, so it may be nothing that the client expects; the other fields never depend on that.
+    The record is sent unchanged, so it may be nothing that the client expects; the other fields never depend on it.
     Times are seconds since 1970.
     """
 
@@ -45,21 +45,21 @@ class Filter:
     """What one parameter compares.
 
     Attributes:
-        value_of: The value of a record that must be among the wanted ones.
+        value_of: Reads the value that must be among those of the parameter.
         known: Which values a request may name; None for any.
     """
 
-    value_of: Callable[[Held], Any]
+    value_of: Callable[[Entry], Any]
     known: Iterable[Any] | None = None
 
 
-def page_of(held: Sequence[Held], query: Query, filters: Mapping[str, Filter]) -> Page:
-    """Cut one page out of records that stand newest first.
+def page_of(entries: Sequence[Entry], query: Query, filters: Mapping[str, Filter]) -> Page:
+    """Cut one page out of entries in the order of `newest_first`.
 
     The cursor may name any of them, fitting or not: the page begins with the next older one.
 
     Raises:
-        InvalidRequestError: The query names a value that is not known.
+        InvalidRequestError: The query names an unknown value.
     """
     for name, wanted in query.values.items():
         known = filters[name].known
@@ -67,33 +67,33 @@ def page_of(held: Sequence[Held], query: Query, filters: Mapping[str, Filter]) -
         if unknown:
             raise invalid(name, unknown[0])
 
-    def fits(one: Held) -> bool:
+    def fits(one: Entry) -> bool:
         return all(
             isinstance(value := filters[name].value_of(one), str) and value in wanted
             for name, wanted in query.values.items()
-        ) and all(_holds(one, name, interval) for name, interval in query.intervals.items())
+        ) and all(_contains(one, name, interval) for name, interval in query.intervals.items())
 
     begin = 0
     if query.limitation.cursor is not None:
-        begin = next((place for place, one in enumerate(held, start=1) if one.id == query.limitation.cursor), 0)
+        begin = next((place for place, one in enumerate(entries, start=1) if one.id == query.limitation.cursor), 0)
         if begin == 0:
             raise invalid("Limitation.Cursor")
-    page = list(islice(filter(fits, islice(held, begin, None)), query.limitation.count))
+    page = list(islice(filter(fits, islice(entries, begin, None)), query.limitation.count))
     items = msgspec.json.encode([one.record for one in page])[1:-1]
     return Page(items, len(page), page[-1].id if page else None)
 
 
-def newest_first(held: Iterable[Held], order_by: OrderBy) -> list[Held]:
+def newest_first(entries: Iterable[Entry], order_by: OrderBy) -> list[Entry]:
     """Records in the order of pages; the id decides between equal times."""
     if order_by is OrderBy.CREATED:
-        return sorted(held, key=lambda one: (one.created, one.id), reverse=True)
-    return sorted(held, key=lambda one: (one.updated, one.id), reverse=True)
+        return sorted(entries, key=lambda one: (one.created, one.id), reverse=True)
+    return sorted(entries, key=lambda one: (one.updated, one.id), reverse=True)
 
 
-def _holds(one: Held, name: str, interval: Interval) -> bool:
+def _contains(one: Entry, name: str, interval: Interval) -> bool:
     if name == "UpdatedUtc":
-        return interval.holds(one.updated)
+        return interval.contains(one.updated)
     try:
-        return interval.holds(times.parse(one.field(name)))
+        return interval.contains(times.parse(one.field(name)))
     except (TypeError, ValueError):
         return False

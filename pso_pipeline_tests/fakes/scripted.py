@@ -20,7 +20,7 @@ from pso_pipeline.sandbox.app import Page
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.contract import Operation, Query
 from pso_pipeline.sandbox.world import Snapshot
-from pso_pipeline_tests.fakes.paging import Filter, Held, OrderBy, newest_first, page_of
+from pso_pipeline_tests.fakes.paging import Entry, Filter, OrderBy, newest_first, page_of
 
 Moment = datetime | str | int
 Record = dict[str, Any]
@@ -52,7 +52,7 @@ class ScriptedWorld:
         self.client_token = uuid.uuid4().hex.upper()
         self.access_token = uuid.uuid4().hex.upper()
         self._granted: dict[str, frozenset[str] | None] = {self.access_token: None}
-        self._held: dict[Operation, dict[str, Held]] = {operation: {} for operation in Operation}
+        self._entries: dict[Operation, dict[str, Entry]] = {operation: {} for operation in Operation}
         self._refused_services: set[str] = set()
         self._other_ids: set[str] = set()
         self._hooks: list[_Hook] = []
@@ -165,7 +165,7 @@ class ScriptedWorld:
         return self._add(Operation.ORDERS, record, _id_of(service), at, visible_from)
 
     def add_all(self, snapshot: Snapshot) -> None:
-        """Add everything that another world holds at one moment."""
+        """Add everything that another world has at one moment."""
         for enterprise in snapshot.enterprises:
             self.add_enterprise(**enterprise)
         for service in snapshot.services:
@@ -174,11 +174,11 @@ class ScriptedWorld:
             self.add_order(order["ServiceId"], **order)
 
     def add_malformed_order(self, service: Record | str, record: Any, *, at: Moment) -> None:
-        """Send this among the orders of a service, whatever it is; `at` is its place in time."""
+        """Send any value among the orders of a service; `at` is its place in time."""
         with self._lock:
-            held_id = self._new_id(3)
+            order_id = self._new_id(3)
             moment = times.seconds(at)
-            self._held[Operation.ORDERS][held_id] = Held(record, held_id, _id_of(service), moment, moment)
+            self._entries[Operation.ORDERS][order_id] = Entry(record, order_id, _id_of(service), moment, moment)
 
     def change(self, record: Record | str, *, at: Moment | None = None, **fields: Any) -> Record:
         """Change fields of an enterprise, service or order; `UpdatedUtc` becomes `at`, or now, unless it is given.
@@ -187,18 +187,18 @@ class ScriptedWorld:
             The record as it will be sent from now on; the one passed in stays as it was.
         """
         with self._lock:
-            operation, held = self._find(_id_of(record))
+            operation, entry = self._find(_id_of(record))
             moment = self._clock.now() if at is None else times.seconds(at)
-            changed = held.record | {"UpdatedUtc": times.text(moment)} | fields
+            changed = entry.record | {"UpdatedUtc": times.text(moment)} | fields
             updated = _moment_or(changed["UpdatedUtc"], moment)
-            self._held[operation][held.id] = replace(held, record=changed, updated=updated)
+            self._entries[operation][entry.id] = replace(entry, record=changed, updated=updated)
             return copy.deepcopy(changed)
 
     def remove(self, record: Record | str) -> None:
         """Let an enterprise, service or order vanish without a trace."""
         with self._lock:
-            operation, held = self._find(_id_of(record))
-            del self._held[operation][held.id]
+            operation, entry = self._find(_id_of(record))
+            del self._entries[operation][entry.id]
 
     def refuse_service(self, service: Record | str) -> None:
         """Answer 400 to every request for orders that names this service."""
@@ -223,7 +223,7 @@ class ScriptedWorld:
         with self._lock:
             if client_token != self.client_token or access_token not in self._granted:
                 return None
-            existing = frozenset(self._held[Operation.ENTERPRISES])
+            existing = frozenset(self._entries[Operation.ENTERPRISES])
             granted = self._granted[access_token]
             return existing if granted is None else existing & granted
 
@@ -232,48 +232,48 @@ class ScriptedWorld:
         with self._lock:
             match operation:
                 case Operation.ENTERPRISES:
-                    held = self._visible(operation, scope, now)
+                    entries = self._visible(operation, scope, now)
                     filters = {
-                        "EnterpriseIds": Filter(attrgetter("id"), known={one.id for one in held}),
+                        "EnterpriseIds": Filter(attrgetter("id"), known={one.id for one in entries}),
                         "ExternalIdentifiers": Filter(lambda one: one.field("ExternalIdentifier")),
                     }
                 case Operation.SERVICES:
-                    held = self._visible(operation, scope, now)
+                    entries = self._visible(operation, scope, now)
                     filters = {
                         "EnterpriseIds": Filter(attrgetter("parent_id"), known=scope),
-                        "ServiceIds": Filter(attrgetter("id"), known={one.id for one in held}),
+                        "ServiceIds": Filter(attrgetter("id"), known={one.id for one in entries}),
                         "ServiceType": Filter(_kind),
                     }
                 case Operation.ORDERS:
                     enterprise_of = {one.id: one.parent_id for one in self._visible(Operation.SERVICES, scope, now)}
-                    held = self._visible(operation, frozenset(enterprise_of), now)
-                    filters = self._order_filters(held, scope, enterprise_of)
-            page = page_of(held, query, filters)
+                    entries = self._visible(operation, frozenset(enterprise_of), now)
+                    filters = self._order_filters(entries, scope, enterprise_of)
+            page = page_of(entries, query, filters)
             self._turn_page(operation)
             return page
 
     def _order_filters(
-        self, held: Sequence[Held], scope: frozenset[str], enterprise_of: Mapping[str, str]
+        self, entries: Sequence[Entry], scope: frozenset[str], enterprise_of: Mapping[str, str]
     ) -> dict[str, Filter]:
         def by_field(name: str) -> Filter:
             return Filter(
-                lambda one: one.field(name), self._other_ids.union(filter(None, (one.field(name) for one in held)))
+                lambda one: one.field(name), self._other_ids.union(filter(None, (one.field(name) for one in entries)))
             )
 
         return {
             "ServiceIds": Filter(attrgetter("parent_id"), known=enterprise_of.keys() - self._refused_services),
             "EnterpriseIds": Filter(lambda one: enterprise_of[one.parent_id], known=scope),
-            "ProductServiceOrderIds": Filter(attrgetter("id"), known={one.id for one in held}),
+            "ProductServiceOrderIds": Filter(attrgetter("id"), known={one.id for one in entries}),
             "AccountIds": by_field("AccountId"),
             "LinkedReservationIds": by_field("LinkedReservationId"),
             "States": Filter(lambda one: one.field("State")),
         }
 
     def snapshot(self, at: Moment) -> Snapshot:
-        """Everything held now, less what becomes visible only after the moment given."""
+        """Everything in this world now, without what becomes visible only after the moment given."""
         moment = times.seconds(at)
         with self._lock:
-            everywhere = frozenset(self._held[Operation.ENTERPRISES])
+            everywhere = frozenset(self._entries[Operation.ENTERPRISES])
             services = self._visible(Operation.SERVICES, everywhere, moment)
             return Snapshot(
                 moment,
@@ -292,7 +292,7 @@ class ScriptedWorld:
     ) -> Record:
         with self._lock:
             moment = self._clock.now() if at is None else times.seconds(at)
-            held = Held(
+            entry = Entry(
                 record=copy.deepcopy(record),
                 id=record["Id"].lower(),
                 parent_id=parent_id.lower(),
@@ -300,21 +300,21 @@ class ScriptedWorld:
                 updated=_moment_or(record["UpdatedUtc"], moment),
                 visible_from=None if visible_from is None else times.seconds(visible_from),
             )
-            if held.id in self._held[operation]:
-                raise ValueError(f"there is a record with the id {held.id} already")
-            self._held[operation][held.id] = held
+            if entry.id in self._entries[operation]:
+                raise ValueError(f"there is a record with the id {entry.id} already")
+            self._entries[operation][entry.id] = entry
             return record
 
-    def _find(self, record_id: str) -> tuple[Operation, Held]:
-        for operation, held in self._held.items():
-            if record_id in held:
-                return operation, held[record_id]
+    def _find(self, record_id: str) -> tuple[Operation, Entry]:
+        for operation, entries in self._entries.items():
+            if record_id in entries:
+                return operation, entries[record_id]
         raise KeyError(record_id)
 
-    def _visible(self, operation: Operation, parents: frozenset[str], now: int) -> list[Held]:
+    def _visible(self, operation: Operation, parents: frozenset[str], now: int) -> list[Entry]:
         visible = (
             one
-            for one in self._held[operation].values()
+            for one in self._entries[operation].values()
             if one.parent_id in parents and (one.visible_from is None or one.visible_from <= now)
         )
         return newest_first(visible, self._order_by)
@@ -336,13 +336,13 @@ def _id_of(record: Record | str) -> str:
     return (record if isinstance(record, str) else str(record["Id"])).lower()
 
 
-def _kind(one: Held) -> Any:
+def _kind(one: Entry) -> Any:
     data = one.field("Data")
     return data.get("Discriminator") if isinstance(data, dict) else None
 
 
-def _records(held: Iterable[Held]) -> list[Any]:
-    return [copy.deepcopy(one.record) for one in held]
+def _records(entries: Iterable[Entry]) -> list[Any]:
+    return [copy.deepcopy(one.record) for one in entries]
 
 
 def _moment_or(text: Any, otherwise: int) -> int:

@@ -6,20 +6,21 @@ The application itself knows neither. Each fault is carried out here, on the req
 import asyncio
 import contextlib
 import json
+import threading
 import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pso_pipeline.sandbox import contract
 from pso_pipeline.sandbox.app import OPERATIONS, Application, RefusedError, World
 from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.contract import Operation
 from pso_pipeline.sandbox.limits import REQUESTS_PER_WINDOW, WINDOW_SECONDS, RateLimit
-from pso_pipeline.sandbox.server import serving
+from pso_pipeline.sandbox.server import Server, address_of, listen
 from pso_pipeline_tests.fakes.faults import (
     Answer,
     Disconnect,
@@ -64,16 +65,32 @@ def serve(
     """Serve a world from a thread on a free port until the block ends.
 
     Args:
-        world: What is served.
+        world: The world to serve.
         requests_per_window: Rate limit of each access token; None switches it off.
         window_seconds: Window of the rate limit.
         max_body_bytes: Larger request bodies get 413.
     """
     rate_limit = None if requests_per_window is None else RateLimit(requests_per_window, window_seconds)
     faulty = _Faulty(Application(world, rate_limit=rate_limit, max_body_bytes=max_body_bytes))
-    with serving(faulty) as server:
-        faulty.hang_up = server.hang_up
-        yield Sandbox(server.address, world, faulty.faults, faulty.log)
+    with serving(faulty) as (address, server):
+        faulty.server = server
+        yield Sandbox(address, world, faulty.faults, faulty.log)
+
+
+@contextlib.contextmanager
+def serving(application: ASGIApp) -> Iterator[tuple[str, Server]]:
+    """Serve an application from a thread on a free port until the block ends; yields the address and the server."""
+    with contextlib.closing(listen()) as listener:
+        ready = threading.Event()
+        server = Server(application, listener, ready.set)
+        thread = threading.Thread(target=server.serve_until_stopped, name="sandbox", daemon=True)
+        thread.start()
+        ready.wait()
+        try:
+            yield address_of(listener), server
+        finally:
+            server.stop()
+            thread.join()
 
 
 @dataclass(slots=True)
@@ -109,7 +126,7 @@ class _Answer:
 class _Faulty:
     """The application with faults and a log around it."""
 
-    hang_up: Callable[[tuple[str, int]], None]
+    server: Server
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -154,12 +171,12 @@ class _Faulty:
     async def _answered(self, scope: Scope, raw: bytes, receive: Receive, fault: Fault | None) -> _Answer:
         answer = _Answer()
         if isinstance(fault, Answer):
-            await self._spoiled(fault)(scope, receive, answer.collect)
+            await self._injected(fault)(scope, receive, answer.collect)
         else:
             await self._application(scope, _replayed(raw, receive), answer.collect)
         return answer
 
-    def _spoiled(self, fault: Answer) -> Response:
+    def _injected(self, fault: Answer) -> Response:
         usual = self._application.error(RefusedError(fault.status, f"Injected fault {fault.status}"))
         if fault.body is None and fault.status != 204:
             usual.headers.update(fault.headers)
@@ -170,8 +187,10 @@ class _Faulty:
         return response
 
     async def _disconnect(self, scope: Scope, receive: Receive) -> None:
-        if scope["client"] is not None:
-            self.hang_up(tuple(scope["client"]))
+        """Close the client's connection after sending what was written."""
+        for connection in list(self.server.server_state.connections):
+            if connection.transport.get_extra_info("peername") == scope["client"]:
+                connection.transport.close()
         await _gone(receive)
 
 
@@ -185,7 +204,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _replayed(raw: bytes, receive: Receive) -> Receive:
-    """Give the body that was read to the application, and then whatever the client does next."""
+    """Pass the body that was read to the application, and then what the client does next."""
     messages: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
 
     async def replay() -> Message:
@@ -216,5 +235,5 @@ def _shortened(body: dict[str, Any], items: int) -> bytes:
 
 
 def _count(operation: Operation, answer: _Answer) -> int:
-    """How many items a page holds."""
+    """How many items a page has."""
     return len((_object(answer.body) or {}).get(operation.collection, ()))

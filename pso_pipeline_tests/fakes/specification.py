@@ -1,8 +1,7 @@
-"""The specification's own example, as a world that answers it to the letter.
+"""The specification's own example, as a world that answers it exactly.
 
 The request, the response and the public demo tokens are those printed in the documentation of
-productServiceOrders/getAll; what the printed response leaves open is made up here so that the printed request returns
-it.
+productServiceOrders/getAll; the rest of the world is made up so that the printed request returns the printed response.
 """
 
 from typing import Any
@@ -56,7 +55,7 @@ EXAMPLE_RESPONSE: dict[str, Any] = {
 
 
 def specification_world(clock: Clock | None = None) -> ScriptedWorld:
-    """One enterprise that holds the example's services and order, and one newer order under the example's cursor."""
+    """One enterprise with the example's services and order, and one newer order under the example's cursor."""
     world = ScriptedWorld(clock=clock)
     world.client_token, world.access_token = EXAMPLE_REQUEST["ClientToken"], EXAMPLE_REQUEST["AccessToken"]
     world.grant(world.access_token)

@@ -1,4 +1,4 @@
-"""Faults: what a test queues is what the next fitting request meets."""
+"""Faults: the next matching request gets the fault that a test queued."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -43,14 +43,14 @@ def statuses(api, count, operation=ENTERPRISES):
     return [api.post(operation).status_code for _ in range(count)]
 
 
-def test_a_fault_is_met_as_often_as_asked_and_then_no_more(sandbox, api):
+def test_a_fault_happens_as_often_as_queued_and_then_no_more(sandbox, api):
     sandbox.faults.add(Answer(503), times=2)
     assert sandbox.faults.outstanding == 2
     assert statuses(api, 4) == [503, 503, 200, 200]
     assert sandbox.faults.outstanding == 0
 
 
-def test_faults_are_met_in_their_order_one_each_request(sandbox, api):
+def test_faults_happen_in_their_order_one_for_each_request(sandbox, api):
     sandbox.faults.add(Answer(500))
     sandbox.faults.add(Answer(502))
     assert statuses(api, 3) == [500, 502, 200]
@@ -172,7 +172,7 @@ def test_no_content(sandbox, api):
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_faults_that_only_heavy_requests_meet(connect):
+def test_faults_of_heavy_requests_only(connect):
     world = ScriptedWorld()
     hotel = world.add_enterprise()
     ids = [world.add_service(hotel)["Id"] for _ in range(3)]

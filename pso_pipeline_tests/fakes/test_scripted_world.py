@@ -1,4 +1,4 @@
-"""Worlds that tests write: records as they stand, changed while they are read."""
+"""Worlds that tests write: records are sent unchanged, and change while they are read."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ def test_filters_narrow_each_other(world, service, api):
     assert found == [wanted]
 
 
-def test_records_come_as_they_were_given(world, service, api):
+def test_records_are_sent_unchanged(world, service, api):
     odd = world.add_order(
         service, State="Hibernating", Origin=None, Options=None, NewField={"nested": ["ü"]}, BookerId=7, Number=None
     )
@@ -175,7 +175,7 @@ def test_one_id_cannot_stand_for_two_orders(world, service):
         world.add_order(service, Id=order["Id"])
 
 
-def test_what_a_test_was_given_does_not_change_what_is_held(world, service, api):
+def test_a_change_of_a_returned_record_does_not_change_the_world(world, service, api):
     order = world.add_order(service)
     order["Options"]["OwnerCheckedIn"] = True
     world.snapshot(NOW).orders[0]["State"] = "Changed"

@@ -227,7 +227,7 @@ def test_every_answer_carries_its_request_id_and_the_servers_date(api, service_i
     }
 
 
-def test_an_empty_page_comes_without_a_body_only_where_asked_for(api, service_ids):
+def test_an_empty_page_has_no_body_only_with_the_prefer_header(api, service_ids):
     nothing = {"ServiceIds": service_ids, "States": ["Optional"]}
     plain = api.post(ORDERS, **nothing)
     assert (plain.status_code, plain.json()) == (200, {"ProductServiceOrders": [], "Cursor": None})

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -138,6 +139,23 @@ def test_a_month_lived_confirms_checks_in_and_cancels_as_large_a_share_as_histor
         assert present[state] / present.total() == pytest.approx(past[state] / past.total(), abs=0.03), state
 
 
+def test_the_first_month_of_every_hotel_is_a_whole_one():
+    """A month with the orders of one evening would be a broken first point of every trend."""
+    snapshot = GeneratedWorld(seed=3, orders=60_000, clock=Clock(frozen_at=NOW)).snapshot(NOW)
+    zones = {hotel["Id"]: ZoneInfo(hotel["TimeZoneIdentifier"]) for hotel in snapshot.enterprises}
+    hotels = {service["Id"]: service["EnterpriseId"] for service in snapshot.services}
+    months = Counter(
+        (
+            hotels[order["ServiceId"]],
+            f"{moment(order['CreatedUtc']).astimezone(zones[hotels[order['ServiceId']]]):%Y-%m}",
+        )
+        for order in snapshot.orders
+    )
+    assert min(month for _, month in months) == "2024-11"
+    for hotel in zones:
+        assert months[hotel, "2024-11"] > 0.8 * months[hotel, "2025-11"]
+
+
 def test_orders_are_plausible(orders):
     """The shapes of 119,390 room bookings, with the days scaled down by service; see `sandbox.lives`."""
     states = Counter(order["State"] for order in orders)
@@ -160,7 +178,7 @@ def test_orders_are_plausible(orders):
     assert 5 < days[len(days) * 9 // 10] / median(days) < 12
 
 
-def test_every_order_hangs_together(orders):
+def test_every_order_is_consistent(orders):
     world = made(orders=30_000)
     services = {each["Id"]: each for each in world.snapshot(NOW).services}
     assert len({order["Id"] for order in orders}) == len(orders)
@@ -198,7 +216,7 @@ def test_walking_the_pages_finds_every_order_once(connect, count):
     assert moments == sorted(moments, reverse=True)
 
 
-def test_a_world_can_be_told_how_many_services_each_hotel_sells():
+def test_the_number_of_services_of_each_hotel_can_be_chosen():
     world = GeneratedWorld(enterprises=20, orders=0, services_of_each=4, clock=Clock(frozen_at=NOW))
     services = world.snapshot(NOW).services
     sold = Counter(each["EnterpriseId"] for each in services if each["Data"]["Discriminator"] == "Additional")
@@ -206,7 +224,7 @@ def test_a_world_can_be_told_how_many_services_each_hotel_sells():
     assert len(sold) == 20
 
 
-def test_filters_answer_what_they_say(connect):
+def test_each_filter_returns_exactly_the_matching_orders(connect):
     world = made()
     with serve(world, requests_per_window=None) as sandbox:
         api = connect(sandbox)
@@ -258,7 +276,7 @@ print(world.count_orders(), int(peak) // 1024)
 """
 
 
-def test_a_million_orders_are_not_held_as_objects():
+def test_a_million_orders_need_little_memory():
     """As dicts, a million orders would take some gigabytes."""
     done = subprocess.run([sys.executable, "-c", MILLION], capture_output=True, text=True, check=True)
     orders, megabytes = map(int, done.stdout.split())

@@ -18,7 +18,7 @@ def test_the_window_slides_from_the_first_request_of_a_burst():
     assert limit.take("t") is None
 
 
-def test_no_window_of_that_length_holds_more():
+def test_no_window_of_that_length_has_more():
     now = 0.0
     accepted = []
     limit = RateLimit(requests=5, seconds=10, timer=lambda: now)
@@ -40,7 +40,7 @@ def test_refused_requests_do_not_count_and_tokens_do_not_share():
     assert limit.take("a") is None
 
 
-def test_too_many_requests_are_told_how_long_to_wait(connect):
+def test_a_429_says_how_long_to_wait(connect):
     world = ScriptedWorld()
     world.grant("other")
     with serve(world, requests_per_window=4) as sandbox:
