@@ -28,6 +28,7 @@ test: $(VENV)/.development
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/mypy
 	$(VENV)/bin/dagster definitions validate -w workspace.yaml
+	$(VENV)/bin/dg check defs
 	$(VENV)/bin/pytest --numprocesses=auto $(ARGS)
 
 # The lowest versions that pyproject.toml admits; takes Python 3.11 or 3.12, for which numpy 1.26 has wheels.
