@@ -27,6 +27,7 @@ NOT_IMPORTED = {
 """Packages of the run time that no module imports, each with the reason to declare it."""
 
 TOOLS = {
+    "dagster-dg-cli",
     "import-linter",
     "mypy",
     "pandas-stubs",
