@@ -1,8 +1,8 @@
-"""The environment of this process and the file `.env`: which of them says what, also where Dagster mixed them.
+"""The environment of this process and the file `.env`: the environment wins, also in Dagster's processes.
 
-Dagster's commands (`dagster dev` and its like) write every line of `.env` over the environment before any code of
-ours runs, empty lines too, and the processes that they start inherit that. What the first of them was started with is
-still known to the operating system. What the variables mean is decided in `settings`.
+Dagster's commands, such as `dagster dev`, write every line of `.env` over the environment before our code runs, and
+the processes that they start inherit the result. The operating system still knows the environment with which the first
+of them was started. What the variables mean is decided in `settings`.
 """
 
 import os
@@ -21,12 +21,12 @@ _SPAWNED = "from multiprocessing."
 
 
 def unreadable_file() -> str | None:
-    """Say in one line why `.env` cannot be read; None where it can, or where there is none."""
+    """Return in one line why `.env` cannot be read; None if it can be read or does not exist."""
     path = Path(ENV_FILE)
     try:
         if path.is_dir():
             return f"{ENV_FILE} is a folder: it takes a text file"
-        # what a pipe holds can be read once only
+        # a pipe can be read only once
         if path.is_fifo() or not os.path.lexists(path):
             return None
         text = path.read_text(encoding="utf-8")
@@ -34,11 +34,11 @@ def unreadable_file() -> str | None:
         return f"{ENV_FILE} cannot be read: {error.strerror or type(error).__name__}"
     except UnicodeDecodeError:
         return f"{ENV_FILE} is not UTF-8 text: save it as UTF-8"
-    return f"{ENV_FILE} holds NUL characters: save it as plain text" if "\0" in text else None
+    return f"{ENV_FILE} contains NUL characters: save it as plain text" if "\0" in text else None
 
 
 def is_readable_by_others() -> bool:
-    """Whether somebody else on this machine may read `.env`, which holds tokens."""
+    """Whether other users of this machine may read `.env`, which contains tokens."""
     try:
         return bool(stat.S_IMODE(Path(ENV_FILE).stat().st_mode) & 0o077)
     except OSError:
@@ -46,10 +46,10 @@ def is_readable_by_others() -> bool:
 
 
 def restore() -> None:
-    """Let the environment win over `.env` again, where Dagster let `.env` win; an empty variable does not win.
+    """Set the variables again that Dagster replaced by those of `.env`; an empty variable does not win.
 
-    Nothing happens outside of Dagster's processes, and where the system does not tell what a process was started with
-    (it does on Linux).
+    It changes nothing outside of Dagster's processes, and nothing on systems other than Linux, which do not show the
+    environment of a process.
     """
     started_with = _started_with()
     if not started_with or unreadable_file():
@@ -61,9 +61,9 @@ def restore() -> None:
 
 @cache
 def _started_with() -> Mapping[str, str]:
-    """Read the environment that the first Dagster process above this one was started with; empty without one.
+    """Return the environment with which the first Dagster process above this one was started; empty without one.
 
-    Read once: that process may end before this one.
+    It is read once, because that process may end before this one.
     """
     found: bytes = b""
     process = os.getpid()
@@ -87,6 +87,6 @@ def _is_dagster(arguments: list[str]) -> bool:
 
 
 def _parent(process: int) -> int:
-    # the name in parentheses may hold spaces and parentheses itself
+    # the name in parentheses may contain spaces and parentheses
     fields = (_PROCESSES / str(process) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     return int(fields[1])

@@ -1,11 +1,11 @@
 """Text from outside, made safe for the place where a person reads it.
 
-Names of hotels and services, error messages of the API, origins, states and request ids are written by others. Each
-function here returns one line for one kind of place, in which nothing is an instruction to the program that shows it:
+Other systems write the names of hotels and services, error messages of the API, origins, states and request ids. Each
+function returns one line for one kind of place, without anything that the program there would run or render:
 `for_terminal`, `for_markdown` (Dagster's web UI), `for_chat` (the webhook) and `for_html` (the report).
 
-Add a function for a new kind of place. Call it where the text goes out, once; what is stored stays as it came. Secrets
-are masked elsewhere (`mews/tokens.py`).
+Add a function for a new kind of place. Call it once, when the text is shown; stored text is not changed. Secrets are
+masked in `mews/tokens.py`.
 """
 
 import html
@@ -13,7 +13,7 @@ import re
 import unicodedata
 
 LONGEST_SHOWN = 2_000
-"""Characters of a text that are shown; a longer one ends with an ellipsis."""
+"""Longest text in characters; a longer one ends with an ellipsis."""
 
 _ESCAPE_SEQUENCE = re.compile(
     # CSI: colours, movements of the cursor
@@ -24,8 +24,8 @@ _ESCAPE_SEQUENCE = re.compile(
 )
 _SPACE = re.compile(r"\s+")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-"""Unicode categories of what shows nothing or reorders the text around it: control and format characters, such as the
-marks of bidirectional text, halves of surrogate pairs, and unassigned characters."""
+"""Unicode categories of characters that are invisible or reorder the text around them: control and format characters,
+such as the marks of bidirectional text, halves of surrogate pairs, and unassigned characters."""
 
 _INERT = str.maketrans("[]<>`\\|", "()()'//")
 _SCHEME = re.compile(r":(?=/)")
@@ -35,7 +35,7 @@ _ENTITY = re.compile(r"&(?=#|\w+;)")
 
 
 def for_terminal(text: str) -> str:
-    """One line for a terminal or a log: no escape sequences, no control, invisible or bidirectional characters.
+    """Return one line for a terminal or a log: no escape sequences, no control, invisible or bidirectional characters.
 
     Rich must print it without markup (`cli.environment.terminal`).
     """
@@ -45,20 +45,20 @@ def for_terminal(text: str) -> str:
 
 
 def for_markdown(text: str) -> str:
-    """One line for Markdown, and for any text in Dagster's web UI: no link, image, HTML, code or table.
+    """Return one line for Markdown and for Dagster's web UI: no link, image, HTML, code or table.
 
-    Brackets become parentheses and an address is broken after its colon, so that it can be read unrendered too.
+    Brackets become parentheses and an address gets a space after its colon, so that the text is readable unrendered.
     """
     text = _SCHEME.sub(": ", for_terminal(text).translate(_INERT))
     return _ENTITY.sub("& ", _MENTION.sub("@ ", _WWW.sub(r"\1 .", text))).strip()
 
 
 def for_chat(text: str) -> str:
-    """One line for a chat program (Slack, Teams and their like): no mention, link, image or command."""
-    # a link of Slack and a mention need angle brackets, one of Teams and Mattermost needs what Markdown has
+    """Return one line for a chat program such as Slack or Teams: no mention, link, image or command."""
+    # links and mentions need angle brackets in Slack, and Markdown in Teams and Mattermost
     return for_markdown(text)
 
 
 def for_html(text: str) -> str:
-    """One line for the text or a quoted attribute of an HTML page."""
+    """Return one line for the text or a quoted attribute of an HTML page."""
     return html.escape(for_terminal(text), quote=True)

@@ -1,4 +1,7 @@
-"""How the pipeline as a whole stands, for `pso status`: the publication, the API, the daemon, the room that is left."""
+"""The state of the whole pipeline for `pso status`: the publication, the API, the daemon and the free disk space.
+
+Add a problem here that concerns the pipeline and not a single hotel. `status` prints it.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -15,24 +18,24 @@ from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.orchestration.evaluations import read_api_problem
 from pso_pipeline.orchestration.jobs import refresh
-from pso_pipeline.orchestration.outcomes import read_last_ended
+from pso_pipeline.orchestration.outcomes import read_last_outcome
 from pso_pipeline.settings import Settings
 
 DAEMON_TOLERANCE = timedelta(minutes=5)
 """Dagster's daemon shows that it is alive every 30 seconds."""
 
 RUNS_WITHOUT_DAEMON = 2
-"""Refreshes that ended since the daemon was last alive: with this many, something else starts them, such as cron."""
+"""If this many refreshes ended since the daemon was last alive, something else starts them, such as cron."""
 
 LEAST_ROOM = 1_000_000
-"""Bytes that must be left on a disk."""
+"""Bytes that must be free on a disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineState:
-    """What of the pipeline a person wants to know; times are aware and UTC.
+    """The state of the pipeline; times are aware and UTC.
 
-    `daemon` is `alive`, `dead`, `replaced` (refreshes are started by something else by now) or `none` (it never ran).
+    `daemon` is `alive`, `dead`, `replaced` (something else starts refreshes now) or `none` (it never ran).
     """
 
     problems: tuple[str, ...]
@@ -43,7 +46,7 @@ class PipelineState:
 
 
 def read_pipeline(settings: Settings, now: datetime) -> PipelineState:
-    """Look at the publication, the last run and the daemon; changes nothing."""
+    """Read the state of the publication, the last run and the daemon, without changing anything."""
     problems: list[str] = []
     manifest = None
     try:
@@ -54,7 +57,7 @@ def read_pipeline(settings: Settings, now: datetime) -> PipelineState:
     except SnapshotError as error:
         problems.append(str(error))
     daemon, seen = "none", None
-    # what nobody has used yet is not made by a look
+    # a status creates no instance
     if (settings.dagster_home / "dagster.yaml").exists():
         try:
             with open_instance(settings.dagster_home) as instance:
@@ -80,7 +83,7 @@ def read_pipeline(settings: Settings, now: datetime) -> PipelineState:
 
 
 def _problems_of_runs(instance: DagsterInstance, settings: Settings, manifest: Manifest | None) -> Iterator[str]:
-    last = read_last_ended(instance)
+    last = read_last_outcome(instance)
     if last is not None and last.problem is not None:
         since = f"since {_shown(manifest.published_utc)}" if manifest else "yet"
         yield f"nothing was published {since}: {last.problem.splitlines()[0]}"
@@ -92,7 +95,7 @@ def _problems_of_runs(instance: DagsterInstance, settings: Settings, manifest: M
 
 def _problems_of_snapshot(manifest: Manifest, now: datetime, stale_after: timedelta) -> Iterator[str]:
     if manifest.as_of_utc is not None and now - manifest.as_of_utc > stale_after:
-        yield f"the snapshot holds the changes up to {_shown(manifest.as_of_utc)} alone"
+        yield f"the snapshot has the changes up to {_shown(manifest.as_of_utc)} only"
     for group in by_cause(manifest.held_back.items()):
         yield f"held back from the snapshot: {group.describe()}"
 

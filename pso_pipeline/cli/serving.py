@@ -1,7 +1,7 @@
-"""Dagster's web server, daemon and code server, kept running: started again where one of them was killed.
+"""Dagster's web server, daemon and code server for `pso demo`, started again if one of them was killed.
 
-`dagster dev` ends where its daemon or its web server ends, and goes on without any sensor or run where its code server
-does; it starts neither again.
+`dagster dev` ends if its daemon or its web server ends. If its code server ends, it continues without sensors and runs.
+It starts none of them again.
 """
 
 import contextlib
@@ -18,22 +18,22 @@ import httpx
 UI_HOST = "127.0.0.1"
 
 ENDING_SECONDS = 20.0
-"""Given to Dagster to end by itself; a landing that is killed instead loses nothing."""
+"""Time for Dagster to end by itself before it is killed; a killed landing loses nothing."""
 
 CHECK_SECONDS = 10.0
 LOST_CHECKS = 6
-"""Checks in a row that find no code location, once there was one, before all is started again."""
+"""Number of failed checks of the code location in a row after which everything is started again."""
 
 STEADY_SECONDS = 60.0
-"""Dagster that ends sooner after its start was not killed: something is wrong with it."""
+"""If Dagster ends sooner after its start than this, it was not killed but cannot run."""
 
 _QUERY = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 
 
 def keep_serving(port: int, folder: Path, log: Path, say: Callable[[str], None]) -> int:
-    """Run Dagster until an interrupt, from this working directory; what it prints goes to a file.
+    """Run Dagster in this working directory until an interrupt, and write its output to a file.
 
-    Returns its exit status where it ends soon after its start.
+    Returns its exit status if it ends soon after its start.
     """
     with log.open("w", encoding="utf-8") as output:
         while True:
@@ -52,7 +52,7 @@ def keep_serving(port: int, folder: Path, log: Path, say: Callable[[str], None])
 
 
 def has_code_location(port: int) -> bool:
-    """Whether the web server answers and reaches the code."""
+    """Whether the web server answers and has loaded the code location."""
     try:
         answer = httpx.post(f"http://{UI_HOST}:{port}/graphql", json={"query": _QUERY}, timeout=CHECK_SECONDS)
         entries = answer.json()["data"]["workspaceOrError"]["locationEntries"]
@@ -64,7 +64,7 @@ def has_code_location(port: int) -> bool:
 
 
 def _wait_until_lost(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until Dagster has ended, or no longer reaches the code that it had reached."""
+    """Wait until Dagster has ended, or has lost the code location that it had loaded."""
     was_there, lost = False, 0
     while lost < LOST_CHECKS:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -76,7 +76,7 @@ def _wait_until_lost(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End Dagster with everything that it started: its code server and a run under way outlive it by half a minute."""
+    """End Dagster and all processes that it started; its code server and a run would outlive it by half a minute."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -314,7 +314,7 @@ def _verdict(asset: AssetKey, verdict: Verdict) -> AssetCheckEvaluation:
             "violations": verdict.violations,
             "hotels_with_violations": len(verdict.found_in),
             "hotels": verdict.hotels,
-            "hotels_counted_now": verdict.looked_at,
+            "hotels_counted_now": verdict.counted_now,
             **_table("worst_hotels", rows),
         },
         severity=ERROR if verdict.broken_in else WARN,

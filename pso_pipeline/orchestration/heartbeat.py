@@ -1,6 +1,6 @@
-"""The sign of life after each successful publication: an address that is fetched, whose silence others notice.
+"""The heartbeat: after each successful publication the pipeline fetches an address that somebody else watches.
 
-It covers what no message of ours can: a daemon, or a machine, that is dead.
+The watcher notices a dead daemon or a dead machine, which cannot send messages (`messages`) any more.
 """
 
 import logging
@@ -18,7 +18,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def send_heartbeat(settings: Settings) -> None:
-    """Fetch `PSO_HEARTBEAT_URL`, where it is set; a failure is a warning alone, without the address, a secret."""
+    """Fetch `PSO_HEARTBEAT_URL` if it is set; log a failure as a warning, without the address, which is a secret."""
     if settings.pso_heartbeat_url is None:
         return
     try:

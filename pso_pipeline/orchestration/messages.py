@@ -1,6 +1,6 @@
-"""What is said to people, and how it is delivered: to the log and, where set, by POST.
+"""Messages to people about failures and recoveries, and their delivery to the webhook `PSO_ALERT_WEBHOOK`.
 
-Which messages there are to say is decided in `alerts`.
+Add the text of a new event here. Which messages are sent is decided in `alerts`.
 """
 
 import time
@@ -16,13 +16,13 @@ from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.text import for_chat
 
 POST_SECONDS = 5.0
-"""For one message; a webhook that takes longer counts as not answering."""
+"""Timeout of one message."""
 
 DELIVERY_SECONDS = 15.0
-"""For all messages of one evaluation, which Dagster ends after 60 s; the rest goes out with the next."""
+"""Timeout of all messages of one evaluation, which Dagster ends after 60 s; the next evaluation sends the rest."""
 
 MOST_HOTELS = 100
-"""Hotels that a message lists for programs; `count` is that of all."""
+"""Hotels that a message lists; `count` is the number of all."""
 
 
 _TEXTS = {
@@ -49,11 +49,11 @@ class Hotel(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What is said of hotels that share a reason, or of the pipeline; `reason` is why they fail or did.
+    """A message about hotels that share a reason, or about the whole pipeline.
 
-    `event` is `hotel_failing` or `hotel_recovered`, `hotel_held_back` or `hotel_published_again`, or `…_failing` and
-    `…_recovered` of `pipeline`, `api` and `refreshes`, which have no hotels. `count` is the number of hotels. One hotel
-    alone is named in the message itself too.
+    `reason` is why they fail or failed. `event` is `hotel_failing`, `hotel_recovered`, `hotel_held_back` or
+    `hotel_published_again`, or ends in `_failing` or `_recovered` and begins with `pipeline`, `api` or `refreshes`;
+    those have no hotels. `count` is the number of hotels. If there is only one, the first fields name it too.
     """
 
     event: str
@@ -66,7 +66,7 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """The message as one line of text."""
         return _TEXTS[self.event].format(self=self, hotels=self._hotels)
 
     @property
@@ -77,19 +77,20 @@ class Message(msgspec.Struct, frozen=True):
 
 
 def message_about(event: str, reason: str, hotels: Sequence[Hotel]) -> Message:
-    """Make the message about hotels that share a reason."""
+    """Make a message about hotels that share a reason."""
     message = Message(event, reason, count=len(hotels), hotels=tuple(hotels[:MOST_HOTELS]))
     return msgspec.structs.replace(message, **msgspec.structs.asdict(hotels[0])) if len(hotels) == 1 else message
 
 
 class NotDelivered(Exception):
-    """The webhook did not take a message; says why, without its address, which often is a secret."""
+    """The webhook did not accept a message. The text has the reason without the address, which often is a secret."""
 
 
 def deliver(webhook: str, messages: Sequence[Message], seconds: float = DELIVERY_SECONDS) -> tuple[int, str | None]:
-    """Post messages in order, as JSON; return how many were taken, and why no more were, None where all were.
+    """Post messages in order, as JSON, and try each of them twice.
 
-    `text` is in the JSON for chat programs, the fields for programs. Each message is tried twice.
+    Returns how many were accepted, and the reason why the next was not; None where all were. The JSON has `text` for
+    chat programs and the fields of the message for other programs.
     """
     end = time.monotonic() + seconds
     with httpx.Client(timeout=POST_SECONDS) as client:

@@ -1,6 +1,6 @@
-"""How tables and outcomes are shown in Dagster's web UI: column schemas, previews, figures.
+"""The metadata that Dagster's web UI shows: column schemas, previews, figures.
 
-Add a presentation here. Which asset shows what is decided in `assets` and `jobs`.
+Add a function here for a new kind of metadata. Which asset has which metadata is decided in `assets` and `steps`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -63,12 +63,12 @@ def endpoint_definition(endpoint: Endpoint) -> Metadata:
 
 @cache
 def documentation() -> Metadata:
-    """Show what every metric means, and every table and column; two assets do."""
+    """Describe every metric, table and column."""
     return {"metrics": MetadataValue.md(metrics_page()), "data_dictionary": MetadataValue.md(dictionary_page())}
 
 
 def marts_sql() -> Metadata:
-    """Show the SQL of each table of the marts."""
+    """Show the SQL statement of each mart."""
     return {f"sql_{name}": MetadataValue.md(f"```sql\n{text}```") for name, text in written_statements().items()}
 
 
@@ -84,7 +84,7 @@ def hotels_table(rows: Sequence[Cells]) -> TableMetadataValue:
 
 
 def shown_record(cells: Iterable[tuple[str, object]]) -> TableRecord:
-    """Show a row of a table, with no text in it that the web UI could take for Markdown."""
+    """Make a row of a table whose texts the web UI cannot read as Markdown."""
     return TableRecord({name: _shown(value) for name, value in cells})
 
 
@@ -94,7 +94,7 @@ def _untyped_schema(columns: tuple[str, ...]) -> TableSchema:
 
 
 def scope_metadata(report: ScopeReport, known: int, rows: Preview) -> Metadata:
-    """Show what listing enterprises or services came to, and how many of them are `known` in all."""
+    """Show the outcome of listing hotels or services; the warehouse has `known` of them."""
     lines = (*report.problems, *report.notices)
     figures: Metadata = {
         "dagster/row_count": known,
@@ -113,7 +113,7 @@ def scope_metadata(report: ScopeReport, known: int, rows: Preview) -> Metadata:
 def orders_metadata(
     outcome: EnterpriseOutcome, status: EnterpriseStatus | None, rows: Preview | None, now: datetime
 ) -> Metadata:
-    """Show what a sync did for one enterprise, and how it stands at `now` (aware)."""
+    """Show the outcome of a sync for one hotel, and its state at `now` (aware)."""
     figures: Metadata = {
         "hotel": for_markdown(outcome.name or outcome.enterprise_id),
         "new_orders": outcome.created,
@@ -134,7 +134,7 @@ def orders_metadata(
 
 
 def metrics_metadata(headline: Headline, rows: Preview | None) -> Metadata:
-    """Show the headline figures of one enterprise."""
+    """Show the headline figures of one hotel."""
     rates = {
         "cancellation_rate_30d": (headline.canceled_within_30d, headline.mature_firm_orders_30d),
         "served_of_resolved": (headline.checked_in_orders, headline.checked_in_orders + headline.canceled_orders),
@@ -156,7 +156,7 @@ def metrics_metadata(headline: Headline, rows: Preview | None) -> Metadata:
 def snapshot_metadata(
     published: Published, report: Path, hotels: Sequence[HotelHeadline], refreshed: SyncReport | None = None
 ) -> Metadata:
-    """Show what was published, where, as of when, and where its report lies; and what the refresh before it did."""
+    """Show the published tables, their paths and age, the report, and the figures of the sync `refreshed`."""
     manifest = published.snapshot.manifest
     tables = [
         TableRecord(

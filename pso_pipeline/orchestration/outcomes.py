@@ -1,6 +1,6 @@
-"""How the last refresh ended, for messages and for `pso status`: when, and why it published nothing, where it did not.
+"""The outcome of the last refresh, for messages and for `pso status`: when it ended, and why it published nothing.
 
-Runs that were killed or interrupted have no say: the next one continues.
+Runs that were killed or interrupted are left out, because the next run continues their work.
 """
 
 from collections.abc import Iterator
@@ -20,19 +20,19 @@ from pso_pipeline.orchestration.jobs import conclude, full_resync, refresh
 from pso_pipeline.orchestration.runs import KILLED_TAG
 
 MOST_RUNS = 20
-"""Runs of each job that are looked through; where all of these were killed, none counts as ended."""
+"""Runs of each job that are searched. If all of them were killed, there is no last outcome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """When a refresh ended, aware and UTC, and why nothing was published; None where something was."""
+class Outcome:
+    """The end of a refresh, aware and UTC, and why it published nothing; None if it published."""
 
     ended_utc: datetime
     problem: str | None
 
 
-def read_last_ended(instance: DagsterInstance) -> Ended | None:
-    """Tell how the last refresh or full resync ended that was not killed; None where there is none."""
+def read_last_outcome(instance: DagsterInstance) -> Outcome | None:
+    """Return the outcome of the last refresh or full resync that was not killed; None if there is none."""
     statuses = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
     records = [
         record
@@ -41,22 +41,22 @@ def read_last_ended(instance: DagsterInstance) -> Ended | None:
         if record.end_time is not None and KILLED_TAG not in record.dagster_run.tags
     ]
     for record in sorted(records, key=lambda record: record.end_time or 0.0, reverse=True):
-        if (ended := _read_ended(instance, record)) is not None:
+        if (ended := _read_outcome(instance, record)) is not None:
             return ended
     return None
 
 
-def _read_ended(instance: DagsterInstance, record: RunRecord) -> Ended | None:
+def _read_outcome(instance: DagsterInstance, record: RunRecord) -> Outcome | None:
     run, ended_utc = record.dagster_run, datetime.fromtimestamp(record.end_time or 0, UTC)
     if run.status is DagsterRunStatus.SUCCESS:
-        return Ended(ended_utc, None)
+        return Outcome(ended_utc, None)
     for event in _step_failures(instance, run.run_id):
         data = event.step_failure_data
         if event.step_key == conclude.name:
-            return Ended(ended_utc, None)
+            return Outcome(ended_utc, None)
         if data.error is not None and data.error.cls_name in {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}:
             return None
-        return Ended(ended_utc, _describe(event, run.run_id))
+        return Outcome(ended_utc, _describe(event, run.run_id))
     return None
 
 

@@ -1,6 +1,6 @@
-"""What was killed, put right without a person: dead runs are ended, and what they were to read is asked for again.
+"""Recovery from killed runs: they are marked as ended, and what they were to read is requested again.
 
-A poll reports a change once, so the refresh that it asked for must not be lost. When a run counts as dead is decided in
+A poll reports a change once, so the refresh that it requested must not be lost. When a run counts as dead is decided in
 `runs`.
 """
 
@@ -21,40 +21,40 @@ from dagster import (
 )
 
 from pso_pipeline.orchestration.jobs import full_resync, is_ours, refresh, sync_orders
-from pso_pipeline.orchestration.queue import REQUESTED_BY, Wanted, request_refresh, wanted_by
+from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, refresh_of, request_refresh
 from pso_pipeline.orchestration.runs import end_dead_runs
 
 RECOVERY_SECONDS = 30
 
 ATTEMPT_TAG = "pso/attempt"
-"""Tag of a run that repeats one that was interrupted: which attempt it is."""
+"""Tag with the number of the attempt, on a run that repeats an interrupted one."""
 
 REPEATED_TAG = "pso/repeated"
-"""Tag of a killed refresh whose work another one was requested for."""
+"""Tag of a killed refresh that another refresh repeats."""
 
 LOOKED_BACK = timedelta(hours=1)
-"""A refresh that was killed longer ago than this is covered by the hourly one."""
+"""The hourly refresh covers refreshes that were killed longer ago than this."""
 
 MOST_RUNS = 5
-"""Failed refreshes that are looked at, the latest ones."""
+"""The number of latest failed refreshes that are searched."""
 
 MOST_ATTEMPTS = 6
 
 FIRST_PAUSE = timedelta(minutes=5)
-"""Between the second attempt and the third; doubles with each one. The second begins at once."""
+"""Pause between the second attempt and the third; it doubles with each attempt. The second begins at once."""
 
 
 @sensor(
     jobs=[full_resync, refresh],
     minimum_interval_seconds=RECOVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Ends runs whose process is dead, and requests again what they were to read.",
+    description="Marks runs whose process is dead as ended, and requests again what they were to read.",
 )
 def killed_runs(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-    """End dead runs, so that they hold no slot, and request again what they were to read."""
+    """Mark dead runs as ended, so that they occupy no slot, and request again what they were to read."""
     ended = end_dead_runs(context.instance, is_ours)
     for run in ended:
-        context.log.warning("run %s of %s was ended: its process is dead", run.run_id, run.job_name)
+        context.log.warning("run %s of %s was marked as ended: its process is dead", run.run_id, run.job_name)
     now = datetime.now(UTC)
     requests = [request_interrupted_resync(context.instance, now), request_killed_refreshes(context.instance, now)]
     found = [request for request in requests if request is not None]
@@ -62,9 +62,9 @@ def killed_runs(context: SensorEvaluationContext) -> SensorResult | SkipReason:
 
 
 def request_killed_refreshes(instance: DagsterInstance, now: datetime) -> RunRequest | None:
-    """Request one refresh for all that refreshes of sensors and schedules were to read when they were killed.
+    """Request one refresh for everything that killed refreshes of sensors and schedules were to read.
 
-    At most `MOST_ATTEMPTS` in a row, further and further apart; `now` is aware.
+    There are at most `MOST_ATTEMPTS` in a row, with growing pauses. `now` is aware.
     """
     failed = RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - LOOKED_BACK)
     killed = [
@@ -80,17 +80,17 @@ def request_killed_refreshes(instance: DagsterInstance, now: datetime) -> RunReq
     attempt = max(map(_attempt_of, runs))
     if not _is_due(attempt, max(record.end_time or 0 for record in killed), now):
         return None
-    wanted = wanted_by(runs[0]) or Wanted()
+    wanted = refresh_of(runs[0]) or Refresh()
     for run in runs:
-        wanted = wanted.joined_with(wanted_by(run) or Wanted())
+        wanted = wanted.merged_with(refresh_of(run) or Refresh())
         instance.add_run_tags(run.run_id, {REPEATED_TAG: "true"})
     return request_refresh(instance, wanted, killed_runs.name, {ATTEMPT_TAG: str(attempt + 1)})
 
 
 def request_interrupted_resync(instance: DagsterInstance, now: datetime) -> RunRequest | None:
-    """Request the full resync again that a schedule asked for and that ended before all was read.
+    """Request again the scheduled full resync that ended before everything was read.
 
-    It continues at its cursors. At most `MOST_ATTEMPTS` in all, further and further apart; `now` is aware.
+    It continues at its cursors. There are at most `MOST_ATTEMPTS`, with growing pauses. `now` is aware.
     """
     records = instance.get_run_records(RunsFilter(job_name=full_resync.name), limit=1)
     if not records:
@@ -110,7 +110,7 @@ def _attempt_of(run: DagsterRun) -> int:
 
 
 def _is_due(attempt: int, ended: float, now: datetime) -> bool:
-    """Whether another attempt may begin, after one that ended at `ended` (seconds since 1970)."""
+    """Whether the next attempt may begin; the one before ended at `ended` (seconds since 1970)."""
     pause = FIRST_PAUSE * 2 ** (attempt - 2) if attempt > 1 else timedelta()
     return attempt < MOST_ATTEMPTS and now - datetime.fromtimestamp(ended, UTC) >= pause
 

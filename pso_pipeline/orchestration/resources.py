@@ -1,7 +1,7 @@
-"""Dagster's side of configuration: the one resource that runs and sensors use to reach settings, API and warehouse.
+"""The resource through which runs and sensors reach the settings, the API and the warehouse.
 
-Everything is read from the environment when a run starts, never when the code location loads. What is done with it
-belongs to `ingestion`, `warehouse` and `bi`.
+It reads the environment when a run starts, never when the code location loads. What is done with API and warehouse is
+in `ingestion`, `warehouse` and `bi`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import hide_secrets
-from pso_pipeline.orchestration.runs import showing_life
+from pso_pipeline.orchestration.runs import run_lock
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
@@ -47,10 +47,10 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         self,
         context: InitResourceContext,
     ) -> Generator["PipelineResource", None, None]:
-        """Serve the steps of a run, which shows that it is alive meanwhile."""
+        """Serve the steps of a run, which holds its lock in the meantime (`runs`)."""
         with contextlib.ExitStack() as during_run:
             if context.run is not None and context.instance is not None:
-                during_run.enter_context(showing_life(context.instance, context.run))
+                during_run.enter_context(run_lock(context.instance, context.run))
             yield self
 
     def settings(self) -> Settings:
@@ -62,7 +62,7 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         return Settings.load()
 
     def warehouse(self, patience_seconds: float | None = None) -> Warehouse:
-        """Name the warehouse; it is opened by `Warehouse.open`, which waits so long where somebody else holds it."""
+        """Return the warehouse, not yet open; `Warehouse.open` waits `patience_seconds` for other processes."""
         settings = self.settings()
         patience = self.patience_seconds if patience_seconds is None else patience_seconds
         return Warehouse(settings.pso_warehouse, settings.platform_address, patience, _connect)
@@ -73,13 +73,13 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         retry_policy: RetryPolicy | None = None,
         clock: ServerClock | None = None,
     ) -> T:
-        """Open the API's client, do what `ask` does with it, and close it; the rest is as in `open_api`."""
+        """Call `ask` with a client of the API; the other parameters are those of `open_api`."""
 
         async def asking() -> T:
             async with open_api(self.settings(), retry_policy, clock) as api:
                 return await ask(api)
 
-        with _interrupted_between_steps():
+        with _asyncio_signals():
             return asyncio.run(asking())
 
 
@@ -88,10 +88,10 @@ def _connect(config: Mapping[str, Any]) -> contextlib.AbstractContextManager[duc
 
 
 @contextlib.contextmanager
-def _interrupted_between_steps() -> Iterator[None]:
-    """Let asyncio answer SIGINT and SIGTERM, which cancels what is under way and closes its connections.
+def _asyncio_signals() -> Iterator[None]:
+    """Let asyncio handle SIGINT and SIGTERM: it cancels its tasks and closes their connections.
 
-    Dagster's own handlers raise wherever the event loop happens to be, which it reports as a fault of its own.
+    Dagster's own handlers raise in the middle of the event loop, which then reports an error of its own.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -108,9 +108,9 @@ def _interrupted_between_steps() -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Let a run fail with the one line that an error of the environment says, and without trying again.
+    """Turn an error of the environment into a failure with one line, which is not retried.
 
-    Any other error whose traceback holds a secret is replaced too: Dagster stores and shows all of it.
+    Any other error whose traceback contains a secret is replaced too, because Dagster stores and shows tracebacks.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""Runs whose process is dead: how a run shows that it lives, and how others end it where it no longer does.
+"""Runs whose process is dead: how they are found and marked as ended.
 
-A process that was killed, or a machine that was switched off, leaves its run as under way. Dagster's own monitoring
-does not find these where its default launcher or no launcher at all started them. So each run of ours holds a file
-lock for as long as it is executed, which the operating system frees however the process ends.
+A killed process, or a machine that was switched off, leaves its run as started. Dagster's own monitoring does not find
+such a run if its default launcher or no launcher started it. So each run holds a file lock while it executes; the
+operating system releases the lock however the process ends. What is read again after that is decided in `recovery`.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, Ru
 from filelock import FileLock, Timeout
 
 PROCESS_TAG = "pso/process"
-"""Tag of a run: which process on which machine executes it, for people."""
+"""Tag of a run with the process and the machine that execute it, for people."""
 
 KILLED_TAG = "pso/killed"
-"""Tag of a run that was ended here, because its process was dead."""
+"""Tag of a run that was marked as ended because its process was dead."""
 
 MAX_RUNTIME = timedelta(hours=12)
-"""For one run: the first read of a large group takes hours, and the next run continues where one was ended."""
+"""Longest time of one run. The first read of a large group takes hours; the next run continues where one ended."""
 
 UNFINISHED = (
     DagsterRunStatus.NOT_STARTED,
@@ -30,24 +30,24 @@ UNFINISHED = (
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 )
-"""A queued run waits for the daemon, and has no process yet."""
+"""Statuses of a run that has, or should have, a process. A queued run has none yet."""
 
-SILENCE = timedelta(minutes=4)
-"""A run without a process for longer than this was killed before it began; Dagster gives it 3 minutes to start."""
+START_TIMEOUT = timedelta(minutes=4)
+"""A run that has no process after this time was killed before it began; Dagster gives it 3 minutes to start."""
 
-ENDING = timedelta(minutes=1)
-"""A run releases its lock just before its last event."""
+RELEASE_TIME = timedelta(minutes=1)
+"""A run releases its lock shortly before its last event; it counts as dead only this long after the release."""
 
-TERMINATING = timedelta(minutes=10)
-"""Beyond the maximum runtime, for Dagster to terminate the process too."""
+TERMINATION_TIME = timedelta(minutes=10)
+"""Time after the maximum runtime in which Dagster terminates the process."""
 
 
 @contextlib.contextmanager
-def showing_life(instance: DagsterInstance, run: DagsterRun) -> Iterator[None]:
-    """Show that the run is executed by this process, for the length of the block.
+def run_lock(instance: DagsterInstance, run: DagsterRun) -> Iterator[None]:
+    """Hold the lock that shows that this process executes the run, for the length of the block.
 
     Raises:
-        OSError: The file cannot be made below DAGSTER_HOME.
+        OSError: The file cannot be created below DAGSTER_HOME.
     """
     path = _lock_path(instance, run.run_id)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,17 +63,17 @@ def showing_life(instance: DagsterInstance, run: DagsterRun) -> Iterator[None]:
 def end_dead_runs(
     instance: DagsterInstance, is_ours: Callable[[DagsterRun], bool], now: datetime | None = None
 ) -> list[DagsterRun]:
-    """Report runs of ours as failed (canceled, where that was asked for) whose process is dead.
+    """Mark our runs whose process is dead as failed, or as canceled if they were being canceled, and return them.
 
-    Frees their slots in pools, and returns them. `now` is aware.
+    Their slots in concurrency pools become free. `now` is aware.
     """
     now = now or datetime.now(UTC)
     ended = []
     for record in instance.get_run_records(RunsFilter(statuses=list(UNFINISHED))):
         if not is_ours(record.dagster_run) and PROCESS_TAG not in record.dagster_run.tags:
             continue
-        reason = _reason_to_end(instance, record, now)
-        # it may have ended by itself meanwhile
+        reason = _find_reason_to_end(instance, record, now)
+        # the run may have ended by itself in the meantime
         run = instance.get_run_by_id(record.dagster_run.run_id)
         if reason is None or run is None or run.is_finished:
             continue
@@ -88,36 +88,36 @@ def end_dead_runs(
     return ended
 
 
-def living_runs(
+def live_runs(
     instance: DagsterInstance, job: str, statuses: Sequence[DagsterRunStatus], created_after: datetime | None = None
 ) -> list[DagsterRun]:
-    """List the runs of a job in these statuses, without those whose process is dead or that took too long."""
+    """Return the runs of a job in these statuses, except those whose process is dead or that took too long."""
     now = datetime.now(UTC)
     runs = RunsFilter(job_name=job, statuses=list(statuses), created_after=created_after)
     return [
         record.dagster_run
         for record in instance.get_run_records(runs)
-        if record.dagster_run.status not in UNFINISHED or _reason_to_end(instance, record, now) is None
+        if record.dagster_run.status not in UNFINISHED or _find_reason_to_end(instance, record, now) is None
     ]
 
 
-def _reason_to_end(instance: DagsterInstance, record: RunRecord, now: datetime) -> str | None:
-    """Say why a run that counts as under way is not; None where it is, or where another machine knows."""
+def _find_reason_to_end(instance: DagsterInstance, record: RunRecord, now: datetime) -> str | None:
+    """Return why a run that counts as started is dead; None if it is alive, or executed by another machine."""
     run = record.dagster_run
     started = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp
-    if now - started > MAX_RUNTIME + TERMINATING:
+    if now - started > MAX_RUNTIME + TERMINATION_TIME:
         return f"it took longer than {MAX_RUNTIME.total_seconds() / 3600:.0f} hours; the next run continues"
     path = _lock_path(instance, run.run_id)
     try:
         touched = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:
-        if PROCESS_TAG in run.tags or now - record.update_timestamp < SILENCE:
+        if PROCESS_TAG in run.tags or now - record.update_timestamp < START_TIMEOUT:
             return None
-        return "its process ended before it began to work: killed, or the machine was switched off"
-    if now - touched < ENDING or _is_held(path):
+        return "its process ended before it began to work: it was killed, or the machine was switched off"
+    if now - touched < RELEASE_TIME or _is_held(path):
         return None
     process = run.tags.get(PROCESS_TAG, "its process")
-    return f"{process} ended without saying so: killed, or the machine was switched off; the next run continues"
+    return f"{process} was killed, or the machine was switched off; the next run continues"
 
 
 def _is_held(path: Path) -> bool:
@@ -131,10 +131,10 @@ def _is_held(path: Path) -> bool:
 
 
 def _remove_old_locks(instance: DagsterInstance, now: datetime) -> None:
-    """Remove the files of runs that have ended."""
+    """Delete the lock files of runs that have ended."""
     for path in _lock_path(instance, "*").parent.glob("*.lock"):
         with contextlib.suppress(OSError):
-            is_old = now - datetime.fromtimestamp(path.stat().st_mtime, UTC) > ENDING
+            is_old = now - datetime.fromtimestamp(path.stat().st_mtime, UTC) > RELEASE_TIME
             run = instance.get_run_by_id(path.stem) if is_old else None
             if is_old and (run is None or run.is_finished):
                 path.unlink()

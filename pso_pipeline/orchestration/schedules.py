@@ -1,6 +1,7 @@
-"""Schedules: what runs by the clock, running by default, with explicit time zones; movable by the environment.
+"""The schedules: runs at fixed times in an explicit time zone, on by default.
 
-When they run is judged in `timetable`. A schedule without a valid time has no runs, and says why at each tick.
+The environment can change the times (`timetable`). A schedule without a valid time starts no runs and gives the reason
+at each tick. Add a schedule here; what it starts is in `jobs`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,15 +16,15 @@ from dagster import (
 )
 
 from pso_pipeline.orchestration.jobs import full_resync, refresh
-from pso_pipeline.orchestration.queue import REQUESTED_BY, Wanted, is_busy, request_refresh
+from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, is_busy, request_refresh
 from pso_pipeline.orchestration.timetable import Times
 from pso_pipeline.settings import Settings, SettingsError
 
-Outcome = RunRequest | SkipReason
+Tick = RunRequest | SkipReason
 
 
 def build_schedules(found: Mapping[str, Times]) -> list[ScheduleDefinition]:
-    """Make the three schedules, each with its times."""
+    """Make the three schedules from the times of each variable."""
     return [
         _schedule("hourly_refresh", refresh.name, found["PSO_REFRESH_CRON"], _refresh_everything),
         _schedule("nightly_look_back", refresh.name, found["PSO_LOOK_BACK_CRON"], _look_back),
@@ -32,7 +33,7 @@ def build_schedules(found: Mapping[str, Times]) -> list[ScheduleDefinition]:
 
 
 def _schedule(
-    name: str, job_name: str, times: Times, request: Callable[[ScheduleEvaluationContext, str], Outcome]
+    name: str, job_name: str, times: Times, request: Callable[[ScheduleEvaluationContext, str], Tick]
 ) -> ScheduleDefinition:
     is_on = times.no_runs is None
 
@@ -44,30 +45,30 @@ def _schedule(
         default_status=DefaultScheduleStatus.RUNNING if is_on else DefaultScheduleStatus.STOPPED,
         description=times.no_runs or request.__doc__,
     )
-    def evaluate(context: ScheduleEvaluationContext) -> Outcome:
+    def evaluate(context: ScheduleEvaluationContext) -> Tick:
         return request(context, name) if times.no_runs is None else SkipReason(times.no_runs)
 
     return evaluate
 
 
-def _refresh_everything(context: ScheduleEvaluationContext, name: str) -> Outcome:
-    """Reads what changed in every hotel, derives the metrics of those, publishes."""
-    return request_refresh(context.instance, Wanted(), name) or SkipReason("a refresh of everything is waiting")
+def _refresh_everything(context: ScheduleEvaluationContext, name: str) -> Tick:
+    """Reads the changes of every hotel, computes their metrics, publishes."""
+    return request_refresh(context.instance, Refresh(), name) or SkipReason("a refresh of every hotel waits")
 
 
-def _look_back(context: ScheduleEvaluationContext, name: str) -> Outcome:
-    """Reads the changes of the last days again, for what became visible at the source after its time."""
+def _look_back(context: ScheduleEvaluationContext, name: str) -> Tick:
+    """Reads the changes of the last days again, for orders that the source showed late."""
     try:
         days = Settings.load().pso_look_back_days
     except SettingsError as error:
         return SkipReason(str(error))
-    return request_refresh(context.instance, Wanted(look_back_days=days), name) or SkipReason(
-        "a look-back as long is waiting"
+    return request_refresh(context.instance, Refresh(look_back_days=days), name) or SkipReason(
+        "a look-back of as many days waits"
     )
 
 
-def _resync(context: ScheduleEvaluationContext, name: str) -> Outcome:
-    """Reads all history again and marks what the source no longer has."""
+def _resync(context: ScheduleEvaluationContext, name: str) -> Tick:
+    """Reads all history again and marks orders that the source no longer has."""
     if is_busy(context.instance, full_resync.name):
-        return SkipReason("a full resync is under way or waiting")
+        return SkipReason("a full resync runs or waits")
     return RunRequest(job_name=full_resync.name, tags={REQUESTED_BY: name})

@@ -1,6 +1,7 @@
-"""Sensors: what runs because something changed, running by default. Each is a pure decision under a thin shell.
+"""The sensors that start a refresh because something changed: new hotels and changed orders. They are on by default.
 
-Messages about hotels that fail stand in `alerts`; how a refresh joins those that wait, in `queue`.
+Each is a pure decision and a thin shell around it. Messages about failures are in `alerts`, repeated runs in
+`recovery`, and how a refresh joins the queue in `queue`.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from pso_pipeline.mews.limiter import RateLimit
 from pso_pipeline.mews.retry import BRIEF, RetryPolicy
 from pso_pipeline.orchestration.jobs import refresh
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
-from pso_pipeline.orchestration.queue import Wanted, is_refreshing, request_refresh
+from pso_pipeline.orchestration.queue import Refresh, is_refreshing, request_refresh
 from pso_pipeline.orchestration.resources import PipelineResource
 from pso_pipeline.orchestration.timetable import read_updates_seconds
 from pso_pipeline.settings import SettingsError
@@ -35,35 +36,35 @@ from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enterprises, read_services
 from pso_pipeline.warehouse.session import Warehouse
 
-# Dagster's own decorator passes the beta parameter on, whether it is used or not
+# Dagster's own decorator passes on the beta parameter even if it is not used
 warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition", category=BetaWarning)
 
 DISCOVERY_SECONDS = 600
-"""Least seconds between two evaluations; Dagster's daemon adds up to 5."""
+"""Seconds between two evaluations; Dagster's daemon adds up to 5."""
 
 API_SECONDS = 30.0
-"""Dagster ends an evaluation after 60 s; what waits for the API and for the warehouse stays well below that."""
+"""Timeout of the requests of an evaluation, which Dagster ends after 60 s."""
 
 WAREHOUSE_SECONDS = 5.0
 
-IMPATIENT = RetryPolicy(attempts=2, seconds=5.0, pause_seconds=2.0)
-"""For what is asked again a few seconds later anyway."""
+ONE_RETRY = RetryPolicy(attempts=2, seconds=5.0, pause_seconds=2.0)
+"""Retry policy of a poll, which is repeated a few seconds later anyway."""
 
-GIVES_WAY = timedelta(minutes=2)
-"""While a refresh is under way nothing is looked for, since it reads what a look would find; one that takes longer (the
-first read of a hotel) must not hold the others up."""
+REFRESH_PAUSES_POLLS = timedelta(minutes=2)
+"""A refresh that runs no longer than this pauses polls, because it reads what they would find. A longer one, such as
+the first read of a hotel, must not block the other hotels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What follows from the enterprises that tokens reach: partitions to add, and those of them to read at once."""
+    """The decision on the listed hotels: partitions to add, and those of them to read at once."""
 
     new_partitions: tuple[str, ...]
     to_read: frozenset[str]
 
 
 def decide_on_discovery(enterprises: Collection[EnterpriseRow], known: Collection[str]) -> Discovery:
-    """Add a partition for each enterprise that has none; read at once those of them that are in scope."""
+    """Decide to add a partition for each hotel that has none, and to read those of them that are in scope."""
     new = [each for each in enterprises if each.partition_key not in known]
     return Discovery(
         tuple(sorted(each.partition_key for each in new)),
@@ -75,10 +76,10 @@ def decide_on_discovery(enterprises: Collection[EnterpriseRow], known: Collectio
     job=refresh,
     minimum_interval_seconds=DISCOVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Finds new hotels: adds their partitions and has them read at once.",
+    description="Finds new hotels, adds their partitions and starts a refresh of them.",
 )
 def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:
-    """List the enterprises of every token, mark those that none sees any more, add partitions for new ones."""
+    """List the hotels of every token, add partitions for new ones and mark those that left the scope."""
     try:
         warehouse = pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS)
         max_lost_share = pipeline.settings().pso_scope_max_lost_share
@@ -95,7 +96,7 @@ def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineRes
         reasons = "; ".join(map(for_markdown, (*report.failures.values(), *report.problems, *report.notices)))
         return SkipReason(reasons or f"no new hotel among {len(found)}")
     request = decision.to_read and request_refresh(
-        context.instance, wanted_of(found, decision.to_read), context.sensor_name
+        context.instance, refresh_of_hotels(found, decision.to_read), context.sensor_name
     )
     return SensorResult(
         run_requests=[request] if request else [],
@@ -107,18 +108,18 @@ def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineRes
     job=refresh,
     minimum_interval_seconds=read_updates_seconds(),
     default_status=DefaultSensorStatus.RUNNING,
-    description="Looks for changed orders and has the hotels read that they belong to.",
+    description="Polls for changed orders and starts a refresh of their hotels.",
 )
 def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:
-    """Ask each token that is due what changed since the last look, and request a refresh of those hotels."""
-    if is_refreshing(context.instance, GIVES_WAY):
-        return SkipReason("a refresh is under way: what changes meanwhile is looked for after it")
-    looks = decode_looks(context.cursor)
+    """Poll each token that is due for changes since the last poll, and request a refresh of their hotels."""
+    if is_refreshing(context.instance, REFRESH_PAUSES_POLLS):
+        return SkipReason("a refresh runs: polls continue after it")
+    looks = decode_polls(context.cursor)
     try:
         settings = pipeline.settings()
         with pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS).open() as connection:
             enterprises, services = read_enterprises(connection), read_services(connection)
-        due = decide_on_looks(
+        due = choose_polls(
             enterprises,
             services,
             looks,
@@ -127,10 +128,10 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
         )
         if not due:
             return SkipReason("no token is due" if services else "no hotel has been read yet")
-        probed = pipeline.with_api(lambda api: probe(api, due, looks, seconds=API_SECONDS), IMPATIENT)
+        probed = pipeline.with_api(lambda api: probe(api, due, looks, seconds=API_SECONDS), ONE_RETRY)
     except (SettingsError, WarehouseError) as error:
         return SkipReason(str(error))
-    cursor = encode_looks({**looks, **probed.looks})
+    cursor = encode_polls({**looks, **probed.looks})
     changed = frozenset(each.partition_key for each in enterprises if each.enterprise_id in probed.changed)
     if not changed:
         return SensorResult(
@@ -138,39 +139,39 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
             or f"no change behind {len(probed.looks)} token(s)",
             cursor=cursor,
         )
-    request = request_refresh(context.instance, wanted_of(enterprises, changed), context.sensor_name)
+    request = request_refresh(context.instance, refresh_of_hotels(enterprises, changed), context.sensor_name)
     if request is None:
-        return SensorResult(skip_reason="a refresh of the hotels that changed is waiting", cursor=cursor)
+        return SensorResult(skip_reason="a refresh of the hotels that changed waits", cursor=cursor)
     return SensorResult(run_requests=[request], cursor=cursor)
 
 
-def decide_on_looks(
+def choose_polls(
     enterprises: Collection[EnterpriseRow],
     services: Collection[ServiceRow],
     looks: Mapping[str, Look],
     now: datetime,
     limits: RateLimit,
 ) -> dict[str, list[ServiceRow]]:
-    """Choose the tokens to look at now, with the services to ask for."""
+    """Choose the tokens to poll now, with their services."""
     watched = watched_services(enterprises, services)
     return {token: asked for token, asked in watched.items() if is_due(looks.get(token), len(asked), now, limits)}
 
 
-def wanted_of(enterprises: Collection[EnterpriseRow], keys: frozenset[str]) -> Wanted:
-    """Tell what to read for these partition keys: everything, where they are all that is in scope."""
+def refresh_of_hotels(enterprises: Collection[EnterpriseRow], keys: frozenset[str]) -> Refresh:
+    """Return the refresh of these partition keys; one of everything if no other hotel is in scope."""
     everything = {each.partition_key for each in enterprises if each.is_in_scope}
-    return Wanted(None if keys >= everything else keys)
+    return Refresh(None if keys >= everything else keys)
 
 
-def decode_looks(cursor: str | None) -> dict[str, Look]:
-    """Read the sensor's cursor; one that another version wrote is a first look."""
+def decode_polls(cursor: str | None) -> dict[str, Look]:
+    """Read the sensor's cursor; empty if another version wrote it."""
     try:
         return msgspec.json.decode(cursor or "{}", type=dict[str, Look])
     except msgspec.DecodeError:
         return {}
 
 
-def encode_looks(looks: Mapping[str, Look]) -> str:
+def encode_polls(looks: Mapping[str, Look]) -> str:
     """Write the sensor's cursor."""
     return msgspec.json.encode(looks).decode()
 

@@ -1,6 +1,6 @@
-"""When things run, as the environment says it: read while the code location loads, which it cannot break.
+"""The times of schedules and sensors, read from the environment while the code location loads.
 
-What is not valid is said in one line when the code location loads. A schedule with such a time has no runs.
+A wrong value does not break the loading. It is logged in one line, and its schedule starts no runs.
 """
 
 import logging
@@ -14,7 +14,7 @@ from pso_pipeline.settings import DOCUMENTATION, Timetable
 
 OFF = "off"
 ANY_TIME = "0 0 * * *"
-"""Stands for the time of a schedule that has none; it never requests a run."""
+"""Time of a schedule that is off or has no valid time; it requests no run."""
 
 SHORTEST_SECONDS = 5
 LONGEST_SECONDS = 86_400
@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a schedule runs, and why it does not: None where it does."""
+    """The time of a schedule, and the reason why it starts no runs; None if it starts them."""
 
     cron: str
     time_zone: str
@@ -32,7 +32,7 @@ class Times:
 
 
 def times_of(variable: str, cron: str, time_zone: str) -> Times:
-    """Judge a cron line and its time zone, from the named variable and `PSO_TIME_ZONE`."""
+    """Validate a cron line from the named variable, and the time zone from `PSO_TIME_ZONE`."""
     cron = cron.strip()
     if cron.lower() == OFF:
         return Times(ANY_TIME, "UTC", f"{variable} is off")
@@ -52,7 +52,7 @@ def times_of(variable: str, cron: str, time_zone: str) -> Times:
 
 
 def read_times() -> dict[str, Times]:
-    """Read when each schedule runs, by its variable; logs what is not valid."""
+    """Read the times of the schedules, by variable, and log those that are not valid."""
     if problem := unreadable_file():
         _LOG.warning("%s; see %s", problem, DOCUMENTATION)
     read = Timetable.read()
@@ -69,7 +69,7 @@ def read_times() -> dict[str, Times]:
 
 
 def read_updates_seconds() -> int:
-    """Read how often changes are looked for, at most; logs what is not valid, and takes the default then."""
+    """Read the seconds between two polls for changes; log a value that is not valid and return the shortest."""
     text = Timetable.read().pso_updates_seconds.strip()
     if text.isdecimal() and SHORTEST_SECONDS <= int(text) <= LONGEST_SECONDS:
         return int(text)
@@ -83,7 +83,7 @@ def read_updates_seconds() -> int:
 
 
 def _is_valid_cron(cron: str) -> bool:
-    """Whether Dagster makes a schedule of a cron line."""
+    """Whether Dagster accepts a cron line."""
     try:
         ScheduleDefinition(name="valid", cron_schedule=cron, job_name="refresh")
     except DagsterInvalidDefinitionError:

@@ -207,7 +207,7 @@ def test_a_missing_snapshot_after_refreshes_is_status_1(published, monkeypatch):
 
 def test_an_old_snapshot_is_status_1(published, monkeypatch):
     monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.000000001")
-    assert "pso: the snapshot holds the changes up to " in run().stderr
+    assert "pso: the snapshot has the changes up to " in run().stderr
 
 
 def test_a_full_disk_is_status_1(published, monkeypatch):

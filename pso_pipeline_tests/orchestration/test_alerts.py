@@ -14,10 +14,10 @@ from pso_pipeline.definitions import defs
 from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.orchestration import alerts, evaluations
-from pso_pipeline.orchestration.alerts import decide_on, decide_on_messages, decode_told, find_silence
+from pso_pipeline.orchestration.alerts import decide_on, decide_on_messages, decode_alert_state, find_overdue_refresh
 from pso_pipeline.orchestration.evaluations import read_api_problem
 from pso_pipeline.orchestration.messages import Hotel, deliver, message_about
-from pso_pipeline.orchestration.outcomes import Ended, read_last_ended
+from pso_pipeline.orchestration.outcomes import Outcome, read_last_outcome
 from pso_pipeline.orchestration.runs import KILLED_TAG
 from pso_pipeline.warehouse.reading import EnterpriseHealth
 from pso_pipeline.warehouse.session import Warehouse
@@ -178,10 +178,10 @@ def is_failed(instance, name):
 
 def test_hotels_that_still_fail_long_after_an_outage_are_spoken_of():
     outage = decide_on_messages(health(astoria="down", bristol="down"), {}, in_outage=True)
-    assert (told(outage), outage.failing, sorted(outage.unspoken)) == ([], {}, ["astoria", "bristol"])
-    settling = decide_on_messages(health(astoria="down", bristol=None), {}, outage.unspoken, in_outage=True)
-    assert (told(settling), sorted(settling.unspoken)) == ([], ["astoria"])
-    after = decide_on_messages(health(astoria="down", bristol=None), {}, settling.unspoken)
+    assert (told(outage), outage.failing, sorted(outage.suppressed)) == ([], {}, ["astoria", "bristol"])
+    settling = decide_on_messages(health(astoria="down", bristol=None), {}, outage.suppressed, in_outage=True)
+    assert (told(settling), sorted(settling.suppressed)) == ([], ["astoria"])
+    after = decide_on_messages(health(astoria="down", bristol=None), {}, settling.suppressed)
     assert told(after) == [("hotel_failing", "astoria", "down")]
 
 
@@ -193,11 +193,11 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
     [(1, 9, False), (2.9, 9, False), (3.1, 9, True), (9, 2.9, False), (None, 2.9, False), (None, 3.1, True)],
 )
 def test_that_nothing_finished_is_said_once_and_that_refreshes_end_again(ended_hours_ago, on_for_hours, is_silent):
-    last = None if ended_hours_ago is None else Ended(NOON - timedelta(hours=ended_hours_ago), None)
-    problem = find_silence(last, NOON - timedelta(hours=on_for_hours), NOON, timedelta(hours=3))
+    last = None if ended_hours_ago is None else Outcome(NOON - timedelta(hours=ended_hours_ago), None)
+    problem = find_overdue_refresh(last, NOON - timedelta(hours=on_for_hours), NOON, timedelta(hours=3))
     assert (problem is not None) is is_silent
     decision = decide_on("refreshes", problem, {})
-    assert [each.text[:23] for each in decision.messages] == (["Nothing finished since "] if is_silent else [])
+    assert [each.text[:27] for each in decision.messages] == (["No refresh has ended since "] if is_silent else [])
     assert decide_on("refreshes", problem, decision.failing).messages == ()
     recovered = decide_on("refreshes", None, decision.failing)
     assert [each.event for each in recovered.messages] == (["refreshes_recovered"] if is_silent else [])
@@ -207,12 +207,12 @@ def test_a_run_that_was_killed_says_nothing_of_the_pipeline(daemon, sandbox, mon
     with monkeypatch.context() as broken:
         broken.setenv("PSO_BI_DIR", "data/warehouse.duckdb")
         assert not daemon.run(daemon.clock("hourly_refresh"))
-    last = read_last_ended(daemon.instance)
+    last = read_last_outcome(daemon.instance)
     assert last is not None
     assert str(last.problem).startswith("nothing was published in data/warehouse.duckdb")
     run = daemon.instance.create_run_for_job(defs.resolve_job_def("refresh"), tags={KILLED_TAG: "true"})
     daemon.instance.report_run_failed(run)
-    assert read_last_ended(daemon.instance) == last
+    assert read_last_outcome(daemon.instance) == last
 
 
 def messages(count):
@@ -250,7 +250,7 @@ def test_messages_wait_for_a_webhook_that_is_down_and_are_logged_once(daemon, sa
     daemon.tick("hotel_alerts")
     assert [each["event"] for each in webhook.messages] == ["hotel_failing"]
     assert capfd.readouterr().err.count("cannot be read: ") == 1
-    assert decode_told(daemon.cursors["hotel_alerts"]).undelivered == ()
+    assert decode_alert_state(daemon.cursors["hotel_alerts"]).undelivered == ()
 
 
 def test_a_hotel_that_a_check_holds_back_is_said_once_and_its_publication_once(daemon, sandbox, webhook):
@@ -278,7 +278,7 @@ def test_a_hotel_that_a_check_holds_back_is_said_once_and_its_publication_once(d
 
 
 def test_nothing_landed_is_nothing_to_say(daemon, sandbox):
-    assert daemon.tick("hotel_alerts").skip_message == "0 new message(s), 0 hotel(s) fail"
+    assert daemon.tick("hotel_alerts").skip_message == "0 new message(s), 0 failing hotel(s)"
 
 
 def test_a_pipeline_that_cannot_publish_is_said_once_and_its_recovery_once(daemon, sandbox, webhook, monkeypatch):
@@ -316,11 +316,11 @@ def test_without_a_webhook_nothing_is_kept_for_one(daemon, sandbox, world):
     world.refuse_service(next(iter(world.snapshot(world.clock.now()).services)))
     daemon.read()
     daemon.tick("hotel_alerts")
-    assert decode_told(daemon.cursors["hotel_alerts"]).undelivered == ()
+    assert decode_alert_state(daemon.cursors["hotel_alerts"]).undelivered == ()
 
 
 def test_a_cursor_of_another_version_tells_nothing():
-    assert decode_told('{"failing": 3}') == alerts.Told()
+    assert decode_alert_state('{"failing": 3}') == alerts.AlertState()
 
 
 @pytest.fixture

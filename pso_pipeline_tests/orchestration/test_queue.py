@@ -7,12 +7,12 @@ from dagster import DagsterEvent, DagsterRunStatus, RunRequest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from pso_pipeline.definitions import defs
-from pso_pipeline.orchestration.queue import REQUESTED_BY, Wanted, decide_on_request, is_refreshing, request_refresh
+from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, decide_on_request, is_refreshing, request_refresh
 
-ALL = Wanted()
-A, B, AB = (Wanted(frozenset(keys)) for keys in ("a", "b", "ab"))
-LOOK_BACK = Wanted(look_back_days=3)
-FULL, FULL_A = Wanted(full=True), Wanted(frozenset("a"), full=True)
+ALL = Refresh()
+A, B, AB = (Refresh(frozenset(keys)) for keys in ("a", "b", "ab"))
+LOOK_BACK = Refresh(look_back_days=3)
+FULL, FULL_A = Refresh(full=True), Refresh(frozenset("a"), full=True)
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ FULL, FULL_A = Wanted(full=True), Wanted(frozenset("a"), full=True)
         (ALL, [("1", A), ("2", B)], ALL, ("1", "2")),
         (ALL, [("1", LOOK_BACK)], None, ()),
         (LOOK_BACK, [("1", ALL)], LOOK_BACK, ("1",)),
-        (A, [("1", Wanted(frozenset("b"), 3))], Wanted(frozenset("ab"), 3), ("1",)),
+        (A, [("1", Refresh(frozenset("b"), 3))], Refresh(frozenset("ab"), 3), ("1",)),
         (ALL, [("1", FULL)], None, ()),
         (FULL, [("1", ALL)], FULL, ("1",)),
-        (ALL, [("1", FULL_A)], Wanted(full=True), ("1",)),
-        (B, [("1", FULL_A)], Wanted(frozenset("ab"), full=True), ("1",)),
-        (LOOK_BACK, [("1", FULL)], Wanted(None, 3, full=True), ("1",)),
+        (ALL, [("1", FULL_A)], Refresh(full=True), ("1",)),
+        (B, [("1", FULL_A)], Refresh(frozenset("ab"), full=True), ("1",)),
+        (LOOK_BACK, [("1", FULL)], Refresh(None, 3, full=True), ("1",)),
     ],
 )
 def test_one_refresh_waits_and_does_the_work_of_those_it_replaces(wanted, waiting, following, replaced):
@@ -119,6 +119,6 @@ def test_a_run_that_has_started_is_left_alone(daemon):
 def test_nothing_is_looked_for_while_a_refresh_is_under_way_but_not_for_ever(daemon, sandbox):
     assert not is_refreshing(daemon.instance, timedelta(minutes=2))
     enqueue(daemon.instance, requested(daemon.instance, A), DagsterRunStatus.STARTED)
-    assert daemon.tick("order_updates").skip_message.startswith("a refresh is under way")
+    assert daemon.tick("order_updates").skip_message.startswith("a refresh runs")
     assert len(sandbox.requests) == 0
     assert not is_refreshing(daemon.instance, timedelta(0))

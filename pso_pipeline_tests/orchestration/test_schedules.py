@@ -100,7 +100,7 @@ def test_the_resync_reads_all_history_and_does_not_pile_up(daemon, sandbox):
     (request,) = daemon.clock("weekly_full_resync").run_requests
     assert request.job_name == "full_resync"
     daemon.instance.create_run_for_job(defs.resolve_job_def("full_resync"), status=DagsterRunStatus.STARTED)
-    assert daemon.clock("weekly_full_resync").skip_message == "a full resync is under way or waiting"
+    assert daemon.clock("weekly_full_resync").skip_message == "a full resync runs or waits"
 
 
 def test_the_page_about_automation_names_what_there_is_and_its_defaults():

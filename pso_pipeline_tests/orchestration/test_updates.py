@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch):
     monkeypatch.setenv("MEWS_REQUESTS_PER_WINDOW", "1000000")
-    monkeypatch.setattr(sensors, "IMPATIENT", RetryPolicy(attempts=1, seconds=1.0, pause_seconds=0.0))
+    monkeypatch.setattr(sensors, "ONE_RETRY", RetryPolicy(attempts=1, seconds=1.0, pause_seconds=0.0))
     monkeypatch.setattr(sensors, "WAREHOUSE_SECONDS", 0.1)
 
 
@@ -153,7 +153,7 @@ def test_what_changed_while_the_sensor_was_off_is_found(loaded, world, any_serve
 def test_after_months_every_hotel_is_read(loaded, world):
     look = msgspec.json.decode(loaded.cursors["order_updates"], type=dict[str, Look])
     old = {token: msgspec.structs.replace(each, start_utc=NOW - timedelta(days=700)) for token, each in look.items()}
-    loaded.cursors["order_updates"] = sensors.encode_looks(old)
+    loaded.cursors["order_updates"] = sensors.encode_polls(old)
     assert keys_of(loaded.tick("order_updates")) is None
     assert loaded.tick("order_updates").run_requests == []
 

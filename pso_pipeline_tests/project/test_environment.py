@@ -105,7 +105,10 @@ def test_dagster_dev_uses_the_environment(environment, sandbox, tmp_path):
     [
         (lambda path: path.mkdir(), ".env is a folder: it takes a text file"),
         (lambda path: path.write_bytes(b"MEWS_CLIENT_TOKEN=\xff\xfe"), ".env is not UTF-8 text: save it as UTF-8"),
-        (lambda path: path.write_bytes(b"MEWS_CLIENT_TOKEN=a\0b"), ".env holds NUL characters: save it as plain text"),
+        (
+            lambda path: path.write_bytes(b"MEWS_CLIENT_TOKEN=a\0b"),
+            ".env contains NUL characters: save it as plain text",
+        ),
         (lambda path: path.symlink_to(path), None),
     ],
     ids=["folder", "encoding", "NUL", "loop"],

@@ -160,7 +160,7 @@ def test_an_id_in_two_hotels_is_found_though_only_one_of_them_changed(connection
     verdicts(connection)
     change(connection, "id = 'bristol 1'", 1)
     found = verdicts(connection)["ids_are_unique"]
-    assert found.looked_at == 1
+    assert found.counted_now == 1
     assert [(each.partition_key, each.violations) for each in found.broken_in] == [("astoria-1", 1)]
 
 
@@ -174,14 +174,14 @@ def test_an_id_that_is_there_twice_in_a_hotel_counts_with_each_row(connection, o
     assert (found.checked, found.violations, found.detail) == (ORDERS + 3, 5, "for example astoria 3")
 
 
-def test_nothing_is_looked_at_twice(connection):
+def test_nothing_is_counted_twice(connection):
     assert verdicts(connection)
     assert verdicts(connection) == {}
     touch(connection)
-    assert verdicts(connection)["ids_are_unique"].looked_at == 1
+    assert verdicts(connection)["ids_are_unique"].counted_now == 1
 
 
-def test_what_is_broken_is_looked_at_until_it_is_not(connection):
+def test_what_is_broken_is_counted_until_it_is_not(connection):
     change(connection, "id = 'astoria 1'", 2)
     assert verdicts(connection)["ids_are_unique"].broken_in
     assert verdicts(connection)["ids_are_unique"].broken_in

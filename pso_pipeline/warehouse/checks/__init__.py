@@ -1,1 +1,1 @@
-"""What must hold of landed orders and of the marts: rules, each with its statement, and what they count."""
+"""The rules that landed orders and marts must keep, each with its SQL statement, and their evaluation."""

@@ -1,4 +1,4 @@
--- counted: for each hotel its canceled orders, and those that do not tell when they were canceled.
+-- counted: for each hotel its canceled orders, and those without the time of their cancellation.
 CREATE OR REPLACE TEMP TABLE counted AS
 SELECT
     enterprise_id,

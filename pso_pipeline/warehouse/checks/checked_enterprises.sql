@@ -1,6 +1,6 @@
--- checked_enterprises: one row for each hotel that is looked at now, and one with an empty id for orders without a hotel.
--- Source: check_inputs, marts.internal.check_counts. Reason: a hotel whose orders are those that were looked at before
--- needs no second look; $enterprise_ids get one in any case.
+-- checked_enterprises: one row for each hotel that is counted now, and one with an empty id for orders without a hotel.
+-- Source: check_inputs, marts.internal.check_counts. Reason: the counts of a hotel whose orders have not changed are
+-- still valid; the hotels $enterprise_ids are counted in any case.
 CREATE OR REPLACE TEMP TABLE checked_enterprises AS
 SELECT DISTINCT inputs.enterprise_id, inputs.input_digest
 FROM check_inputs AS inputs

@@ -1,6 +1,6 @@
--- checked_orders: one row for each order of the hotels that are looked at now, and for those without a hotel, whose
+-- checked_orders: one row for each order of the hotels that are counted now, and for those without a hotel, whose
 -- enterprise_id is empty. Source: mews.product_service_orders, checked_enterprises.
--- Reason: joined by the bare column, DuckDB leaves out what the hotels are not in before it reads other columns.
+-- Reason: DuckDB skips the rows of other hotels only if the join is on the bare column.
 CREATE OR REPLACE TEMP VIEW checked_orders AS
 SELECT orders.*
 FROM mews.product_service_orders AS orders

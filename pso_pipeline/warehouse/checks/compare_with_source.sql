@@ -1,7 +1,7 @@
 -- One row: the orders of the hotel $enterprise_id that changed from $start_utc to $end_utc. Source: mews.product_service_orders
--- and found, which holds the id and updated_utc of what the API answered for the same interval.
---   missing          the source has this version, and the warehouse neither it nor a newer one
---   changed_or_gone  the warehouse has it, and the source answered without it: it changed after the end, or vanished
+-- and found, which has id and updated_utc of the orders that the API returned for the same interval.
+--   missing          the source has this version; the warehouse has neither it nor a newer one
+--   changed_or_gone  the warehouse has it; the source did not return it: it changed after the end, or is gone
 WITH held AS (
     SELECT id, updated_utc
     FROM mews.product_service_orders

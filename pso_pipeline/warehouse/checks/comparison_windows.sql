@@ -1,6 +1,6 @@
 -- One row for each of the hotels $enterprise_ids that was read to the end: the interval in which its orders are compared
--- with the source, which holds $orders of them at most (more where several changed in the same second).
--- The end stays $overlap behind the watermark: what the source shows later than it happened is read again until then.
+-- with the source. It has at most $orders of them, or more if several changed in the same second.
+-- It ends $overlap before the watermark: the next refresh reads later changes again, which the source may show late.
 WITH ends AS (
     SELECT enterprise_id, min(watermark_utc) - $overlap::INTERVAL AS end_utc
     FROM mews.sync_state

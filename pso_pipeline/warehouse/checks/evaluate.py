@@ -1,7 +1,8 @@
-"""Evaluating the rules for the hotels whose orders changed since the last look, or in which something was wrong then.
+"""The evaluation of the rules: each is counted again in the hotels that changed, or that broke it before.
 
-What each rule counts in each hotel is kept in `marts.internal.check_counts`, so that the verdict is about all hotels
-and costs as much as those that changed. It goes with the marts: another version of the package looks at all of them.
+`marts.internal.check_counts` has the counts of each rule in each hotel, so a verdict is about all hotels and costs as
+much as those that changed. The table belongs to the marts: another version of the package counts every hotel again.
+Add a rule in `rules`; how counts become events of Dagster is in `orchestration/evaluations.py`.
 """
 
 import functools
@@ -19,7 +20,7 @@ from pso_pipeline.warehouse.sql import statement
 
 @dataclass(frozen=True, slots=True)
 class HotelCount:
-    """What a rule counted in one hotel; `detail` says in a few words what was found."""
+    """The counts of a rule in one hotel; `detail` describes the violations in a few words."""
 
     enterprise_id: str
     partition_key: str
@@ -30,16 +31,16 @@ class HotelCount:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a rule counts over all hotels: orders checked, violations, and the hotels that have any, the worst first.
+    """The counts of a rule over all hotels: orders checked, violations, and the hotels that have any, the worst first.
 
-    `looked_at` hotels were counted now, the others earlier and have not changed since.
+    `counted_now` hotels were counted by this evaluation. The others were counted earlier and have not changed since.
     """
 
     rule: Rule
     checked: int
     violations: int
     hotels: int
-    looked_at: int
+    counted_now: int
     found_in: tuple[HotelCount, ...]
 
     @property
@@ -53,8 +54,8 @@ def evaluate_landed(
 ) -> list[Verdict]:
     """Evaluate the rules about landed orders.
 
-    The hotels `enterprise_ids` are looked at in any case. Where there are none, and nothing changed and nothing was
-    wrong, there is no new verdict.
+    The hotels `enterprise_ids` are counted in any case. If it is None, nothing changed and no rule was broken, there is
+    no new verdict.
     """
     create_marts(connection)
     for name in INPUTS:
@@ -67,7 +68,7 @@ def evaluate_derived(
 ) -> list[Verdict]:
     """Evaluate the rules about the marts; `enterprise_ids` as in `evaluate_landed`.
 
-    A hotel that breaks one is derived again from all its landed orders, and the verdict is about that.
+    The marts of a hotel that breaks a rule are computed again from all its landed orders, then it is counted again.
     """
     create_marts(connection)
     counted = (*(f"marts/{name}" for name in INPUTS), "checks/checked_orders")
@@ -83,7 +84,7 @@ def evaluate_derived(
 def find_held_back(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Evaluate all rules; return the hotels whose newest figures must not be published, by id, with the reason.
 
-    Costs as much as what changed since the last evaluation.
+    The cost depends on what changed since the last evaluation.
     """
     evaluate_landed(connection)
     evaluate_derived(connection)
@@ -104,7 +105,7 @@ def _evaluate(
     counted: Sequence[str],
     enterprise_ids: Collection[str] | None,
 ) -> list[Verdict]:
-    """Evaluate rules where the statement `inputs` tells that something changed; `counted` make what they count."""
+    """Evaluate rules in the hotels that the statement `inputs` finds changed; `counted` makes the tables they read."""
     connection.execute(statement(f"checks/{inputs}.sql"), {"definition": _definition(rules)})
     broken = {each.enterprise_id for rule in rules for each in _broken(rule, _found_in(connection, rule))}
     connection.execute(
@@ -122,18 +123,18 @@ def _evaluate(
         connection.execute(statement("checks/forget_counts.sql"), {"check_name": rule.name})
         connection.execute(statement("checks/keep_counts.sql"), {"check_name": rule.name})
         connection.commit()
-    looked_at = sum(map(bool, ids))
-    return [_verdict(connection, rule, looked_at) for rule in rules]
+    counted_now = sum(map(bool, ids))
+    return [_verdict(connection, rule, counted_now) for rule in rules]
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, name: str, parameters: object = None) -> None:
     connection.execute(statement(f"{name}.sql"), parameters)
 
 
-def _verdict(connection: duckdb.DuckDBPyConnection, rule: Rule, looked_at: int) -> Verdict:
+def _verdict(connection: duckdb.DuckDBPyConnection, rule: Rule, counted_now: int) -> Verdict:
     totals = connection.execute(statement("checks/totals.sql"), {"check_name": rule.name}).fetchall()
     checked, violations, hotels = totals[0]
-    return Verdict(rule, checked, violations, hotels, looked_at, tuple(_found_in(connection, rule)))
+    return Verdict(rule, checked, violations, hotels, counted_now, tuple(_found_in(connection, rule)))
 
 
 def _found_in(connection: duckdb.DuckDBPyConnection, rule: Rule) -> list[HotelCount]:
@@ -146,6 +147,6 @@ def _broken(rule: Rule, found_in: Iterable[HotelCount]) -> tuple[HotelCount, ...
 
 
 def _definition(rules: Sequence[Rule]) -> str:
-    """Digest what decides the counts, so that a changed rule is evaluated anew for every hotel."""
+    """Return a digest of the rules, so that a changed rule is counted again in every hotel."""
     parts = [(rule.name, sorted(rule.parameters.items()), statement(f"checks/{rule.name}.sql")) for rule in rules]
     return hashlib.sha256(repr(parts).encode()).hexdigest()

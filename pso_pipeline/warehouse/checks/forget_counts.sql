@@ -1,5 +1,5 @@
--- Takes from marts.internal.check_counts what the check $check_name counted before in the hotels that are looked at now, and
--- in hotels that are no more.
+-- Deletes from marts.internal.check_counts the counts of the check $check_name in the hotels that are counted now, and in
+-- hotels that no longer exist.
 DELETE FROM marts.internal.check_counts
 WHERE
     check_name = $check_name

@@ -1,5 +1,5 @@
--- Puts into marts.internal.check_counts what the check $check_name counted in the hotels looked at. A hotel without a row in
--- counted has nothing that the check is about.
+-- Inserts into marts.internal.check_counts the counts of the check $check_name in the hotels that are counted now. A hotel
+-- without a row in counted has no orders that the check is about.
 INSERT INTO marts.internal.check_counts BY NAME
 SELECT
     $check_name AS check_name,

@@ -1,6 +1,6 @@
 -- counted: for each hotel the orders among its facts, and by how many orders the figures differ between the landed
 -- orders, the facts and the metrics made from them.
--- A hotel for which something landed since its figures were made is compared with its facts alone.
+-- A hotel for which orders landed after its figures were computed is compared only with its facts.
 CREATE OR REPLACE TEMP TABLE counted AS
 WITH facts AS (
     SELECT

@@ -1,6 +1,7 @@
-"""What checks read besides rules: repeated ids, records that could not be read, volumes, comparisons with the source.
+"""What checks read besides the counts of rules: repeated ids, rejected records, volumes, comparisons with the source.
 
-Each function takes an open connection and returns plain values. How a figure is judged stands beside it.
+Each function takes an open connection and returns plain values, which know how they are judged. Add a function here
+for a check that is not a rule.
 """
 
 from collections.abc import Collection
@@ -64,7 +65,7 @@ class Volume:
 
     @property
     def is_judged(self) -> bool:
-        """Whether the hotel usually has enough orders for a judgment."""
+        """Whether the hotel usually has enough orders to be judged."""
         return self.usual >= LEAST_USUAL_ORDERS
 
     @property
@@ -84,10 +85,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Orders of a hotel in a window, at the source and here.
+    """Orders of a hotel in a window, at the source and in the warehouse.
 
-    `missing` are versions that the source has and the warehouse neither has nor has outdated. `changed_or_gone` are
-    held here and no longer in the source's answer: they changed after the window, or vanished.
+    `missing` counts versions that the source has, while the warehouse has neither them nor newer ones.
+    `changed_or_gone` counts orders of the warehouse that the source did not return: they changed after the window, or
+    are gone.
     """
 
     at_source: int
@@ -97,7 +99,7 @@ class Counts:
 
 
 def read_computed_orders(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[datetime | None, int]]:
-    """Read of each hotel, by id, the aware as_of_utc and the orders of the marts, once compared with the warehouse."""
+    """Read the aware as_of_utc and the orders of the marts of each hotel, by id, that the rule about them compared."""
     rows = connection.execute(statement("checks/computed_orders.sql")).fetchall()
     return {enterprise: (as_of and as_of.replace(tzinfo=UTC), orders) for enterprise, as_of, orders in rows}
 

@@ -1,5 +1,5 @@
--- counted: for each hotel its orders, and those whose service or hotel no list of the API has named, or whose service
--- another hotel sells.
+-- counted: for each hotel its orders, and those whose service or hotel the API does not list, or whose service
+-- belongs to another hotel.
 CREATE OR REPLACE TEMP TABLE counted AS
 WITH sold AS (
     SELECT enterprise_id, service_id, count(*) AS orders FROM checked_orders GROUP BY enterprise_id, service_id

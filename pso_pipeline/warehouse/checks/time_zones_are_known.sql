@@ -1,4 +1,4 @@
--- counted: for each hotel its orders, all of which count on days of UTC where its time zone is not known.
+-- counted: for each hotel its orders; all of them are violations if its time zone is unknown, since UTC dates them.
 CREATE OR REPLACE TEMP TABLE counted AS
 SELECT
     orders.enterprise_id,

@@ -1,4 +1,4 @@
--- One row: what the check $check_name counts over all hotels, looked at now or earlier.
+-- One row: the counts of the check $check_name over all hotels.
 SELECT
     coalesce(sum(checked), 0)::BIGINT AS checked,
     coalesce(sum(violations), 0)::BIGINT AS violations,

@@ -1,7 +1,7 @@
--- One row for each hotel in scope with 9 weeks of history: orders created in its last 7 complete days, and what is usual.
+-- One row for each hotel in scope with 9 weeks of history: orders created in its last 7 complete days, and the usual number.
 -- Source: mart.agg_orders_daily, mart.dim_enterprises. Days are the hotel's own; the day of its as_of_utc is not complete.
 --   usual   median of the 8 weeks before
---   spread  how far weeks usually lie from it: by chance alone (the root of a count), or as these weeks did
+--   spread  the usual distance from it: that of chance (the root of a count), or that of these weeks
 WITH hotels AS (
     SELECT
         enterprise_id,

@@ -1,4 +1,4 @@
--- One row for each hotel in which the check $check_name found something, the worst first.
+-- One row for each hotel with violations of the check $check_name, the worst first.
 -- Source: marts.internal.check_counts, mews.enterprises.
 SELECT
     counts.enterprise_id,
