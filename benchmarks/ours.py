@@ -51,7 +51,7 @@ def main(step: str) -> None:
             return
         # after `start` has left: what the code location imports is the pipeline's own cost
         with importing():
-            from pso_pipeline.definitions import PIPELINE, defs
+            from pso_pipeline.orchestration.definitions import PIPELINE, defs
 
         received = _count_requests()
         began, before = time.monotonic(), _cpu()

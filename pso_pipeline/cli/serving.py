@@ -17,6 +17,9 @@ import httpx
 
 UI_HOST = "127.0.0.1"
 
+WORKSPACE = Path(__file__).with_name("workspace.yaml")
+"""It gives the code location its name, which the module alone would not."""
+
 ENDING_SECONDS = 20.0
 """Time for Dagster to end by itself before it is killed; a killed landing loses nothing."""
 
@@ -38,7 +41,7 @@ def keep_serving(port: int, folder: Path, log: Path, say: Callable[[str], None])
     with log.open("w", encoding="utf-8") as output:
         while True:
             began = time.monotonic()
-            arguments = ["dev", "-m", "pso_pipeline.definitions", "-h", UI_HOST, "-p", str(port)]
+            arguments = ["dev", "-w", str(WORKSPACE), "-h", UI_HOST, "-p", str(port)]
             process = subprocess.Popen(  # noqa: S603  # no shell; the one value that a user gives is a number
                 [sys.executable, "-m", "dagster", *arguments], cwd=folder, stdout=output, stderr=output, process_group=0
             )

@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from dagster import AssetKey, DagsterInstance, TableMetadataValue
@@ -82,3 +83,9 @@ def test_the_instance_that_is_shipped_has_no_first_visit_dialog_and_limits_what_
     assert concurrency.pool_config.default_pool_limit == 2
     assert concurrency.run_queue_config is not None
     assert concurrency.run_queue_config.max_concurrent_runs == 4
+
+
+def test_the_code_location_has_its_name_wherever_it_is_served():
+    packaged = files("pso_pipeline.cli").joinpath("workspace.yaml").read_text(encoding="utf-8")
+    assert packaged == (Path(__file__).parents[2] / "workspace.yaml").read_text(encoding="utf-8")
+    assert "location_name: pso_pipeline\n" in packaged
