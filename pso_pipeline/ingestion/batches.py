@@ -14,15 +14,15 @@ from pso_pipeline.contract.endpoints import Endpoint
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.ingestion.frames import concatenated, empty_frame, records_frame, rejects_frame, table_frame
 from pso_pipeline.mews.pagination import Page
-from pso_pipeline.warehouse.landing.orders import OrdersLanding
 from pso_pipeline.warehouse.landing.progress import Progress
+from pso_pipeline.warehouse.landing.records import Landing
 
 SEEN = Table(
     "mews",
     "full_read_ids",
     "The ids that a full resync has seen.",
-    ("service_id", "id"),
-    (Column("service_id", "VARCHAR", "What is read on its own."), Column("id", "VARCHAR", "The record.")),
+    ("scope_id", "id"),
+    (Column("scope_id", "VARCHAR", "What is read on its own."), Column("id", "VARCHAR", "The record.")),
 )
 
 
@@ -46,7 +46,7 @@ class BatchBuilder:
         scopes = page.rows[self.endpoint.scope_column]
         if scopes:
             ours = {
-                "enterprise_id": [self.enterprise_of.get(scope) for scope in scopes],
+                "enterprise_id": page.rows.get("enterprise_id") or [self.enterprise_of.get(scope) for scope in scopes],
                 "is_missing_from_source": False,
                 "fetched_utc": fetched_utc,
             }
@@ -56,17 +56,18 @@ class BatchBuilder:
             self._rejects.append(rejects_frame(operation, page.rejects, fetched_utc, self.enterprise_of))
         if self.keeps_ids:
             seen = {
-                "service_id": [*scopes, *(reject.scope_id for reject in page.rejects)],
+                "scope_id": [*scopes, *(reject.scope_id for reject in page.rejects)],
                 "id": [*page.rows["id"], *(reject.id for reject in page.rejects)],
             }
             self._seen.append(table_frame(SEEN, seen, len(seen["id"])))
 
-    def take(self, progress: Sequence[Progress] = ()) -> OrdersLanding:
+    def take(self, progress: Sequence[Progress] = ()) -> Landing:
         """Hand over what was gathered, with the progress that it stands for, and start again with nothing."""
-        taken = OrdersLanding(
-            orders=concatenated(self._records, empty_frame(self.endpoint.table)),
+        taken = Landing(
+            endpoint=self.endpoint,
+            records=concatenated(self._records, empty_frame(self.endpoint.table)),
             rejects=concatenated(self._rejects, empty_frame(REJECTED_RECORDS)),
-            met=concatenated(self._seen, empty_frame(SEEN)),
+            seen=concatenated(self._seen, empty_frame(SEEN)),
             progress=progress,
         )
         self._records, self._rejects, self._seen = [], [], []

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
-from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.plan import chunks
 from pso_pipeline.mews.errors import MewsError
@@ -19,7 +18,7 @@ from pso_pipeline.mews.pagination import pages
 from pso_pipeline.mews.requests import GetAll, Interval
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.warehouse.checks.readings import Counts, Window, compare, comparison_windows
-from pso_pipeline.warehouse.reading import EnterpriseRow, read_enterprises, read_services
+from pso_pipeline.warehouse.reading import EnterpriseRow, read_enterprises, read_scopes
 from pso_pipeline.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
@@ -77,10 +76,9 @@ def _prepare(
         hotels = {each.enterprise_id: each for each in read_enterprises(connection)}
         windows = comparison_windows(connection, enterprise_ids, overlap)
         services: dict[str, list[str]] = {}
-        for service in read_services(connection):
-            is_in_use = service.kind != BOOKABLE and not service.is_retired
-            if is_in_use and service.enterprise_id in enterprise_ids:
-                services.setdefault(service.enterprise_id, []).append(service.service_id)
+        for service in read_scopes(connection, PRODUCT_SERVICE_ORDERS):
+            if service.is_in_use and service.enterprise_id in enterprise_ids:
+                services.setdefault(service.enterprise_id, []).append(service.scope_id)
     return hotels, windows, services
 
 

@@ -1,7 +1,7 @@
-"""Carrying out a planned read: pages in, batches out, asking for less where the API says that it was too much.
+"""Carrying out a planned read: pages in, batches out, smaller requests where the API refuses large ones.
 
-Knows how a read is cut in pieces when it is refused. What is read is decided in `plan`; how a request is sent and
-retried is the business of `mews`.
+Holds how a read is cut in pieces when it is refused, and one function for people, `fetch_records`. What is read is
+decided in `plan`; how a request is sent and retried is the business of `mews`.
 """
 
 import contextlib
@@ -11,26 +11,29 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, SERVICES
+import pandas as pd
+
+from pso_pipeline.contract.endpoints import SERVICES, Endpoint
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.ingestion.batches import BatchBuilder
 from pso_pipeline.ingestion.clock import ServerClock, trusted
-from pso_pipeline.ingestion.landing import MAX_ORDERS_PER_BATCH, LandingQueue
+from pso_pipeline.ingestion.frames import records_frame
+from pso_pipeline.ingestion.landing import RECORDS_PER_BATCH, LandingQueue
 from pso_pipeline.ingestion.plan import SLACK, FullRead, IntervalRead, Read, chunks, cut
 from pso_pipeline.mews.client import MewsClient
 from pso_pipeline.mews.discovery import Listing, list_all
 from pso_pipeline.mews.errors import MewsError, RepeatedCursor, RequestRefused, TokenRefused, TooHeavy, TooLarge
 from pso_pipeline.mews.pagination import Page, pages
-from pso_pipeline.mews.requests import GetAll, Interval, Limitation
+from pso_pipeline.mews.requests import FilterValue, GetAll, Interval, Limitation
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.warehouse.landing.progress import Completed, Failed, FullReadProgress, Progress
 
 log = logging.getLogger(__name__)
 
 PAGE_SIZE = MAX_COUNT
-"""Orders asked for at once: as many as the API gives."""
+"""Records of a page: as many as the API gives."""
 
-PAGES_PER_LANDING = MAX_ORDERS_PER_BATCH // PAGE_SIZE
+PAGES_PER_LANDING = RECORDS_PER_BATCH // PAGE_SIZE
 """Pages landed together with the cursor that continues them."""
 
 SHORTEST_INTERVAL = timedelta(minutes=1)
@@ -51,17 +54,17 @@ interval, or move ahead of the walk."""
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What one walk asks for: an interval, or all history from `cursor` on."""
+    """What one walk requests: an interval, or all history from `cursor` on."""
 
-    service_ids: tuple[str, ...]
+    scope_ids: tuple[str, ...]
     interval: Interval | None = None
     cursor: str | None = None
     started_utc: datetime | None = None
-    orders: int = 0
+    records: int = 0
     restarts: int = 0
 
-    def instead(self, error: MewsError) -> "list[_Piece]":
-        """Return what to ask for instead of a piece that failed so: nothing where that cannot help."""
+    def after(self, error: MewsError) -> "list[_Piece]":
+        """Return what to request after a piece failed so: nothing where that cannot help."""
         match error:
             case CursorRefused() | RepeatedCursor():
                 again = replace(self.from_the_top(), restarts=self.restarts + 1)
@@ -73,20 +76,20 @@ class _Piece:
             case _:
                 return []
 
-    def named(self, service_ids: Sequence[str]) -> "_Piece":
-        """The same question for these services alone."""
-        return replace(self.from_the_top(), service_ids=tuple(service_ids))
+    def named(self, scope_ids: Sequence[str]) -> "_Piece":
+        """Return the same request for these scopes alone."""
+        return replace(self.from_the_top(), scope_ids=tuple(scope_ids))
 
     def from_the_top(self) -> "_Piece":
-        """The same question without the progress of an earlier walk."""
-        return replace(self, cursor=None, started_utc=None, orders=0)
+        """Return the same request without the progress of an earlier walk."""
+        return replace(self, cursor=None, started_utc=None, records=0)
 
     def halves(self) -> list["_Piece"]:
-        """Cut the list of services in two; nothing where there is one."""
-        ids = self.service_ids
+        """Cut the list of scopes in two; nothing where there is one."""
+        ids = self.scope_ids
         if len(ids) == 1:
             return []
-        return [replace(self.from_the_top(), service_ids=half) for half in chunks(ids, (len(ids) + 1) // 2)]
+        return [replace(self.from_the_top(), scope_ids=half) for half in chunks(ids, (len(ids) + 1) // 2)]
 
     def shorter(self) -> list["_Piece"]:
         """Cut the interval in two, the older half first; nothing where it cannot be cut."""
@@ -107,43 +110,45 @@ class TooManyRejects(MewsError):
 
 @dataclass(slots=True)
 class _Tally:
-    """How many records of one walk came for each service, and how many of them were rejected.
+    """How many records of one walk came for each scope, and how many of them were rejected.
 
-    Rejected records that name no service of the walk count for None. `reason` is why the first one was rejected.
+    Rejected records that name no scope of the walk count for None. `reason` is why the first one was rejected.
     """
 
+    endpoint: Endpoint
     records: Counter[str | None] = field(default_factory=Counter)
     rejected: Counter[str | None] = field(default_factory=Counter)
     reason: str = ""
 
-    def add(self, page: Page, service_ids: Collection[str]) -> None:
-        self.records.update(page.rows["service_id"])
+    def add(self, page: Page, scope_ids: Collection[str]) -> None:
+        self.records.update(page.rows[self.endpoint.scope_column])
         for reject in page.rejects:
-            self.rejected[reject.scope_id if reject.scope_id in service_ids else None] += 1
+            self.rejected[reject.scope_id if reject.scope_id in scope_ids else None] += 1
             self.reason = self.reason or reject.reason
 
-    def complaint(self, services: Collection[str | None]) -> str | None:
-        """Say that too many records of these services were rejected; None where that is not so."""
-        rejected = sum(self.rejected[each] for each in services)
-        read = rejected + sum(self.records[each] for each in services)
+    def complaint(self, scopes: Collection[str | None]) -> str | None:
+        """Say that too many records of these scopes were rejected; None where that is not so."""
+        rejected = sum(self.rejected[each] for each in scopes)
+        read = rejected + sum(self.records[each] for each in scopes)
         if rejected <= PLAUSIBLE_REJECTS or rejected <= MAX_REJECTED_SHARE * read:
             return None
         return (
-            f"{PRODUCT_SERVICE_ORDERS.operation}: {rejected:,} of {read:,} records could not be read, the first "
+            f"{self.endpoint.operation}: {rejected:,} of {read:,} records could not be read, the first "
             f"because {self.reason}: the others landed, and all are read again (see mews.rejected_records)"
         )
 
 
 @dataclass(slots=True)
 class Fetcher:
-    """Carries out reads with one client and hands the pages to one queue.
+    """Carries out reads of one endpoint with one client and hands the pages to one queue.
 
-    `tokens` maps fingerprints to tokens, `enterprise_of` services to enterprises; `unlisted` holds the services that
-    the last whole listing lacked. `failures` collects, for each service that could not be read, the one line that says
+    `tokens` maps fingerprints to tokens, `enterprise_of` scopes to enterprises; `unlisted` holds the services that
+    the last whole listing lacked. `failures` collects, for each scope that could not be read, the one line that says
     why; `gone`, for each that the API refused and that listings lack, the same. A token that was refused is not used
     again.
     """
 
+    endpoint: Endpoint
     client: MewsClient
     tokens: Mapping[str, Token]
     enterprise_of: Mapping[str, str]
@@ -157,13 +162,13 @@ class Fetcher:
     _refused_tokens: dict[str, TokenRefused] = field(default_factory=dict)
 
     async def read(self, read: Read) -> None:
-        """Carry out one read to its end, or note for each of its services why that could not be."""
+        """Carry out one read to its end, or note for each of its scopes why that could not be."""
         if isinstance(read, IntervalRead):
             await self._read_intervals(read, read.intervals)
             return
         if not read.is_ended:
             await self._read_pieces(
-                read, _Piece(read.service_ids, cursor=read.cursor, started_utc=read.started_utc, orders=read.orders)
+                read, _Piece(read.scope_ids, cursor=read.cursor, started_utc=read.started_utc, records=read.records)
             )
         if read.is_resync or read.cursor is not None:
             # what moved ahead of the walk while it went on would look as if it were gone, and what changed since an
@@ -174,18 +179,18 @@ class Fetcher:
     async def _read_intervals(self, read: Read, intervals: Sequence[Interval]) -> None:
         """Read one interval after the other; their end is fixed, and what changes later is the next refresh's."""
         for interval in intervals:
-            await self._read_pieces(read, _Piece(read.service_ids, interval))
+            await self._read_pieces(read, _Piece(read.scope_ids, interval))
         end, began = intervals[-1].end_utc, self.clock.first_reported
         if began is not None and began > end:
             # planned by a local clock that is behind the server's
             for interval in cut(end, began + SLACK):
-                await self._read_pieces(read, _Piece(read.service_ids, interval))
+                await self._read_pieces(read, _Piece(read.scope_ids, interval))
 
     async def _read_pieces(self, read: Read, whole: _Piece) -> None:
         """Read a piece, and smaller ones instead where the API refuses it."""
         pending, refusals, answered = [whole], 0, 0
         while pending:
-            piece = self._still_wanted(pending.pop())
+            piece = self._without_failed(pending.pop())
             if piece is None:
                 continue
             try:
@@ -199,26 +204,28 @@ class Fetcher:
                     pending += sorted_out
                     continue
                 if refusals <= MAX_REFUSALS + 2 * answered:
-                    smaller = piece.instead(error)
+                    smaller = piece.after(error)
                 else:
                     smaller = self._by_hotel(piece) if answered else []
                 pending += reversed(smaller)
                 if not smaller:
-                    await self._fail(piece.service_ids, str(error))
+                    await self._fail(piece.scope_ids, str(error))
             else:
                 answered += 1
 
     async def _sort_out(self, token: str, piece: _Piece, error: MewsError) -> list[_Piece] | None:
         """Part services that no longer exist from a piece that the API refused; None where there are none.
 
-        Those of a piece of nothing else are `gone`, and are not asked for again.
+        Those of a piece of nothing else are `gone`, and are not requested again.
         """
         if not isinstance(error, RequestRefused) or isinstance(error, CursorRefused) or error.status != 400:
             return None
-        if not self.unlisted.issuperset(piece.service_ids):
-            await self._list_again(token, {self.enterprise_of[service] for service in piece.service_ids})
-        unlisted = [service for service in piece.service_ids if service in self.unlisted]
-        listed = [service for service in piece.service_ids if service not in self.unlisted]
+        if self.endpoint.scope != "service":
+            return None
+        if not self.unlisted.issuperset(piece.scope_ids):
+            await self._list_again(token, {self.enterprise_of[service] for service in piece.scope_ids})
+        unlisted = [service for service in piece.scope_ids if service in self.unlisted]
+        listed = [service for service in piece.scope_ids if service not in self.unlisted]
         if not unlisted:
             return None
         if listed:
@@ -250,7 +257,7 @@ class Fetcher:
     def _by_hotel(self, piece: _Piece) -> list[_Piece]:
         """Cut a piece by hotels; nothing where it is of one."""
         of_hotel: dict[str, list[str]] = {}
-        for service in piece.service_ids:
+        for service in piece.scope_ids:
             of_hotel.setdefault(self.enterprise_of[service], []).append(service)
         return [piece.named(ids) for ids in of_hotel.values()] if len(of_hotel) > 1 else []
 
@@ -258,10 +265,10 @@ class Fetcher:
         """Read one piece page by page and hand it to the queue, the last part with the completed progress."""
         began = self.clock.reported
         is_resync = isinstance(read, FullRead) and read.is_resync
-        builder = BatchBuilder(PRODUCT_SERVICE_ORDERS, self.enterprise_of, keeps_ids=is_resync)
-        filters = {"ServiceIds": piece.service_ids, "UpdatedUtc": piece.interval}
-        request = GetAll(PRODUCT_SERVICE_ORDERS, filters, Limitation(PAGE_SIZE))
-        cursor, orders, seen, tally = piece.cursor, piece.orders, 0, _Tally()
+        builder = BatchBuilder(self.endpoint, self.enterprise_of, keeps_ids=is_resync)
+        filters = {self.endpoint.scope_filter: piece.scope_ids, self.endpoint.interval_filter: piece.interval}
+        request = GetAll(self.endpoint, filters, Limitation(PAGE_SIZE))
+        cursor, records, seen, tally = piece.cursor, piece.records, 0, _Tally(self.endpoint)
         if read.token in self._refused_tokens:
             raise self._refused_tokens[read.token]
         try:
@@ -271,10 +278,10 @@ class Fetcher:
                     self.clock.observe(page.server_time)
                     began = began or page.server_time
                     builder.add(page, self.clock.stamp())
-                    tally.add(page, piece.service_ids)
-                    cursor, orders, seen = page.cursor, orders + page.count, seen + 1
+                    tally.add(page, piece.scope_ids)
+                    cursor, records, seen = page.cursor, records + page.count, seen + 1
                     if seen % PAGES_PER_LANDING == 0:
-                        await self.queue.put(builder.take(self._under_way(piece, began, cursor, orders, is_resync)))
+                        await self.queue.put(builder.take(self._under_way(piece, began, cursor, records, is_resync)))
         except RequestRefused as error:
             if cursor is None:
                 raise
@@ -282,18 +289,18 @@ class Fetcher:
         await self.queue.put(builder.take(self._ended(piece, began, tally, is_resync)))
         hotels = self._by_hotel(piece)
         if hotels and (complaint := tally.complaint([None])):
-            raise TooManyRejects(complaint, PRODUCT_SERVICE_ORDERS.operation)
+            raise TooManyRejects(complaint, self.endpoint.operation)
 
     def _under_way(
-        self, piece: _Piece, began: datetime | None, cursor: str | None, orders: int, is_resync: bool
+        self, piece: _Piece, began: datetime | None, cursor: str | None, records: int, is_resync: bool
     ) -> list[Progress]:
         """What a landing in the middle of a walk stands for: nothing but in a full read, which its cursor continues."""
         if piece.interval is not None or cursor is None:
             return []
         started = piece.started_utc or trusted(began)
         return [
-            FullReadProgress(service, self.enterprise_of[service], started, cursor, orders, is_resync)
-            for service in piece.service_ids
+            FullReadProgress(scope, self.enterprise_of[scope], started, cursor, records, is_resync)
+            for scope in piece.scope_ids
         ]
 
     def _ended(self, piece: _Piece, began: datetime | None, tally: _Tally, is_resync: bool) -> list[Progress]:
@@ -303,7 +310,7 @@ class Fetcher:
         """
         hotels = self._by_hotel(piece)
         if not hotels:
-            complaint = tally.complaint([None, *piece.service_ids])
+            complaint = tally.complaint([None, *piece.scope_ids])
             if complaint:
                 return self._given_up(piece, complaint, is_resync)
             return self._completed(piece, began, is_resync)
@@ -311,19 +318,19 @@ class Fetcher:
             return []
         progress: list[Progress] = []
         for hotel in hotels:
-            if complaint := tally.complaint(hotel.service_ids):
-                progress += self._given_up(replace(piece, service_ids=hotel.service_ids), complaint, is_resync)
+            if complaint := tally.complaint(hotel.scope_ids):
+                progress += self._given_up(replace(piece, scope_ids=hotel.scope_ids), complaint, is_resync)
             else:
-                progress += self._completed(replace(piece, service_ids=hotel.service_ids), began, is_resync)
+                progress += self._completed(replace(piece, scope_ids=hotel.scope_ids), began, is_resync)
         return progress
 
     def _given_up(self, piece: _Piece, complaint: str, is_resync: bool) -> list[Progress]:
         """Note that a walk that came to its end has failed; a full read starts from the top next time."""
         from_the_top = [
             FullReadProgress(service, self.enterprise_of[service], None, None, 0, is_resync)
-            for service in (piece.service_ids if piece.interval is None else ())
+            for service in (piece.scope_ids if piece.interval is None else ())
         ]
-        return [*from_the_top, *self._failed(piece.service_ids, complaint)]
+        return [*from_the_top, *self._failed(piece.scope_ids, complaint)]
 
     def _completed(self, piece: _Piece, began: datetime | None, is_resync: bool) -> list[Progress]:
         watermark = started = piece.started_utc or trusted(began)
@@ -339,21 +346,47 @@ class Fetcher:
                 is_full=is_full,
                 resync_started_utc=started if is_full and is_resync else None,
             )
-            for service in piece.service_ids
+            for service in piece.scope_ids
         ]
 
-    def _still_wanted(self, piece: _Piece) -> _Piece | None:
-        """Leave out the services that have failed: a later interval would move their watermark over the gap."""
-        ids = tuple(each for each in piece.service_ids if each not in self.failures and each not in self.gone)
+    def _without_failed(self, piece: _Piece) -> _Piece | None:
+        """Leave out the scopes that have failed: a later interval would move their watermark over the gap."""
+        ids = tuple(each for each in piece.scope_ids if each not in self.failures and each not in self.gone)
         if not ids:
             return None
-        return piece if ids == piece.service_ids else replace(piece.from_the_top(), service_ids=ids)
+        return piece if ids == piece.scope_ids else replace(piece.from_the_top(), scope_ids=ids)
 
-    async def _fail(self, service_ids: Collection[str], error: str) -> None:
-        await self.queue.put(
-            BatchBuilder(PRODUCT_SERVICE_ORDERS, self.enterprise_of).take(self._failed(service_ids, error))
-        )
+    async def _fail(self, scope_ids: Collection[str], error: str) -> None:
+        await self.queue.put(BatchBuilder(self.endpoint, self.enterprise_of).take(self._failed(scope_ids, error)))
 
-    def _failed(self, service_ids: Collection[str], error: str) -> list[Progress]:
-        self.failures.update(dict.fromkeys(service_ids, error))
-        return [Failed(service, self.enterprise_of[service], error) for service in service_ids]
+    def _failed(self, scope_ids: Collection[str], error: str) -> list[Progress]:
+        self.failures.update(dict.fromkeys(scope_ids, error))
+        return [Failed(service, self.enterprise_of[service], error) for service in scope_ids]
+
+
+async def fetch_records(
+    client: MewsClient,
+    access_token: Token,
+    endpoint: Endpoint,
+    filters: Mapping[str, FilterValue | None] | None = None,
+) -> pd.DataFrame:
+    """Fetch all records of an endpoint that pass the filters, one row for each.
+
+    The columns are those of the endpoint that the API fills, and `extra` with all else that came, as JSON. The dtypes
+    are those of `ingestion/frames.py`: ids and texts `string[pyarrow]`, times `timestamp[us][pyarrow]` in UTC, amounts
+    `decimal128(18, 4)[pyarrow]`, flags `bool[pyarrow]`. Records that cannot be read are left out, with a warning in
+    the log. An order that changes while pages are read can come twice, the newer one last.
+
+    Example:
+        breakfasts = await fetch_records(client, token, PRODUCT_SERVICE_ORDERS, {"ServiceIds": [service_id]})
+        breakfasts["state"].value_counts()
+
+    Raises what `mews.pagination.pages` raises.
+    """
+    frames = []
+    async with contextlib.aclosing(pages(client, GetAll(endpoint, filters or {}), access_token)) as walk:
+        async for page in walk:
+            frames.append(records_frame(endpoint, page.rows))
+            for reject in page.rejects:
+                log.warning("%s: record %s is left out: %s", endpoint.operation, reject.id, reject.reason)
+    return pd.concat(frames, ignore_index=True)

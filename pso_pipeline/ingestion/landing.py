@@ -1,66 +1,60 @@
 """The queue between many reads and the one writer: pages wait here as DataFrames until a transaction takes them.
 
-Whatever waits is landed together, so that the warehouse is opened less often the more there is to do. Holds no rule
-about rows (`warehouse/landing`) and none about what to read (`plan`).
+What waits is landed together, so that the warehouse is opened less often the more there is to do. Holds no rule about
+rows (`warehouse/landing`) and none about what to read (`plan`).
 """
 
 import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pso_pipeline.warehouse.landing.known import KnownOrders
-from pso_pipeline.warehouse.landing.orders import Landed, OrdersLanding, land_orders
 from pso_pipeline.warehouse.landing.progress import FullReadProgress
+from pso_pipeline.warehouse.landing.records import Landed, Landing, land_records
 from pso_pipeline.warehouse.session import Warehouse
 
-ORDERS_PER_TRANSACTION = 60_000
-"""Most orders that are landed together, and exactly so many where more come."""
+RECORDS_PER_TRANSACTION = 60_000
+"""Records after which a landing waits for no others."""
 
-MAX_ORDERS_PER_BATCH = 5_000
-"""Most orders that a read hands over at once. Eight reads at once hold about half as many each, in the pages' own small
-pieces of memory."""
+RECORDS_PER_BATCH = 5_000
+"""Records that a read hands over at once."""
 
-MAX_ORDERS_AT_HAND = 5 * ORDERS_PER_TRANSACTION // 4
-"""Orders that may wait or be under way into the warehouse; reads pause beyond that, so memory does not grow with what
-the API can deliver. With the batches that eight reads gather meanwhile, this is as much as a fast server delivers while
-a transaction lands."""
+MAX_WAITING_RECORDS = 5 * RECORDS_PER_TRANSACTION // 4
+"""Records that may wait or be on their way into the warehouse: reads pause beyond that, so memory does not grow with
+what the API can deliver."""
 
 PARTS_OF_A_READ = 6
-"""Parts of one full read that may wait for others to be landed with. A read of 100 pages from a fast server takes less
-than `LINGER_SECONDS`, and one that is killed must not begin again; where several go on at once, their orders are enough
-for a transaction before that."""
+"""Parts of one full read that may wait for others to be landed with: a read that is killed starts again from the cursor
+that landed last."""
 
 LINGER_SECONDS = 5.0
-"""How long orders wait for others to be landed with: a process that is killed then reads them again."""
+"""How long records wait for others to be landed with: a process that is killed then reads them again."""
 
 
 @dataclass(slots=True)
 class LandingQueue:
     """Takes batches from any number of reads and lands them one transaction at a time, in a thread of its own.
 
-    `created` and `changed` count orders by service; `rejected` holds the records that could not be read, each once.
+    `created` and `changed` count records by scope; `rejected` holds the records that could not be read, each once.
     """
 
     warehouse: Warehouse
     created: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     rejected: set[str] = field(default_factory=set)
-    _known: KnownOrders = field(default_factory=KnownOrders)
-    _waiting: asyncio.Queue[OrdersLanding | None] = field(default_factory=asyncio.Queue)
-    _left_over: list[OrdersLanding] = field(default_factory=list)
+    _waiting: asyncio.Queue[Landing | None] = field(default_factory=asyncio.Queue)
     _is_open: bool = True
-    _orders_at_hand: int = 0
+    _records: int = 0
     _room: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def put(self, landing: OrdersLanding) -> None:
-        """Hand some pages over; waits while too many orders are at hand."""
+    async def put(self, landing: Landing) -> None:
+        """Hand some pages over; waits while too many records wait already."""
         async with self._room:
-            await self._room.wait_for(lambda: self._orders_at_hand < MAX_ORDERS_AT_HAND)
-            self._orders_at_hand += len(landing.orders)
+            await self._room.wait_for(lambda: self._records < MAX_WAITING_RECORDS)
+            self._records += len(landing.records)
         self._waiting.put_nowait(landing)
 
     async def close(self) -> None:
@@ -73,70 +67,53 @@ class LandingQueue:
         Raises:
             WarehouseError: The warehouse cannot be used; what was not landed will be read again.
         """
-        while self._is_open or self._left_over:
-            await self._land_next()
+        while self._is_open:
+            if batches := await self._gather():
+                self._note(await asyncio.to_thread(self._land, batches))
+                async with self._room:
+                    self._records -= _count(batches)
+                    self._room.notify_all()
 
-    async def _land_next(self) -> None:
-        if batches := await self._gather():
-            self._note(await asyncio.to_thread(self._land, batches))
-            await self._make_room(_orders_in(batches))
-
-    async def _gather(self) -> list[OrdersLanding]:
-        """Wait for as many orders as are landed together, for a while, or for the end."""
-        batches, self._left_over = self._left_over, []
-        parts = Counter(read for batch in batches for read in _full_read_of(batch))
+    async def _gather(self) -> list[Landing]:
+        """Wait for as many records as are landed together, for a while, or for the end."""
+        batches: list[Landing] = []
+        parts: Counter[str] = Counter()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS if batches else None) as patience:
-                while _orders_in(batches) < ORDERS_PER_TRANSACTION and max(parts.values(), default=0) < PARTS_OF_A_READ:
+            async with asyncio.timeout(None) as deadline:
+                while _count(batches) < RECORDS_PER_TRANSACTION and max(parts.values(), default=0) < PARTS_OF_A_READ:
                     batch = await self._waiting.get()
                     if batch is None:
                         self._is_open = False
                         break
                     if not batches:
-                        patience.reschedule(asyncio.get_running_loop().time() + LINGER_SECONDS)
+                        deadline.reschedule(asyncio.get_running_loop().time() + LINGER_SECONDS)
                     batches.append(batch)
                     parts.update(_full_read_of(batch))
-        if (surplus := _orders_in(batches) - ORDERS_PER_TRANSACTION) > 0:
-            last = batches.pop()
-            first, rest = _parted(last, len(last.orders) - surplus)
-            batches.append(first)
-            self._left_over = [rest]
         return batches
 
-    async def _make_room(self, orders: int) -> None:
-        async with self._room:
-            self._orders_at_hand -= orders
-            self._room.notify_all()
-
-    def _land(self, batches: Sequence[OrdersLanding]) -> Landed:
-        landing = OrdersLanding(
-            orders=pd.concat([batch.orders for batch in batches]),
+    def _land(self, batches: Sequence[Landing]) -> Landed:
+        landing = Landing(
+            endpoint=batches[0].endpoint,
+            records=pd.concat([batch.records for batch in batches]),
             rejects=pd.concat([batch.rejects for batch in batches]),
-            met=pd.concat([batch.met for batch in batches]),
+            seen=pd.concat([batch.seen for batch in batches]),
             progress=[progress for batch in batches for progress in batch.progress],
         )
         self.rejected.update(landing.rejects["record"])
         # several threads would each fill a part of a row group, and closing the file would compress all parts again
         with self.warehouse.open(threads=1) as connection:
-            return land_orders(connection, landing, self._known)
+            return land_records(connection, landing)
 
     def _note(self, landed: Landed) -> None:
-        for service in landed.services:
-            self.created[service.service_id] += service.created
-            self.changed[service.service_id] += service.changed
+        for each in landed.scopes:
+            self.created[each.scope_id] += each.created
+            self.changed[each.scope_id] += each.changed
 
 
-def _full_read_of(batch: OrdersLanding) -> list[str]:
-    """Name the full read that a batch is a part of, by its first service; none where it is no such part."""
-    progress = batch.progress[:1]
-    return [each.service_id for each in progress if isinstance(each, FullReadProgress)]
+def _full_read_of(batch: Landing) -> list[str]:
+    """Name the full read that a batch is a part of, by its first scope; none where it is no such part."""
+    return [each.scope_id for each in batch.progress[:1] if isinstance(each, FullReadProgress)]
 
 
-def _parted(batch: OrdersLanding, orders: int) -> tuple[OrdersLanding, OrdersLanding]:
-    """Part a batch after so many orders; what it stands for goes with the rest."""
-    first = OrdersLanding(batch.orders.iloc[:orders], batch.rejects.iloc[:0], batch.met.iloc[:0])
-    return first, replace(batch, orders=batch.orders.iloc[orders:])
-
-
-def _orders_in(batches: Sequence[OrdersLanding]) -> int:
-    return sum(len(batch.orders) for batch in batches)
+def _count(batches: Sequence[Landing]) -> int:
+    return sum(len(batch.records) for batch in batches)

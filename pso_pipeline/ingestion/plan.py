@@ -1,6 +1,7 @@
-"""Deciding what to read: pure functions from how far each service has come to the reads that bring it up to date.
+"""Deciding what to read: pure functions from how far each scope has come to the reads that bring it up to date.
 
-Add a rule about what is asked for together, again or in pieces here. Nothing here waits, fetches or opens anything.
+A scope is what an endpoint reads on its own: a service or an enterprise. Add a rule about what is requested together,
+again or in pieces here. Nothing here waits, fetches or opens anything.
 """
 
 from collections import Counter
@@ -9,55 +10,54 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.contract.limits import MAX_COUNT, MAX_IDS
 from pso_pipeline.mews.requests import Interval, latest_end
 from pso_pipeline.warehouse.landing.scope import PLAUSIBLE_LOSS, UNLISTED_FOR
-from pso_pipeline.warehouse.reading import ListingRow, ServiceRow
+from pso_pipeline.warehouse.reading import ListingRow, ScopeRow
 
 MAX_SPREAD = timedelta(hours=6)
-"""Services whose watermarks lie further apart are not asked for together: the newer ones would be read again for
+"""Scopes whose watermarks lie further apart are not requested together: the newer ones would be read again for
 nothing."""
 
 SLACK = timedelta(seconds=2)
 """How far an interval reaches beyond the server's estimated time, which its `Date` gives in whole seconds."""
 
 LISTING_OVERLAP = timedelta(hours=24)
-"""How far a listing of changed services reaches back before the one before it: they change rarely, so more is free."""
+"""How far a listing of changed scopes reaches back before the one before it: they change rarely, so more is free."""
 
 RELIST_AFTER = timedelta(hours=6)
-"""How long listing the changed services of a large group is enough. A service that comes into sight without a newer
+"""How long listing the changed scopes of a large group is enough. A scope that comes into sight without a newer
 `UpdatedUtc` is found by the listing of all of them only; where those fill one page, that is each time."""
 
 RESYNC_RESUMES_WITHIN = timedelta(hours=24)
-"""A full resync that was interrupted longer ago starts from the top: what it met says too little by then."""
+"""A full resync that was interrupted longer ago starts from the top: what it has seen says too little by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class FullRead:
-    """All history of some services of one enterprise, newest first, without an interval.
+    """All history of some scopes of one enterprise, newest first, without an interval.
 
-    `cursor`, `started_utc` and `orders` continue a read that was interrupted. `is_resync` says that the services had
+    `cursor`, `started_utc` and `records` continue a read that was interrupted. `is_resync` says that the scopes had
     been read before and that what the source no longer has is to be marked; `is_ended` that an interrupted resync has
     read them to their end, so that only what changed since `started_utc` is left.
     """
 
     token: str
     enterprise_id: str
-    service_ids: tuple[str, ...]
+    scope_ids: tuple[str, ...]
     is_resync: bool = False
     started_utc: datetime | None = None
     cursor: str | None = None
-    orders: int = 0
+    records: int = 0
     is_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IntervalRead:
-    """What changed in services of any enterprises behind one token, interval after interval, oldest first."""
+    """What changed in scopes of any enterprises behind one token, interval after interval, oldest first."""
 
     token: str
-    service_ids: tuple[str, ...]
+    scope_ids: tuple[str, ...]
     intervals: tuple[Interval, ...]
 
 
@@ -73,31 +73,31 @@ class ServiceListing:
 
 
 def plan_refresh(
-    services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
+    scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
 ) -> list[Read]:
     """Plan a refresh: intervals for what was read before, first reads for the rest.
 
-    Services that could not be read last time, or that listings lack, are asked for apart from the others.
-    `token_of` maps the enterprises to refresh to the fingerprint of their token; services of others are left out.
-    `now` is the server's time. Bookable services are left out: orders are made against additional ones.
+    Scopes that could not be read last time, or that listings lack, are requested apart from the others.
+    `token_of` maps the enterprises to refresh to the fingerprint of their token; scopes of others are left out.
+    `now` is the server's time. Scopes that are not in use are left out.
     """
-    orderable = _orderable(services, token_of)
-    known = [service for service in orderable if service.watermark_utc is not None]
-    new = [service for service in orderable if service.watermark_utc is None]
+    readable = _readable(scopes, token_of)
+    known = [scope for scope in readable if scope.watermark_utc is not None]
+    new = [scope for scope in readable if scope.watermark_utc is None]
     return [*_interval_reads(known, token_of, now, overlap), *_full_reads(new, token_of, is_resync=False)]
 
 
-def plan_resync(services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime) -> list[Read]:
-    """Plan a full resync: all history of every service, going on where an interrupted one of late stopped."""
-    orderable = _orderable(services, token_of)
-    known = [service for service in orderable if service.watermark_utc is not None]
-    ended = [service for service in known if _is_recent(service.resync_started_utc, now)]
+def plan_resync(scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime) -> list[Read]:
+    """Plan a full resync: all history of every scope, going on where an interrupted one of late stopped."""
+    readable = _readable(scopes, token_of)
+    known = [scope for scope in readable if scope.watermark_utc is not None]
+    ended = [scope for scope in known if _is_recent(scope.resync_started_utc, now)]
     unread = [
-        service if _goes_on(service, now) else _from_the_top(service)
-        for service in known
-        if not _is_recent(service.resync_started_utc, now)
+        scope if _goes_on(scope, now) else _from_the_top(scope)
+        for scope in known
+        if not _is_recent(scope.resync_started_utc, now)
     ]
-    new = [service for service in orderable if service.watermark_utc is None]
+    new = [scope for scope in readable if scope.watermark_utc is None]
     return [
         *_ended_reads(ended, token_of),
         *_full_reads(unread, token_of, is_resync=True),
@@ -106,29 +106,29 @@ def plan_resync(services: Collection[ServiceRow], token_of: Mapping[str, str], n
 
 
 def choose_retired(
-    refused: Collection[str], services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime
+    refused: Collection[str], scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime
 ) -> set[str]:
-    """Choose which services to retire: those that the API refuses (400) and that whole listings lack, `refused`.
+    """Choose which scopes to retire: those that the API refuses (400) and that whole listings lack, `refused`.
 
-    Not where that would leave a token without any service, a hotel without any at once, or where the hotel is not
+    Not where that would leave a token without any scope, a hotel without any at once, or where the hotel is not
     listed either, unless listings have lacked them for a day: that can be a fault of the source.
     """
-    orderable = _orderable(services, token_of)
-    left_of_token = {token_of[each.enterprise_id] for each in orderable if each.service_id not in refused}
-    left_of_hotel = {each.enterprise_id for each in orderable if each.service_id not in refused}
-    lost_of_hotel = Counter(each.enterprise_id for each in orderable if each.service_id in refused)
+    readable = _readable(scopes, token_of)
+    left_of_token = {token_of[each.enterprise_id] for each in readable if each.scope_id not in refused}
+    left_of_hotel = {each.enterprise_id for each in readable if each.scope_id not in refused}
+    lost_of_hotel = Counter(each.enterprise_id for each in readable if each.scope_id in refused)
 
-    def is_plausible(service: ServiceRow) -> bool:
-        since = service.unlisted_since_utc
+    def is_plausible(scope: ScopeRow) -> bool:
+        since = scope.unlisted_since_utc
         if since is not None and now - since >= UNLISTED_FOR:
             return True
-        if service.is_hotel_unlisted or token_of[service.enterprise_id] not in left_of_token:
+        if scope.is_hotel_unlisted or token_of[scope.enterprise_id] not in left_of_token:
             return False
         # what this refresh alone found missing may be a hotel that has just left the scope
-        is_known = since is not None and lost_of_hotel[service.enterprise_id] <= PLAUSIBLE_LOSS
-        return is_known or service.enterprise_id in left_of_hotel
+        is_known = since is not None and lost_of_hotel[scope.enterprise_id] <= PLAUSIBLE_LOSS
+        return is_known or scope.enterprise_id in left_of_hotel
 
-    return {each.service_id for each in orderable if each.service_id in refused and is_plausible(each)}
+    return {each.scope_id for each in readable if each.scope_id in refused and is_plausible(each)}
 
 
 def plan_listing(enterprises: Collection[ListingRow], now: datetime | None) -> ServiceListing:
@@ -163,102 +163,96 @@ def cut(start: datetime, end: datetime) -> tuple[Interval, ...]:
     return (*intervals, Interval(start, end))
 
 
-def chunks(service_ids: Sequence[str], size: int = MAX_IDS) -> list[tuple[str, ...]]:
+def chunks(scope_ids: Sequence[str], size: int = MAX_IDS) -> list[tuple[str, ...]]:
     """Cut a list of ids into lists that one request may hold."""
-    return [tuple(service_ids[at : at + size]) for at in range(0, len(service_ids), size)]
+    return [tuple(scope_ids[at : at + size]) for at in range(0, len(scope_ids), size)]
 
 
-def _orderable(services: Collection[ServiceRow], token_of: Mapping[str, str]) -> list[ServiceRow]:
-    return [
-        service
-        for service in services
-        if service.kind != BOOKABLE and not service.is_retired and service.enterprise_id in token_of
-    ]
+def _readable(scopes: Collection[ScopeRow], token_of: Mapping[str, str]) -> list[ScopeRow]:
+    return [scope for scope in scopes if scope.is_in_use and scope.enterprise_id in token_of]
 
 
-def _doubt(service: ServiceRow) -> int:
-    """Rank how likely the API refuses a service, and with it all that are asked for in the same request."""
-    if service.unlisted_since_utc is not None or service.is_hotel_unlisted:
+def _doubt(scope: ScopeRow) -> int:
+    """Rank how likely the API refuses a scope, and with it all that are in the same request."""
+    if scope.unlisted_since_utc is not None or scope.is_hotel_unlisted:
         return 2
-    return 1 if service.last_error is not None else 0
+    return 1 if scope.last_error is not None else 0
 
 
 def _interval_reads(
-    services: Collection[ServiceRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
+    scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
 ) -> Iterator[IntervalRead]:
-    def together(service: ServiceRow) -> tuple[str, int]:
-        return token_of[service.enterprise_id], _doubt(service)
+    def together(scope: ScopeRow) -> tuple[str, int]:
+        return token_of[scope.enterprise_id], _doubt(scope)
 
-    def watermark(service: ServiceRow) -> datetime:
-        return service.watermark_utc or now
+    def watermark(scope: ScopeRow) -> datetime:
+        return scope.watermark_utc or now
 
-    dated = sorted(services, key=lambda service: (*together(service), watermark(service)))
+    dated = sorted(scopes, key=lambda scope: (*together(scope), watermark(scope)))
     for (token, _), group in groupby(dated, key=together):
-        for start, members in _near_each_other([(watermark(service), service) for service in group]):
+        for start, members in _near_each_other([(watermark(scope), scope) for scope in group]):
             # a server whose clock was set back reports a time before the watermark; nothing is lost by asking from
             # there
             intervals = cut(min(start, now) - overlap, now + SLACK)
-            # services of one hotel stand together, so that those of a hotel that left the scope are found in few cuts
-            members.sort(key=lambda service: (service.enterprise_id, service.service_id))
-            for ids in chunks([service.service_id for service in members]):
+            # scopes of one hotel stand together, so that those of a hotel that left the scope are found in few cuts
+            members.sort(key=lambda scope: (scope.enterprise_id, scope.scope_id))
+            for ids in chunks([scope.scope_id for scope in members]):
                 yield IntervalRead(token, ids, intervals)
 
 
-def _near_each_other(dated: Sequence[tuple[datetime, ServiceRow]]) -> Iterator[tuple[datetime, list[ServiceRow]]]:
-    group: list[ServiceRow] = []
+def _near_each_other(dated: Sequence[tuple[datetime, ScopeRow]]) -> Iterator[tuple[datetime, list[ScopeRow]]]:
+    group: list[ScopeRow] = []
     start: datetime | None = None
-    for watermark, service in dated:
+    for watermark, scope in dated:
         if start is not None and watermark - start > MAX_SPREAD:
             yield start, group
             start, group = None, []
         start = start or watermark
-        group.append(service)
+        group.append(scope)
     if start is not None:
         yield start, group
 
 
-def _full_reads(
-    services: Collection[ServiceRow], token_of: Mapping[str, str], *, is_resync: bool
-) -> Iterator[FullRead]:
-    def together(service: ServiceRow) -> tuple[str, int, str, str]:
-        started, cursor = service.full_read_started_utc, service.full_read_cursor
-        return service.enterprise_id, _doubt(service), str(started), cursor or ""
+def _full_reads(scopes: Collection[ScopeRow], token_of: Mapping[str, str], *, is_resync: bool) -> Iterator[FullRead]:
+    def together(scope: ScopeRow) -> tuple[str, int, str, str]:
+        started, cursor = scope.full_read_started_utc, scope.full_read_cursor
+        return scope.enterprise_id, _doubt(scope), str(started), cursor or ""
 
-    for _, group in groupby(sorted(services, key=together), key=together):
+    for _, group in groupby(sorted(scopes, key=together), key=together):
         members = list(group)
         first = members[0]
-        for ids in chunks(sorted(member.service_id for member in members)):
+        for ids in chunks(sorted(member.scope_id for member in members)):
             yield FullRead(
                 token=token_of[first.enterprise_id],
                 enterprise_id=first.enterprise_id,
-                service_ids=ids,
+                scope_ids=ids,
                 is_resync=is_resync,
                 started_utc=first.full_read_started_utc if first.full_read_cursor else None,
                 cursor=first.full_read_cursor,
-                orders=first.full_read_orders if first.full_read_cursor else 0,
+                records=first.full_read_records if first.full_read_cursor else 0,
             )
 
 
-def _ended_reads(services: Collection[ServiceRow], token_of: Mapping[str, str]) -> Iterator[FullRead]:
-    def together(service: ServiceRow) -> tuple[str, int]:
-        return service.enterprise_id, _doubt(service)
+def _ended_reads(scopes: Collection[ScopeRow], token_of: Mapping[str, str]) -> Iterator[FullRead]:
+    def together(scope: ScopeRow) -> tuple[str, int]:
+        return scope.enterprise_id, _doubt(scope)
 
-    for (enterprise_id, _), group in groupby(sorted(services, key=together), key=together):
+    for (enterprise_id, _), group in groupby(sorted(scopes, key=together), key=together):
         members = list(group)
         started = min(member.resync_started_utc for member in members if member.resync_started_utc)
-        for ids in chunks(sorted(member.service_id for member in members)):
+        for ids in chunks(sorted(member.scope_id for member in members)):
             yield FullRead(
                 token_of[enterprise_id], enterprise_id, ids, is_resync=True, started_utc=started, is_ended=True
             )
 
 
-def _goes_on(service: ServiceRow, now: datetime) -> bool:
-    return service.full_read_cursor is not None and _is_recent(service.full_read_started_utc, now)
+def _goes_on(scope: ScopeRow, now: datetime) -> bool:
+    return scope.full_read_cursor is not None and _is_recent(scope.full_read_started_utc, now)
 
 
 def _is_recent(started: datetime | None, now: datetime) -> bool:
     return started is not None and abs(now - started) <= RESYNC_RESUMES_WITHIN
 
 
-def _from_the_top(service: ServiceRow) -> ServiceRow:
-    return replace(service, full_read_started_utc=None, full_read_cursor=None, full_read_orders=0)
+def _from_the_top(scope: ScopeRow) -> ScopeRow:
+    return replace(scope, full_read_started_utc=None, full_read_cursor=None, full_read_records=0)

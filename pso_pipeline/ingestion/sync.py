@@ -1,4 +1,7 @@
-"""Bringing orders up to date: read the scope, plan, fetch and land, and say of each enterprise how it went."""
+"""Bringing the records of an endpoint up to date: read the scopes, plan, fetch and land, and report each enterprise.
+
+Holds the order of these steps. What is read is decided in `plan`, how in `fetch`, what becomes of it in `warehouse`.
+"""
 
 import asyncio
 import logging
@@ -7,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from pso_pipeline.contract.enums import BOOKABLE
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.fetch import Fetcher
 from pso_pipeline.ingestion.landing import LandingQueue
@@ -16,14 +19,14 @@ from pso_pipeline.mews.limiter import LimiterUnusable
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.landing.correcting import correct_progress
 from pso_pipeline.warehouse.landing.progress import Failed, Gone, Progress, record
-from pso_pipeline.warehouse.landing.reconciling import Reconciled, forget_met, reconcile
+from pso_pipeline.warehouse.landing.reconciling import Reconciled, forget_seen, reconcile
 from pso_pipeline.warehouse.landing.scope import TOKEN_IS_IN_USE_FOR
 from pso_pipeline.warehouse.reading import (
     EnterpriseRow,
-    ServiceRow,
+    ScopeRow,
     read_enterprises,
     read_latest_fetch,
-    read_services,
+    read_scopes,
     read_token_uses,
 )
 from pso_pipeline.warehouse.session import Warehouse
@@ -41,8 +44,8 @@ CONCURRENT_READS = 8
 class EnterpriseOutcome:
     """How a sync went for one enterprise.
 
-    `created` and `changed` count its orders that landed, whatever happened later; `error` is the one line that says
-    why not all could be read, None where all could. Without services that orders can be made against, nothing was read.
+    `created` and `changed` count its records that landed, whatever happened later; `error` is the one line that says
+    why not all could be read, None where all could. Without services in use, nothing was read.
     """
 
     enterprise_id: str
@@ -75,7 +78,7 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """What a sync does: which enterprises (None: all in scope), all history or changes, and its safeguards.
+    """What a sync does: which endpoint and enterprises (None: all in scope), all history or changes, its safeguards.
 
     `token_failures` says, by fingerprint, why tokens could not be asked for their scope in this refresh: their
     enterprises fail with that reason.
@@ -86,10 +89,11 @@ class SyncOptions:
     overlap: timedelta = timedelta(minutes=10)
     max_missing_share: float = 0.2
     token_failures: Mapping[str, str] = field(default_factory=dict)
+    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS
 
 
-async def sync_orders(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncReport:
-    """Read what changed since each service's watermark, or all history, and land it.
+async def sync_records(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncReport:
+    """Read what changed since each scope's watermark, or all history, and land it.
 
     Failures of the API are in the report, by enterprise; what could be read has landed.
 
@@ -104,10 +108,10 @@ async def sync_orders(api: Api, warehouse: Warehouse, options: SyncOptions) -> S
 
 
 async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncReport:
-    now = api.clock.now()
+    now, endpoint = api.clock.now(), options.endpoint
     # without a `Date` of the server, the local clock alone says what is in the future
-    corrected = await asyncio.to_thread(_correct, warehouse, now) if api.clock.reported else []
-    scope = await asyncio.to_thread(_read_scope, warehouse, options.enterprise_ids)
+    corrected = await asyncio.to_thread(_correct, warehouse, endpoint, now) if api.clock.reported else []
+    scope = await asyncio.to_thread(_read_scope, warehouse, endpoint, options.enterprise_ids)
     enterprises = [
         each
         for each in scope.enterprises
@@ -125,45 +129,55 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
         if enterprise.token_fingerprint and enterprise.enterprise_id not in unreachable
     }
     if options.is_full:
-        plan = plan_resync(scope.services, token_of, now)
+        plan = plan_resync(scope.scopes, token_of, now)
     else:
-        plan = plan_refresh(scope.services, token_of, now, options.overlap)
+        plan = plan_refresh(scope.scopes, token_of, now, options.overlap)
     queue = LandingQueue(warehouse)
-    enterprise_of = {service.service_id: service.enterprise_id for service in scope.services}
-    unlisted = {service.service_id for service in scope.services if service.unlisted_since_utc is not None}
-    fetcher = Fetcher(api.client, api.tokens, enterprise_of, queue, api.clock, options.overlap, unlisted)
-    await asyncio.to_thread(_begin, warehouse, scope.services, unreachable, plan)
+    enterprise_of = {each.scope_id: each.enterprise_id for each in scope.scopes}
+    unlisted = {each.scope_id for each in scope.scopes if each.unlisted_since_utc is not None}
+    fetcher = Fetcher(endpoint, api.client, api.tokens, enterprise_of, queue, api.clock, options.overlap, unlisted)
+    await asyncio.to_thread(_begin, warehouse, endpoint, scope.scopes, unreachable, plan)
     await _carry_out(plan, fetcher, queue)
-    retired = choose_retired(fetcher.gone.keys(), scope.services, token_of, now)
+    retired = choose_retired(fetcher.gone.keys(), scope.scopes, token_of, now)
     failures = fetcher.failures | {each: error for each, error in fetcher.gone.items() if each not in retired}
     if fetcher.gone:
-        await asyncio.to_thread(_give_up, warehouse, fetcher.gone, retired, enterprise_of, now)
-    errors = unreachable | {enterprise_of[service]: error for service, error in failures.items()}
+        await asyncio.to_thread(
+            _give_up,
+            warehouse,
+            endpoint,
+            fetcher.gone,
+            retired=retired,
+            enterprise_of=enterprise_of,
+            now=now,
+        )
+    errors = unreachable | {enterprise_of[each]: error for each, error in failures.items()}
     resynced = {
-        service: read.enterprise_id
+        scope_id: read.enterprise_id
         for read in plan
         if isinstance(read, FullRead) and read.is_resync
-        for service in read.service_ids
-        if service not in retired
+        for scope_id in read.scope_ids
+        if scope_id not in retired
     }
     reconciled = await asyncio.to_thread(
-        _reconcile, warehouse, resynced, scope.latest_fetch, errors, options.max_missing_share
+        _reconcile,
+        warehouse,
+        endpoint,
+        resynced,
+        read_before=scope.latest_fetch,
+        errors=errors,
+        max_missing_share=options.max_missing_share,
     )
-    services_of: dict[str, list[str]] = {}
-    for service_id, enterprise_id in enterprise_of.items():
-        services_of.setdefault(enterprise_id, []).append(service_id)
+    scopes_of: dict[str, list[str]] = {}
+    for scope_id, enterprise_id in enterprise_of.items():
+        scopes_of.setdefault(enterprise_id, []).append(scope_id)
     notices = (*corrected, *_retirements(retired, enterprise_of, enterprises))
     for line in notices:
         log.warning("%s", line)
-    with_services = {
-        service.enterprise_id
-        for service in scope.services
-        if service.kind != BOOKABLE and not service.is_retired and service.service_id not in retired
-    }
+    with_services = {each.enterprise_id for each in scope.scopes if each.is_in_use and each.scope_id not in retired}
     return SyncReport(
         tuple(
             replace(
-                _outcome(each, services_of, queue, errors, reconciled),
+                _outcome(each, scopes_of, queue, errors, reconciled),
                 has_services=each.enterprise_id in with_services,
             )
             for each in enterprises
@@ -213,10 +227,10 @@ def _first(errors: BaseExceptionGroup[Unusable]) -> Unusable:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """The enterprises that are asked for, all services, when an order was read last, and when each token was used."""
+    """The enterprises to read, all scopes, when a record was read last, and when each token was used."""
 
     enterprises: list[EnterpriseRow]
-    services: list[ServiceRow]
+    scopes: list[ScopeRow]
     latest_fetch: datetime | None
     token_uses: Mapping[str, datetime]
 
@@ -227,21 +241,21 @@ class _Scope:
         return token not in tokens and used is not None and now - used < TOKEN_IS_IN_USE_FOR
 
 
-def _correct(warehouse: Warehouse, now: datetime) -> list[str]:
+def _correct(warehouse: Warehouse, endpoint: Endpoint, now: datetime) -> list[str]:
     with warehouse.open() as connection:
-        return correct_progress(connection, now)
+        return correct_progress(connection, now, endpoint)
 
 
-def _read_scope(warehouse: Warehouse, enterprise_ids: Collection[str] | None) -> _Scope:
+def _read_scope(warehouse: Warehouse, endpoint: Endpoint, enterprise_ids: Collection[str] | None) -> _Scope:
     with warehouse.open() as connection:
-        enterprises, services = read_enterprises(connection), read_services(connection)
-        latest_fetch, token_uses = read_latest_fetch(connection), read_token_uses(connection)
-    asked_for = [
+        enterprises, scopes = read_enterprises(connection), read_scopes(connection, endpoint)
+        latest_fetch, token_uses = read_latest_fetch(connection, endpoint), read_token_uses(connection)
+    chosen = [
         each
         for each in enterprises
         if (each.is_in_scope if enterprise_ids is None else each.enterprise_id in enterprise_ids)
     ]
-    return _Scope(asked_for, services, latest_fetch, token_uses)
+    return _Scope(chosen, scopes, latest_fetch, token_uses)
 
 
 def _why_unreachable(enterprise: EnterpriseRow, api: Api, token_failures: Mapping[str, str]) -> str | None:
@@ -252,32 +266,36 @@ def _why_unreachable(enterprise: EnterpriseRow, api: Api, token_failures: Mappin
 
 
 def _begin(
-    warehouse: Warehouse, services: Collection[ServiceRow], unreachable: Mapping[str, str], plan: Sequence[Read]
+    warehouse: Warehouse,
+    endpoint: Endpoint,
+    scopes: Collection[ScopeRow],
+    unreachable: Mapping[str, str],
+    plan: Sequence[Read],
 ) -> None:
-    """Note what fails without being tried, and forget what resyncs that start from the top met last time."""
+    """Note what fails without being tried, and forget what resyncs that start from the top saw last time."""
     failed = [
-        Failed(service.service_id, service.enterprise_id, unreachable[service.enterprise_id])
-        for service in services
-        if service.enterprise_id in unreachable and service.kind != BOOKABLE and not service.is_retired
+        Failed(each.scope_id, each.enterprise_id, unreachable[each.enterprise_id])
+        for each in scopes
+        if each.enterprise_id in unreachable and each.is_in_use
     ]
-    afresh = [
-        service_id
+    restarted = [
+        scope_id
         for read in plan
         if isinstance(read, FullRead) and read.is_resync and read.cursor is None and not read.is_ended
-        for service_id in read.service_ids
+        for scope_id in read.scope_ids
     ]
-    if not failed and not afresh:
+    if not failed and not restarted:
         return
-    with warehouse.open() as connection:
-        connection.begin()
-        record(connection, failed)
-        forget_met(connection, afresh)
-        connection.commit()
+    with warehouse.open() as connection, transaction(connection):
+        record(connection, endpoint, failed)
+        forget_seen(connection, endpoint, restarted)
 
 
 def _give_up(
     warehouse: Warehouse,
+    endpoint: Endpoint,
     gone: Mapping[str, str],
+    *,
     retired: Collection[str],
     enterprise_of: Mapping[str, str],
     now: datetime,
@@ -289,38 +307,42 @@ def _give_up(
         progress.append(Gone(service, enterprise, now, now if is_retired else None))
         progress += [] if is_retired else [Failed(service, enterprise, error)]
     with warehouse.open() as connection, transaction(connection):
-        record(connection, progress)
+        record(connection, endpoint, progress)
 
 
 def _reconcile(
     warehouse: Warehouse,
+    endpoint: Endpoint,
     resynced: Mapping[str, str],
+    *,
     read_before: datetime | None,
     errors: Mapping[str, str],
     max_missing_share: float,
 ) -> dict[str, Reconciled]:
-    """Judge what is missing in the enterprises whose resync came to its end in every service of `resynced`."""
-    services = {service: enterprise for service, enterprise in resynced.items() if enterprise not in errors}
-    if not services:
+    """Judge what is missing in the enterprises whose resync came to its end in every scope of `resynced`."""
+    scopes = {scope: enterprise for scope, enterprise in resynced.items() if enterprise not in errors}
+    if not scopes:
         return {}
     with warehouse.open() as connection:
-        return reconcile(connection, services, read_before or datetime.min.replace(tzinfo=UTC), max_missing_share)
+        return reconcile(
+            connection, endpoint, scopes, read_before or datetime.min.replace(tzinfo=UTC), max_missing_share
+        )
 
 
 def _outcome(
     enterprise: EnterpriseRow,
-    services: Mapping[str, Sequence[str]],
+    scopes: Mapping[str, Sequence[str]],
     queue: LandingQueue,
     errors: Mapping[str, str],
     reconciled: Mapping[str, Reconciled],
 ) -> EnterpriseOutcome:
-    own = services.get(enterprise.enterprise_id, ())
+    own = scopes.get(enterprise.enterprise_id, ())
     return EnterpriseOutcome(
         enterprise.enterprise_id,
         enterprise.partition_key,
         enterprise.name,
-        created=sum(queue.created[service] for service in own),
-        changed=sum(queue.changed[service] for service in own),
+        created=sum(queue.created[scope] for scope in own),
+        changed=sum(queue.changed[scope] for scope in own),
         error=errors.get(enterprise.enterprise_id),
         reconciled=reconciled.get(enterprise.enterprise_id),
     )

@@ -20,8 +20,9 @@ from dagster import (
     sensor,
 )
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.api import Api
-from pso_pipeline.ingestion.probe import Look, is_due, probe, watched_services
+from pso_pipeline.ingestion.polling import PollState, is_due, poll, watched_services
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises
 from pso_pipeline.mews.limiter import RateLimit
 from pso_pipeline.mews.retry import BRIEF, RetryPolicy
@@ -33,7 +34,7 @@ from pso_pipeline.orchestration.timetable import read_updates_seconds
 from pso_pipeline.settings import SettingsError
 from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.errors import WarehouseError
-from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow, read_enterprises, read_services
+from pso_pipeline.warehouse.reading import EnterpriseRow, ScopeRow, read_enterprises, read_scopes
 from pso_pipeline.warehouse.session import Warehouse
 
 # Dagster's own decorator passes on the beta parameter even if it is not used
@@ -114,29 +115,29 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
     """Poll each token that is due for changes since the last poll, and request a refresh of their hotels."""
     if is_refreshing(context.instance, REFRESH_PAUSES_POLLS):
         return SkipReason("a refresh runs: polls continue after it")
-    looks = decode_polls(context.cursor)
+    states = decode_polls(context.cursor)
     try:
         settings = pipeline.settings()
         with pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS).open() as connection:
-            enterprises, services = read_enterprises(connection), read_services(connection)
+            enterprises, services = read_enterprises(connection), read_scopes(connection, PRODUCT_SERVICE_ORDERS)
         due = choose_polls(
             enterprises,
             services,
-            looks,
+            states,
             datetime.now(UTC),
             RateLimit(settings.mews_requests_per_window, settings.mews_window_seconds),
         )
         if not due:
             return SkipReason("no token is due" if services else "no hotel has been read yet")
-        probed = pipeline.with_api(lambda api: probe(api, due, looks, seconds=API_SECONDS), ONE_RETRY)
+        polled = pipeline.with_api(lambda api: poll(api, due, states, seconds=API_SECONDS), ONE_RETRY)
     except (SettingsError, WarehouseError) as error:
         return SkipReason(str(error))
-    cursor = encode_polls({**looks, **probed.looks})
-    changed = frozenset(each.partition_key for each in enterprises if each.enterprise_id in probed.changed)
+    cursor = encode_polls({**states, **polled.states})
+    changed = frozenset(each.partition_key for each in enterprises if each.enterprise_id in polled.changed)
     if not changed:
         return SensorResult(
-            skip_reason="; ".join(map(for_markdown, probed.troubles))
-            or f"no change behind {len(probed.looks)} token(s)",
+            skip_reason="; ".join(map(for_markdown, polled.troubles))
+            or f"no change behind {len(polled.states)} token(s)",
             cursor=cursor,
         )
     request = request_refresh(context.instance, refresh_of_hotels(enterprises, changed), context.sensor_name)
@@ -147,14 +148,14 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
 
 def choose_polls(
     enterprises: Collection[EnterpriseRow],
-    services: Collection[ServiceRow],
-    looks: Mapping[str, Look],
+    services: Collection[ScopeRow],
+    states: Mapping[str, PollState],
     now: datetime,
     limits: RateLimit,
-) -> dict[str, list[ServiceRow]]:
+) -> dict[str, list[ScopeRow]]:
     """Choose the tokens to poll now, with their services."""
     watched = watched_services(enterprises, services)
-    return {token: asked for token, asked in watched.items() if is_due(looks.get(token), len(asked), now, limits)}
+    return {token: asked for token, asked in watched.items() if is_due(states.get(token), len(asked), now, limits)}
 
 
 def refresh_of_hotels(enterprises: Collection[EnterpriseRow], keys: frozenset[str]) -> Refresh:
@@ -163,17 +164,17 @@ def refresh_of_hotels(enterprises: Collection[EnterpriseRow], keys: frozenset[st
     return Refresh(None if keys >= everything else keys)
 
 
-def decode_polls(cursor: str | None) -> dict[str, Look]:
+def decode_polls(cursor: str | None) -> dict[str, PollState]:
     """Read the sensor's cursor; empty if another version wrote it."""
     try:
-        return msgspec.json.decode(cursor or "{}", type=dict[str, Look])
+        return msgspec.json.decode(cursor or "{}", type=dict[str, PollState])
     except msgspec.DecodeError:
         return {}
 
 
-def encode_polls(looks: Mapping[str, Look]) -> str:
+def encode_polls(states: Mapping[str, PollState]) -> str:
     """Write the sensor's cursor."""
-    return msgspec.json.encode(looks).decode()
+    return msgspec.json.encode(states).decode()
 
 
 async def _discover(api: Api, warehouse: Warehouse, max_lost_share: float) -> ScopeReport:

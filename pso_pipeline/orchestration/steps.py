@@ -16,10 +16,11 @@ from dagster import DagsterInstance, Failure, Field
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import Published, publish
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
-from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_orders
+from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_records
 from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.orchestration.heartbeat import send_heartbeat
 from pso_pipeline.orchestration.metadata import (
@@ -41,7 +42,7 @@ from pso_pipeline.warehouse.reading import (
     read_enterprises,
     read_preview,
     read_previews,
-    read_services,
+    read_scopes,
     read_status,
 )
 from pso_pipeline.warehouse.session import Warehouse
@@ -95,7 +96,7 @@ def list_services(
         report = pipeline.with_api(lambda api: discover_services(api, warehouse, failed, max_lost_share), clock=clock)
         with warehouse.open() as connection:
             rows = read_preview(connection, "services")
-            known = len(read_services(connection))
+            known = len(read_scopes(connection, PRODUCT_SERVICE_ORDERS))
     return _listing(pipeline, replace(report, failures={**failed, **report.failures}), known, rows)
 
 
@@ -122,7 +123,7 @@ def sync(
             max_missing_share=settings.pso_resync_max_missing_share,
             token_failures=token_failures or {},
         )
-        report = pipeline.with_api(lambda api: sync_orders(api, warehouse, options), clock=clock)
+        report = pipeline.with_api(lambda api: sync_records(api, warehouse, options), clock=clock)
         changed = [each.enterprise_id for each in report.enterprises if each.created or each.changed]
         with warehouse.open() as connection:
             status = {each.enterprise_id: each for each in read_status(connection)}

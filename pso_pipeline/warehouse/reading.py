@@ -12,7 +12,8 @@ from typing import Any
 
 import duckdb
 
-from pso_pipeline.warehouse.sql import statement
+from pso_pipeline.contract.endpoints import Endpoint
+from pso_pipeline.warehouse.sql import first_row, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +28,25 @@ class EnterpriseRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceRow:
-    """One service with how far it has been read; times are aware and UTC.
+class ScopeRow:
+    """One scope of an endpoint, a service or an enterprise, with how far it has been read; times are aware and UTC.
 
+    A scope that is not `is_in_use` is not read: a bookable or a retired service has no orders to read.
     `unlisted_since_utc` says since when whole listings lack it, `is_hotel_unlisted` that the last listing lacked its
-    hotel, `is_retired` that it is not read any more;
-    `resync_started_utc` is when the full resync began that has read it and not yet all others of its hotel.
+    hotel; `resync_started_utc` is when the full resync began that has read it and not yet all others of its hotel.
     """
 
-    service_id: str
+    scope_id: str
     enterprise_id: str
-    kind: str | None
+    is_in_use: bool
     watermark_utc: datetime | None
     full_read_started_utc: datetime | None
     full_read_cursor: str | None
-    full_read_orders: int
+    full_read_records: int
     last_success_utc: datetime | None
     last_error: str | None
     unlisted_since_utc: datetime | None = None
     is_hotel_unlisted: bool = False
-    is_retired: bool = False
     resync_started_utc: datetime | None = None
 
 
@@ -129,9 +129,10 @@ def read_enterprises(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseRo
     return [EnterpriseRow(*row) for row in connection.execute(statement("queries/enterprises.sql")).fetchall()]
 
 
-def read_services(connection: duckdb.DuckDBPyConnection) -> list[ServiceRow]:
-    """List the services with their progress, by enterprise."""
-    return [ServiceRow(*map(_aware, row)) for row in connection.execute(statement("queries/services.sql")).fetchall()]
+def read_scopes(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> list[ScopeRow]:
+    """List the scopes of an endpoint with their progress, by enterprise."""
+    rows = connection.execute(statement(f"queries/{endpoint.scope}_scopes.sql"), {"endpoint": endpoint.name})
+    return [ScopeRow(*map(_aware, row)) for row in rows.fetchall()]
 
 
 def read_listings(connection: duckdb.DuckDBPyConnection) -> list[ListingRow]:
@@ -146,9 +147,10 @@ def read_token_uses(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime
     return {token: _aware(used) for token, used in rows}
 
 
-def read_latest_fetch(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """Tell when the order that was read last was read, aware and UTC; None in an empty warehouse."""
-    row = connection.execute("SELECT max(fetched_utc) FROM mews.product_service_orders").fetchone()
+def read_latest_fetch(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> datetime | None:
+    """Return when a record of an endpoint was read last, aware and UTC; None where none was."""
+    table = endpoint.table.qualified_name
+    row = first_row(connection, f"SELECT max(fetched_utc) FROM {table}")  # noqa: S608  # a name of the contract
     return _aware(row[0]) if row and row[0] else None
 
 

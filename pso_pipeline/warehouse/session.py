@@ -20,6 +20,7 @@ import duckdb
 from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from pso_pipeline.contract.endpoints import ENDPOINTS, Endpoint
 from pso_pipeline.settings import DUCKLAKE_PREFIX, MemorySettings, is_this_machine
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable, is_damage
 from pso_pipeline.warehouse.schema import prepare
@@ -93,13 +94,14 @@ class Warehouse:
 
     `source` is the address of the API that fills it; a warehouse filled from a loopback address (the sandbox) refuses
     any other, and the other way round. `connect` opens the database in memory to which the two are attached; Dagster
-    passes dagster-duckdb's.
+    passes dagster-duckdb's. `endpoints` are those whose tables it has.
     """
 
     location: str = field(repr=False)
     source: str | None = None
     patience_seconds: float = PATIENCE_SECONDS
     connect: Connect = open_in_memory
+    endpoints: tuple[Endpoint, ...] = ENDPOINTS
     marts_path: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +150,7 @@ class Warehouse:
         with private_files(), open_duckdb(spill=spill, threads=threads, connect=self.connect) as connection:
             try:
                 self._attach(connection)
-                prepare(connection, source_kind(self.source) if self.source else None)
+                prepare(connection, source_kind(self.source) if self.source else None, self.endpoints)
                 yield connection
             except duckdb.Error as error:
                 if is_damage(error):

@@ -11,7 +11,7 @@ from pso_pipeline.ingestion import api as api_module
 from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
-from pso_pipeline.ingestion.sync import SyncOptions, sync_orders
+from pso_pipeline.ingestion.sync import SyncOptions, sync_records
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse.reading import read_status, state_of
@@ -48,7 +48,7 @@ class Pipeline:
         self.found, self.offered = found, offered
         failures = {**found.failures, **offered.failures}
         options = SyncOptions(only, is_full, self.overlap, max_missing_share, failures)
-        return self._with_api(lambda api: sync_orders(api, self.warehouse, options), clock)
+        return self._with_api(lambda api: sync_records(api, self.warehouse, options), clock)
 
     def discover(self):
         """Find the enterprises alone, as the sensor does."""
@@ -60,7 +60,7 @@ class Pipeline:
 
     def sync_alone(self):
         """Sync what was discovered before, as a run of the orders' asset alone does."""
-        return self._with_api(lambda api: sync_orders(api, self.warehouse, SyncOptions(overlap=self.overlap)), None)
+        return self._with_api(lambda api: sync_records(api, self.warehouse, SyncOptions(overlap=self.overlap)), None)
 
     def _with_api(self, ask, clock):
         async def asking():

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
-from pso_pipeline.contract.enums import ADDITIONAL, BOOKABLE
 from pso_pipeline.contract.limits import MAX_IDS
 from pso_pipeline.ingestion import plan as planner
 from pso_pipeline.ingestion.plan import (
@@ -24,7 +23,7 @@ from pso_pipeline.ingestion.plan import (
     plan_resync,
 )
 from pso_pipeline.mews.requests import GetAll, latest_end
-from pso_pipeline.warehouse.reading import ListingRow, ServiceRow
+from pso_pipeline.warehouse.reading import ListingRow, ScopeRow
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 
@@ -41,7 +40,7 @@ def services(draw):
         st.lists(
             st.tuples(
                 st.sampled_from(["e1", "e2", "e3", "out of reach"]),
-                st.sampled_from([ADDITIONAL, BOOKABLE, None, "Martian"]),
+                st.booleans(),
                 moments,
                 moments,
                 st.sampled_from([None, "c1", "c2"]),
@@ -50,37 +49,37 @@ def services(draw):
         )
     )
     return [
-        ServiceRow(f"s{number:02}", enterprise, kind, watermark, started, cursor, 7, None, None)
-        for number, (enterprise, kind, watermark, started, cursor) in enumerate(rows)
+        ScopeRow(f"s{number:02}", enterprise, is_in_use, watermark, started, cursor, 7, None, None)
+        for number, (enterprise, is_in_use, watermark, started, cursor) in enumerate(rows)
     ]
 
 
 def due(rows):
-    return {row.service_id for row in rows if row.kind != BOOKABLE and row.enterprise_id in TOKEN_OF}
+    return {row.scope_id for row in rows if row.is_in_use and row.enterprise_id in TOKEN_OF}
 
 
 def check_reads(reads, rows):
     """Each due service is in one read, of its own token, in requests that the API's limits allow."""
-    named = Counter(service for read in reads for service in read.service_ids)
+    named = Counter(service for read in reads for service in read.scope_ids)
     assert named == Counter(due(rows))
-    of = {row.service_id: row for row in rows}
+    of = {row.scope_id: row for row in rows}
     for read in reads:
-        assert {TOKEN_OF[of[service].enterprise_id] for service in read.service_ids} == {read.token}
+        assert {TOKEN_OF[of[service].enterprise_id] for service in read.scope_ids} == {read.token}
         if isinstance(read, IntervalRead):
             for interval in read.intervals:
-                GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": read.service_ids, "UpdatedUtc": interval})
+                GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": read.scope_ids, "UpdatedUtc": interval})
         else:
-            GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": read.service_ids})
-            assert {of[service].enterprise_id for service in read.service_ids} == {read.enterprise_id}
+            GetAll(PRODUCT_SERVICE_ORDERS, {"ServiceIds": read.scope_ids})
+            assert {of[service].enterprise_id for service in read.scope_ids} == {read.enterprise_id}
 
 
 @given(services(), overlaps)
 def test_a_refresh_asks_for_every_due_service_once_and_from_early_enough(rows, overlap):
     reads = plan_refresh(rows, TOKEN_OF, NOW, overlap)
     check_reads(reads, rows)
-    of = {row.service_id: row for row in rows}
+    of = {row.scope_id: row for row in rows}
     for read in reads:
-        members = [of[service] for service in read.service_ids]
+        members = [of[service] for service in read.scope_ids]
         if isinstance(read, FullRead):
             assert all(member.watermark_utc is None for member in members)
             assert not read.is_resync
@@ -97,10 +96,10 @@ def test_a_refresh_asks_for_every_due_service_once_and_from_early_enough(rows, o
 def test_a_resync_reads_all_history_of_every_due_service(rows):
     reads = plan_resync(rows, TOKEN_OF, NOW)
     check_reads(reads, rows)
-    of = {row.service_id: row for row in rows}
+    of = {row.scope_id: row for row in rows}
     for read in reads:
         assert isinstance(read, FullRead)
-        known = {of[service].watermark_utc is not None for service in read.service_ids}
+        known = {of[service].watermark_utc is not None for service in read.scope_ids}
         assert known == {read.is_resync}
         if read.is_resync and read.cursor is not None:
             assert read.started_utc is not None
@@ -122,12 +121,10 @@ def test_intervals_leave_no_gap_and_are_no_longer_than_the_api_takes(age, more):
 
 
 def test_more_than_1000_services_of_one_token_are_asked_for_in_chunks_hotel_by_hotel(monkeypatch):
-    rows = [
-        ServiceRow(f"s{n:04}", f"e{n % 7}", ADDITIONAL, NOW, None, None, 0, None, None) for n in range(2 * MAX_IDS + 1)
-    ]
+    rows = [ScopeRow(f"s{n:04}", f"e{n % 7}", True, NOW, None, None, 0, None, None) for n in range(2 * MAX_IDS + 1)]
     reads = plan_refresh(rows, {f"e{n}": "one" for n in range(7)}, NOW, timedelta())
-    assert [len(read.service_ids) for read in reads] == [MAX_IDS, MAX_IDS, 1]
-    hotels = [int(service[1:]) % 7 for read in reads for service in read.service_ids]
+    assert [len(read.scope_ids) for read in reads] == [MAX_IDS, MAX_IDS, 1]
+    hotels = [int(service[1:]) % 7 for read in reads for service in read.scope_ids]
     assert hotels == sorted(hotels), "those of a hotel that left the scope must stand together"
 
 
@@ -159,7 +156,7 @@ def test_changed_services_are_listed_only_where_that_misses_none_and_costs_less(
 def test_3500_hotels_with_4_services_each_take_15_requests_for_services_and_orders():
     """And 4 for the enterprises: 19 of the 20 that a quiet refresh may take."""
     hotels = [f"e{n}" for n in range(3_500)]
-    services = [ServiceRow(f"{e}-{n}", e, ADDITIONAL, NOW, None, None, 0, None, None) for e in hotels for n in range(4)]
+    services = [ScopeRow(f"{e}-{n}", e, True, NOW, None, None, 0, None, None) for e in hotels for n in range(4)]
     assert len(plan_refresh(services, dict.fromkeys(hotels, "one"), NOW, timedelta(minutes=10))) == 14
     listed = [ListingRow(e, "one", 4, NOW - timedelta(hours=1), NOW - timedelta(hours=1)) for e in hotels]
     plan = plan_listing(listed, NOW)

@@ -1,4 +1,4 @@
-"""The queue before the warehouse: whole row groups where enough comes, and no progress before all it stands for."""
+"""The queue before the warehouse: what waits lands together, and no progress before all it stands for."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ import pytest
 
 from pso_pipeline.ingestion import landing
 from pso_pipeline.ingestion.landing import LandingQueue
-from pso_pipeline.warehouse.landing.orders import land_orders
 from pso_pipeline.warehouse.landing.progress import Completed
+from pso_pipeline.warehouse.landing.records import land_records
 from pso_pipeline_tests.warehouse.test_landing import landing as batch_of
 from pso_pipeline_tests.warehouse.test_landing import order
 
@@ -20,15 +20,15 @@ def landings(monkeypatch):
     """After each landing: how many orders it brought, and how many services are complete."""
     seen = []
 
-    def land(connection, brought, known):
-        landed = land_orders(connection, brought, known)
+    def land(connection, brought):
+        landed = land_records(connection, brought)
         (complete,) = connection.execute("SELECT count(watermark_utc) FROM mews.sync_state").fetchone()
-        seen.append((len(brought.orders), complete))
+        seen.append((len(brought.records), complete))
         return landed
 
-    monkeypatch.setattr(landing, "land_orders", land)
-    monkeypatch.setattr(landing, "ORDERS_PER_TRANSACTION", 10)
-    monkeypatch.setattr(landing, "MAX_ORDERS_AT_HAND", 100)
+    monkeypatch.setattr(landing, "land_records", land)
+    monkeypatch.setattr(landing, "RECORDS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(landing, "MAX_WAITING_RECORDS", 100)
     return seen
 
 
@@ -50,33 +50,33 @@ def land_all(warehouse, *batches):
     return asyncio.run(hand_over())
 
 
-def test_what_waits_lands_in_whole_row_groups_and_progress_with_the_last_of_its_orders(warehouse, landings):
-    queue = land_all(warehouse, batch("s1", 4), batch("s2", 4), batch("s3", 4), batch("s4", 25))
-    assert landings == [(10, 2), (10, 3), (10, 3), (7, 4)]
-    assert queue.created == {"s1": 4, "s2": 4, "s3": 4, "s4": 25}
+def test_what_waits_lands_together_and_progress_with_the_last_of_its_records(warehouse, landings):
+    queue = land_all(warehouse, batch("s1", 4), batch("s2", 4), batch("s3", 4), batch("s4", 25), batch("s5", 1))
+    assert landings == [(12, 3), (25, 4), (1, 5)]
+    assert queue.created == {"s1": 4, "s2": 4, "s3": 4, "s4": 25, "s5": 1}
     with warehouse.open() as connection:
-        assert connection.execute("SELECT count(DISTINCT id) FROM mews.product_service_orders").fetchone() == (37,)
+        assert connection.execute("SELECT count(DISTINCT id) FROM mews.product_service_orders").fetchone() == (38,)
 
 
-def test_a_row_group_that_comes_out_even_leaves_nothing(warehouse, landings):
+def test_progress_without_records_lands_too(warehouse, landings):
     land_all(warehouse, batch("s1", 4), batch("s2", 6), batch("s3", 0))
     assert landings == [(10, 2), (0, 3)]
 
 
 def test_reads_wait_while_as_many_orders_as_may_be_at_hand_are_under_way(warehouse, monkeypatch):
     """Otherwise memory would hold what lands and as much again."""
-    monkeypatch.setattr(landing, "ORDERS_PER_TRANSACTION", 10)
-    monkeypatch.setattr(landing, "MAX_ORDERS_AT_HAND", 15)
+    monkeypatch.setattr(landing, "RECORDS_PER_TRANSACTION", 10)
+    monkeypatch.setattr(landing, "MAX_WAITING_RECORDS", 15)
     waiting = []
 
     async def hand_over():
         queue = LandingQueue(warehouse)
 
-        def land(connection, brought, known):
+        def land(connection, brought):
             waiting.append(third.done())
-            return land_orders(connection, brought, known)
+            return land_records(connection, brought)
 
-        monkeypatch.setattr(landing, "land_orders", land)
+        monkeypatch.setattr(landing, "land_records", land)
         for service, orders in (("s1", 10), ("s2", 5)):
             await queue.put(batch(service, orders))
         third = asyncio.create_task(queue.put(batch("s3", 1)))

@@ -20,9 +20,9 @@ from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, SERVICES
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.ingestion.batches import SEEN
-from pso_pipeline.warehouse.landing.orders import OrdersLanding, land_orders
 from pso_pipeline.warehouse.landing.progress import Completed, Failed, FullReadProgress, Progress
 from pso_pipeline.warehouse.landing.reconciling import reconcile
+from pso_pipeline.warehouse.landing.records import Landing, land_records
 from pso_pipeline.warehouse.landing.scope import land_services
 from pso_pipeline.warehouse.marts import derive as derive_module
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
@@ -177,8 +177,8 @@ class Source:
         gone = {self.orders[each % len(self.orders)]["id"] for each in lost if self.orders}
         found = [order for order in self.orders if order["service_id"] in own and order["id"] not in gone]
         before = self.now
-        self._land(found, [], [{"service_id": each["service_id"], "id": each["id"]} for each in found])
-        reconcile(self.connection, own, before, 1.0)
+        self._land(found, [], [{"scope_id": each["service_id"], "id": each["id"]} for each in found])
+        reconcile(self.connection, PRODUCT_SERVICE_ORDERS, own, before, 1.0)
 
     def _zone(self, hotel: str, zone: str | None) -> None:
         self.connection.execute("UPDATE mews.enterprises SET time_zone_identifier = ? WHERE id = ?", [zone, hotel])
@@ -228,13 +228,14 @@ class Source:
             }
             for row in rows
         ]
-        landing = OrdersLanding(
+        landing = Landing(
+            PRODUCT_SERVICE_ORDERS,
             _frame(PRODUCT_SERVICE_ORDERS.table, landed),
             _frame(REJECTED_RECORDS, []),
             _frame(SEEN, met or []),
             progress,
         )
-        land_orders(self.connection, landing)
+        land_records(self.connection, landing)
 
 
 def _naive(moment: datetime) -> datetime:

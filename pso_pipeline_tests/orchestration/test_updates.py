@@ -6,8 +6,8 @@ import filelock
 import msgspec
 import pytest
 
-from pso_pipeline.ingestion import probe
-from pso_pipeline.ingestion.probe import PAGE_SIZE, Look, is_due
+from pso_pipeline.ingestion import polling
+from pso_pipeline.ingestion.polling import PAGE_SIZE, PollState, is_due
 from pso_pipeline.mews.limiter import RateLimit
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.orchestration import sensors
@@ -59,7 +59,7 @@ def test_nothing_is_asked_before_the_first_read(daemon, sandbox):
 
 
 def test_quiet_hotels_cost_one_small_request_and_no_run(loaded, sandbox, monkeypatch):
-    monkeypatch.setattr(probe, "OVERLAP", timedelta(seconds=-5))  # as if what this second brought were long ago
+    monkeypatch.setattr(polling, "OVERLAP", timedelta(seconds=-5))  # as if what this second brought were long ago
     loaded.tick("order_updates")
     sandbox.requests.clear()
     outcome = loaded.tick("order_updates")
@@ -151,7 +151,7 @@ def test_what_changed_while_the_sensor_was_off_is_found(loaded, world, any_serve
 
 
 def test_after_months_every_hotel_is_read(loaded, world):
-    look = msgspec.json.decode(loaded.cursors["order_updates"], type=dict[str, Look])
+    look = msgspec.json.decode(loaded.cursors["order_updates"], type=dict[str, PollState])
     old = {token: msgspec.structs.replace(each, start_utc=NOW - timedelta(days=700)) for token, each in look.items()}
     loaded.cursors["order_updates"] = sensors.encode_polls(old)
     assert keys_of(loaded.tick("order_updates")) is None
@@ -238,7 +238,7 @@ def test_the_cursor_holds_no_token_and_one_of_another_version_is_a_first_look(lo
 
 
 def test_looking_takes_no_more_than_a_tenth_of_the_limit():
-    look = Look(NOW)
+    look = PollState(NOW)
     for services, seconds in ((1, 1.5), (1000, 1.5), (14_000, 21)):
         pause = timedelta(seconds=seconds)
         assert not is_due(look, services, NOW + pause - timedelta(seconds=0.1), RateLimit())

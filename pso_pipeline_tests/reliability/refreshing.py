@@ -14,7 +14,7 @@ from pso_pipeline.ingestion import fetch
 from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
-from pso_pipeline.ingestion.sync import SyncOptions, sync_orders
+from pso_pipeline.ingestion.sync import SyncOptions, sync_records
 from pso_pipeline.mews import responses
 from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
@@ -40,7 +40,7 @@ def refresh(*, is_full=False):
         overlap=timedelta(minutes=settings.pso_overlap_minutes),
         token_failures={**found.failures, **offered.failures},
     )
-    report = with_api(lambda api: sync_orders(api, warehouse, options))
+    report = with_api(lambda api: sync_records(api, warehouse, options))
     with warehouse.open() as connection:
         create_marts(connection)
         derive(connection, None)

@@ -4,9 +4,10 @@ from datetime import UTC, timedelta
 
 import pytest
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.warehouse.landing.correcting import TOLERANCE, correct_listings, correct_progress
-from pso_pipeline.warehouse.landing.orders import land_orders
 from pso_pipeline.warehouse.landing.progress import Completed, FullReadProgress, record
+from pso_pipeline.warehouse.landing.records import land_records
 from pso_pipeline_tests.warehouse.test_landing import START, landing, order
 
 NOW = START + timedelta(days=10)
@@ -24,7 +25,7 @@ def progress(connection):
 @pytest.mark.parametrize("ahead", [timedelta(minutes=6), timedelta(hours=23), timedelta(days=400)])
 def test_a_watermark_in_the_future_goes_back_to_a_time_up_to_which_all_has_surely_landed(warehouse, ahead):
     with warehouse.open() as connection:
-        land_orders(
+        land_records(
             connection,
             landing(
                 order(updated=5), progress=[completed("s1", NOW + ahead), completed("s2", NOW - timedelta(hours=1))]
@@ -40,14 +41,14 @@ def test_a_watermark_in_the_future_goes_back_to_a_time_up_to_which_all_has_surel
 
 def test_a_watermark_in_the_future_without_any_order_makes_the_service_be_read_from_its_beginning(warehouse):
     with warehouse.open() as connection:
-        record(connection, [completed("s1", NOW + timedelta(days=400))])
+        record(connection, PRODUCT_SERVICE_ORDERS, [completed("s1", NOW + timedelta(days=400))])
         correct_progress(connection, NOW)
         assert progress(connection)["s1"][0] is None
 
 
 def test_times_that_are_a_little_ahead_stay(warehouse):
     with warehouse.open() as connection:
-        record(connection, [completed("s1", NOW + TOLERANCE)])
+        record(connection, PRODUCT_SERVICE_ORDERS, [completed("s1", NOW + TOLERANCE)])
         assert correct_progress(connection, NOW) == []
         assert progress(connection)["s1"][0] == NOW + TOLERANCE
 
@@ -58,8 +59,8 @@ def test_stamps_in_the_future_are_corrected_in_their_order_and_the_hotel_is_reco
 
     with warehouse.open() as connection:
         rows = [order("early", fetched=3), order("late", fetched=seconds(400)), order("later", fetched=seconds(400, 5))]
-        land_orders(connection, landing(*rows, progress=[completed("s1", START)]))
-        land_orders(connection, landing(order("late", updated=9, fetched=seconds(500), state="Canceled")))
+        land_records(connection, landing(*rows, progress=[completed("s1", START)]))
+        land_records(connection, landing(order("late", updated=9, fetched=seconds(500), state="Canceled")))
         before = progress(connection)["s1"][1]
         (notice,) = correct_progress(connection, NOW)
         assert "recomputed" in notice
@@ -79,7 +80,11 @@ def test_stamps_in_the_future_are_corrected_in_their_order_and_the_hotel_is_reco
 
 def test_a_full_read_that_began_in_the_future_starts_from_the_top(warehouse):
     with warehouse.open() as connection:
-        record(connection, [FullReadProgress("s1", "e1", NOW + timedelta(days=3), "cursor", 7, is_resync=False)])
+        record(
+            connection,
+            PRODUCT_SERVICE_ORDERS,
+            [FullReadProgress("s1", "e1", NOW + timedelta(days=3), "cursor", 7, is_resync=False)],
+        )
         correct_progress(connection, NOW)
         query = "SELECT full_read_started_utc, full_read_cursor FROM mews.sync_state"
         assert connection.execute(query).fetchall() == [(None, None)]

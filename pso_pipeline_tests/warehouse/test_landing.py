@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS
-from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
-from pso_pipeline.warehouse.landing.known import KnownOrders
-from pso_pipeline.warehouse.landing.orders import OrdersLanding, land_orders
+from pso_pipeline.ingestion.batches import SEEN
 from pso_pipeline.warehouse.landing.progress import Completed
+from pso_pipeline.warehouse.landing.records import Landing, land_records
 from pso_pipeline.warehouse.schema import create_tables
 from pso_pipeline_tests.warehouse.frames import frame_of
 
@@ -40,11 +38,12 @@ def order(identifier="o1", *, updated=0, fetched=0, state="Confirmed", service="
     }
 
 
-def landing(*rows, rejects=(), progress=()):
-    return OrdersLanding(
-        orders=frame_of(PRODUCT_SERVICE_ORDERS.table, rows),
+def landing(*rows, rejects=(), seen=(), progress=()):
+    return Landing(
+        PRODUCT_SERVICE_ORDERS,
+        records=frame_of(PRODUCT_SERVICE_ORDERS.table, rows),
         rejects=frame_of(REJECTED_RECORDS, rejects),
-        met=pd.DataFrame({"service_id": [], "id": []}),
+        seen=frame_of(SEEN, seen),
         progress=progress,
     )
 
@@ -66,20 +65,20 @@ def states(connection):
 
 def test_a_newer_version_replaces_and_both_are_kept(warehouse):
     with warehouse.open() as connection:
-        land_orders(connection, landing(order(updated=0, state="Confirmed")))
-        landed = land_orders(connection, landing(order(updated=5, fetched=9, state="Canceled")))
+        land_records(connection, landing(order(updated=0, state="Confirmed")))
+        landed = land_records(connection, landing(order(updated=5, fetched=9, state="Canceled")))
         assert states(connection) == [("o1", "Canceled")]
         assert [state for *_, state in versions(connection)] == ["Confirmed", "Canceled"]
-    assert [(each.service_id, each.created, each.changed) for each in landed.services] == [("s1", 0, 1)]
+    assert [(each.scope_id, each.created, each.changed) for each in landed.scopes] == [("s1", 0, 1)]
 
 
 def test_an_older_version_that_comes_late_is_kept_and_does_not_win(warehouse):
     with warehouse.open() as connection:
-        land_orders(connection, landing(order(updated=5, state="Canceled")))
-        landed = land_orders(connection, landing(order(updated=0, fetched=9, state="Confirmed")))
+        land_records(connection, landing(order(updated=5, state="Canceled")))
+        landed = land_records(connection, landing(order(updated=0, fetched=9, state="Confirmed")))
         assert states(connection) == [("o1", "Canceled")]
         assert [state for *_, state in versions(connection)] == ["Confirmed", "Canceled"]
-    assert landed.services == []
+    assert landed.scopes == []
 
 
 def test_a_version_dated_in_the_future_gives_way_to_the_next_one_that_is_read(warehouse):
@@ -91,17 +90,17 @@ def test_a_version_dated_in_the_future_gives_way_to_the_next_one_that_is_read(wa
             (far | {"fetched_utc": START.replace(tzinfo=None) + timedelta(seconds=20)}, "Confirmed"),
             (order(updated=29, fetched=30, state="Started"), "Started"),
         ):
-            land_orders(connection, landing(row))
+            land_records(connection, landing(row))
             assert states(connection) == [("o1", current_state)]
         assert sorted(state for *_, state in versions(connection)) == ["Canceled", "Confirmed", "Started"]
 
 
 def test_two_edits_within_one_second_end_with_the_one_read_last(warehouse):
     with warehouse.open() as connection:
-        land_orders(connection, landing(order(updated=5, fetched=5, state="Confirmed")))
-        land_orders(connection, landing(order(updated=5, fetched=6, state="Canceled")))
+        land_records(connection, landing(order(updated=5, fetched=5, state="Confirmed")))
+        land_records(connection, landing(order(updated=5, fetched=6, state="Canceled")))
         assert states(connection) == [("o1", "Canceled")]
-        land_orders(connection, landing(order(updated=5, fetched=7, state="Confirmed")))
+        land_records(connection, landing(order(updated=5, fetched=7, state="Confirmed")))
         assert states(connection) == [("o1", "Confirmed")]
         assert sorted(state for *_, state in versions(connection)) == ["Canceled", "Confirmed"]
 
@@ -110,30 +109,30 @@ def read_to_its_end(service="s1"):
     return Completed(service, "e1", START, START, is_full=True)
 
 
-def revised(connection):
+def changed(connection):
     return connection.execute("SELECT scope_id, id, revision FROM mews.changed_records ORDER BY ALL").fetchall()
 
 
 def test_orders_that_change_after_the_first_read_are_noted_with_their_services_revision(warehouse):
     with warehouse.open() as connection:
-        land_orders(connection, landing(order("o1", updated=5), order("o2"), progress=[read_to_its_end()]))
-        assert revised(connection) == [], "a first read is the whole hotel's"
-        land_orders(connection, landing(order("o3"), order("o4", service="new")))
-        assert revised(connection) == [("s1", "o3", 2)]
-        land_orders(connection, landing(order("o2", updated=5, state="Canceled"), order("o1", updated=5)))
-        assert revised(connection) == [("s1", "o2", 3), ("s1", "o3", 2)]
-        land_orders(connection, landing(order("o1", updated=0, state="Optional")))
-        assert revised(connection)[0] == ("s1", "o1", 4), "an older version changes how the order moved between states"
-        land_orders(connection, landing(order("o1", updated=5), order("o2", updated=5, state="Canceled")))
-        assert len(revised(connection)) == 3, "read again, nothing changed"
+        land_records(connection, landing(order("o1", updated=5), order("o2"), progress=[read_to_its_end()]))
+        assert changed(connection) == [], "a first read is the whole hotel's"
+        land_records(connection, landing(order("o3"), order("o4", service="new")))
+        assert changed(connection) == [("s1", "o3", 2)]
+        land_records(connection, landing(order("o2", updated=5, state="Canceled"), order("o1", updated=5)))
+        assert changed(connection) == [("s1", "o2", 3), ("s1", "o3", 2)]
+        land_records(connection, landing(order("o1", updated=0, state="Optional")))
+        assert changed(connection)[0] == ("s1", "o1", 4), "an older version changes how the order moved between states"
+        land_records(connection, landing(order("o1", updated=5), order("o2", updated=5, state="Canceled")))
+        assert len(changed(connection)) == 3, "read again, nothing changed"
 
 
 def test_an_order_that_moves_to_another_hotels_service_counts_there_alone_and_is_noted_for_both(warehouse):
     of_two = [read_to_its_end(), Completed("s2", "e2", START, START, is_full=True)]
     with warehouse.open() as connection:
-        land_orders(connection, landing(order("o1"), order("o2"), progress=of_two))
+        land_records(connection, landing(order("o1"), order("o2"), progress=of_two))
         moved = order("o1", updated=5, fetched=9, service="s2", enterprise_id="e2")
-        land_orders(connection, landing(moved))
+        land_records(connection, landing(moved))
         query = "SELECT id, service_id, enterprise_id FROM mews.product_service_order{} ORDER BY ALL"
         assert connection.execute(query.format("s")).fetchall() == [("o1", "s2", "e2"), ("o2", "s1", "e1")]
         assert connection.execute(query.format("_versions")).fetchall() == [
@@ -141,38 +140,38 @@ def test_an_order_that_moves_to_another_hotels_service_counts_there_alone_and_is
             ("o1", "s2", "e2"),
             ("o2", "s1", "e1"),
         ]
-        assert revised(connection) == [("s1", "o1", 2), ("s2", "o1", 1)]
-        land_orders(connection, landing(moved))
-        assert len(revised(connection)) == 2, "read again, nothing changed"
-        land_orders(connection, landing(order("o1", updated=2, fetched=10, state="Optional")))
-        assert revised(connection)[-1] == ("s2", "o1", 2), "an older version of the old service changes its history"
+        assert changed(connection) == [("s1", "o1", 2), ("s2", "o1", 1)]
+        land_records(connection, landing(moved))
+        assert len(changed(connection)) == 2, "read again, nothing changed"
+        land_records(connection, landing(order("o1", updated=2, fetched=10, state="Optional")))
+        assert changed(connection)[-1] == ("s2", "o1", 2), "an older version of the old service changes its history"
 
 
 def test_landing_the_same_page_again_changes_nothing(warehouse):
     page = [order("o1", extra='{"New":1}'), order("o2", state="Martian", cancelled_utc=None)]
     with warehouse.open() as connection:
-        land_orders(connection, landing(*page))
+        land_records(connection, landing(*page))
         before = current(connection), versions(connection)
-        again = land_orders(connection, landing(*[{**row, "fetched_utc": START.replace(year=2027)} for row in page]))
+        again = land_records(connection, landing(*[{**row, "fetched_utc": START.replace(year=2027)} for row in page]))
         assert (current(connection), versions(connection)) == before
-    assert again.services == []
+    assert again.scopes == []
 
 
 def test_an_order_twice_in_one_page_lands_once_in_its_newest_version(warehouse):
     with warehouse.open() as connection:
-        land_orders(connection, landing(order(updated=1, state="Confirmed"), order(updated=3, state="Started")))
+        land_records(connection, landing(order(updated=1, state="Confirmed"), order(updated=3, state="Started")))
         assert states(connection) == [("o1", "Started")]
         assert [state for *_, state in versions(connection)] == ["Confirmed", "Started"]
 
 
 def test_an_order_that_had_been_missing_is_present_again_when_it_is_read(warehouse):
     with warehouse.open() as connection:
-        land_orders(connection, landing(order()))
+        land_records(connection, landing(order()))
         connection.execute("UPDATE mews.product_service_orders SET is_missing_from_source = true")
-        landed = land_orders(connection, landing(order(fetched=9)))
+        landed = land_records(connection, landing(order(fetched=9)))
         row = connection.execute("SELECT is_missing_from_source FROM mews.product_service_orders").fetchall()
     assert row == [(False,)]
-    assert landed.services[0].changed == 1
+    assert landed.scopes[0].changed == 1
 
 
 def test_a_rejected_record_is_kept_once_for_each_reason(warehouse):
@@ -184,8 +183,8 @@ def test_a_rejected_record_is_kept_once_for_each_reason(warehouse):
         "observed_utc": START.replace(tzinfo=None),
     }
     with warehouse.open() as connection:
-        first = land_orders(connection, landing(rejects=[reject, reject]))
-        second = land_orders(connection, landing(rejects=[reject, {**reject, "reason": "no State"}]))
+        first = land_records(connection, landing(rejects=[reject, reject]))
+        second = land_records(connection, landing(rejects=[reject, {**reject, "reason": "no State"}]))
         kept = connection.execute("SELECT reason FROM mews.rejected_records ORDER BY ALL").fetchall()
     assert (first.rejected, second.rejected) == (1, 1)
     assert kept == [("no Id",), ("no State",)]
@@ -195,7 +194,7 @@ def test_progress_and_rows_are_one_transaction(warehouse):
     no_time: Any = "no time"
     unwritable = Completed("s1", "e1", no_time, START, is_full=False)
     with pytest.raises(pa.ArrowTypeError), warehouse.open() as connection:
-        land_orders(connection, landing(order(), progress=[unwritable]))
+        land_records(connection, landing(order(), progress=[unwritable]))
     with warehouse.open() as connection:
         assert states(connection) == []
 
@@ -224,43 +223,6 @@ def test_any_order_and_repetition_of_pages_gives_the_same_table(pages, states, d
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    pages=st.lists(st.lists(st.tuples(identifiers, seconds), max_size=4), min_size=1, max_size=5),
-    of_others=st.sets(st.integers(0, 4)),
-)
-def test_what_a_process_knows_of_the_ids_changes_nothing(pages, of_others):
-    numbered = [
-        [order(name, updated=at, fetched=100 + number) for name, at in page] for number, page in enumerate(pages)
-    ]
-    with in_memory_warehouse() as connection:
-        expected = _land_all(connection, numbered)
-        known = KnownOrders()
-        _land_all(connection, [])
-        for number, page in enumerate(numbered):
-            land_orders(connection, landing(*page), None if number in of_others else known)
-        assert (current(connection), versions(connection)) == expected
-
-
-def test_only_orders_that_no_other_process_can_have_landed_are_known_to_be_new(warehouse):
-    known = KnownOrders()
-
-    def are_all_new(*rows):
-        with registered(connection, rows_of_frame("frame", landing(*rows).orders)):
-            arriving = known.arrive(connection)
-            return arriving and arriving.are_all_new
-
-    with warehouse.open() as connection:
-        assert are_all_new(order("a"), order("b")) is True
-        assert are_all_new(order("a"), order("a")) is False
-        land_orders(connection, landing(order("a"), order("b")), known)
-        land_orders(connection, landing(order("b", updated=5), order("c")), known)
-        assert are_all_new(order("d"), order("e")) is True
-        assert [are_all_new(order(name), order("d")) for name in "abc"] == [False, False, False]
-        land_orders(connection, landing(order("d")))
-        assert are_all_new(order("d")) is None
-
-
-@settings(max_examples=50, deadline=None)
 @given(edits=st.lists(st.tuples(identifiers, an_order_state), min_size=1, max_size=6), again=st.integers(1, 3))
 def test_edits_within_one_second_end_with_the_one_read_last_however_often_each_is_read(edits, again):
     once = [[order(name, state=state, fetched=number)] for number, (name, state) in enumerate(edits)]
@@ -282,5 +244,5 @@ def in_memory_warehouse():
 def _land_all(connection, pages):
     connection.execute("DELETE FROM mews.product_service_orders; DELETE FROM mews.superseded_product_service_orders")
     for page in pages:
-        land_orders(connection, landing(*page))
+        land_records(connection, landing(*page))
     return current(connection), versions(connection)

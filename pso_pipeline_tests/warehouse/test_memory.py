@@ -5,7 +5,7 @@ import pytest
 
 from pso_pipeline.settings import MemorySettings, Settings, SettingsError
 from pso_pipeline.warehouse.errors import WarehouseUnusable
-from pso_pipeline.warehouse.landing.orders import land_orders
+from pso_pipeline.warehouse.landing.records import land_records
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.session import open_duckdb
 from pso_pipeline_tests.warehouse.test_landing import landing, order
@@ -53,11 +53,11 @@ def test_a_landing_larger_than_the_memory_lands_once(warehouse):
     first = landing(*(order(f"order {number:036}", updated=0, account_id=f"{number:036}") for number in range(20_000)))
     again = landing(*(order(f"order {number:036}", updated=9, account_id=f"{number:036}") for number in range(20_000)))
     with warehouse.open(threads=1) as connection:
-        land_orders(connection, first)
-        landed = land_orders(connection, again)
+        land_records(connection, first)
+        landed = land_records(connection, again)
         found = connection.execute("SELECT count(*), count(DISTINCT id) FROM mews.product_service_orders").fetchall()
         kept = connection.execute("SELECT count(*) FROM mews.product_service_order_versions").fetchall()
-    assert [(each.created, each.changed) for each in landed.services] == [(0, 20_000)]
+    assert [(each.created, each.changed) for each in landed.scopes] == [(0, 20_000)]
     assert (found, kept) == ([(20_000, 20_000)], [(40_000,)])
 
 

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable
-from pso_pipeline.warehouse.landing.orders import land_orders
+from pso_pipeline.warehouse.landing.records import land_records
 from pso_pipeline.warehouse.marts.derive import create_marts
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.warehouse.files import old_database
@@ -86,7 +86,7 @@ def test_a_full_disk_when_the_files_are_closed_loses_nothing(warehouse):
     count(warehouse)
     with contextlib.ExitStack() as full:
         with warehouse.open() as connection:
-            land_orders(connection, landing(*(order(f"o{number}") for number in range(500))))
+            land_records(connection, landing(*(order(f"o{number}") for number in range(500))))
             full.enter_context(largest_file(Path(warehouse.location).stat().st_size))
         assert Path(f"{warehouse.location}.wal").exists()
     assert count(warehouse) == 500
@@ -110,7 +110,7 @@ def test_a_warehouse_that_was_made_in_an_older_format_is_used_on(warehouse):
     for landed in range(2):
         with warehouse.open() as connection:
             assert connection.execute(storage).fetchone() == ("v1.3.0+",)
-            land_orders(connection, landing(order(f"o{landed}")))
+            land_records(connection, landing(order(f"o{landed}")))
     assert count(warehouse) == 2
 
 
@@ -128,7 +128,7 @@ def largest_file(size):
 @pytest.mark.parametrize("room", [0, 1_000, 600_000])
 def test_a_full_disk_names_the_file_and_loses_nothing_that_was_landed(warehouse, room):
     with warehouse.open() as connection:
-        land_orders(connection, landing(order("first")))
+        land_records(connection, landing(order("first")))
     size = Path(warehouse.location).stat().st_size
     more = [order(f"o{number}", extra=f'{{"a":"{os.urandom(64).hex()}"}}') for number in range(20_000)]
     with (
@@ -136,12 +136,12 @@ def test_a_full_disk_names_the_file_and_loses_nothing_that_was_landed(warehouse,
         pytest.raises(WarehouseUnusable, match="make room") as caught,
         warehouse.open() as c,
     ):
-        land_orders(c, landing(*more))
+        land_records(c, landing(*more))
     assert warehouse.location in str(caught.value)
     assert "\n" not in str(caught.value)
     assert count(warehouse) == 1
     with warehouse.open() as connection:
-        land_orders(connection, landing(*more))
+        land_records(connection, landing(*more))
     assert count(warehouse) == 20_001
 
 
@@ -226,7 +226,7 @@ def filled(warehouse):
     with warehouse.open() as connection:
         create_marts(connection)
         rows = [order(f"o{number}", extra=f'{{"a":"{os.urandom(64).hex()}"}}') for number in range(10_000)]
-        land_orders(connection, landing(*rows))
+        land_records(connection, landing(*rows))
         connection.execute(
             "INSERT INTO mart.fct_product_service_orders (order_id, account_id)"
             " SELECT md5(range::VARCHAR), md5((range + 1)::VARCHAR) FROM range(30_000)"
@@ -239,7 +239,7 @@ def read_and_write(warehouse):
         warehouse.verify(connection)
         create_marts(connection)
         connection.execute("INSERT INTO mart.fct_product_service_orders (order_id) VALUES ('another')")
-        land_orders(connection, landing(order("another")))
+        land_records(connection, landing(order("another")))
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

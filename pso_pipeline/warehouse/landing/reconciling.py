@@ -1,6 +1,6 @@
-"""Ending a full resync: orders that the source no longer has are marked, unless too many would vanish at once.
+"""Ending a full resync: records that the source no longer has are marked, unless too many would vanish at once.
 
-An order is marked only when two full reads in a row did not find it: one answer that lacks it proves little.
+A record is marked only when two full reads in a row did not find it: one answer that lacks it proves little.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 
 import duckdb
 
+from pso_pipeline.contract.endpoints import Endpoint
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_records
-from pso_pipeline.warehouse.landing.progress import SERVICE_SCHEMA, Revised, record
-from pso_pipeline.warehouse.sql import statement, transaction
+from pso_pipeline.warehouse.landing.progress import PROGRESS_SCHEMA, Changed, record
+from pso_pipeline.warehouse.landing.statements import sql
+from pso_pipeline.warehouse.sql import transaction
 
 PLAUSIBLE_MISSING = 3
 """Orders of a hotel that may be missing whatever share of its orders that is, as long as some are left."""
@@ -49,7 +51,7 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Orders of a service, or of several: held as present, not found, and not found by the full read before either."""
+    """Records of a scope, or of several: held as present, not found, and not found by the full read before either."""
 
     present: int = 0
     missing: int = 0
@@ -67,38 +69,40 @@ class _Counts:
 
 
 def reconcile(
-    connection: duckdb.DuckDBPyConnection, services: Mapping[str, str], read_before: datetime, max_missing_share: float
+    connection: duckdb.DuckDBPyConnection,
+    endpoint: Endpoint,
+    scopes: Mapping[str, str],
+    read_before: datetime,
+    max_missing_share: float,
 ) -> dict[str, Reconciled]:
     """Mark what two complete resyncs in a row did not find, in one transaction, and forget what this one found.
 
-    `services` maps each completely read service to its enterprise. Only orders that had been read by `read_before`,
+    `scopes` maps each completely read scope to its enterprise. Only records that had been read by `read_before`,
     when the resync began, are judged: what another refresh lands while it goes on exists. The share is taken for each
-    enterprise over these services, and over all of them: a read that the server cut short would otherwise empty hotels.
+    enterprise over these scopes, and over all of them: a read that the server cut short would otherwise empty hotels.
     """
     before = {"read_before": read_before.astimezone(UTC).replace(tzinfo=None)}
-    revised = [Revised(service, enterprise) for service, enterprise in services.items()]
+    judged = [Changed(scope, enterprise) for scope, enterprise in scopes.items()]
     with transaction(connection):
-        with registered(connection, rows_of_records("progress", revised, SERVICE_SCHEMA)):
-            found = connection.execute(statement("landing/count_missing.sql"), before).fetchall()
-            counts = {service: _Counts(*numbers) for service, *numbers in found}
-            outcome = _judge(services, counts, max_missing_share)
-            marked = [each for each in revised if counts[each.service_id].again and outcome[each.enterprise_id].marked]
+        with registered(connection, rows_of_records("progress", judged, PROGRESS_SCHEMA)):
+            found = connection.execute(sql("missing", "count", endpoint), before).fetchall()
+            counts = {scope: _Counts(*numbers) for scope, *numbers in found}
+            outcome = _judge(scopes, counts, max_missing_share)
+            marked = [each for each in judged if counts[each.scope_id].again and outcome[each.enterprise_id].marked]
             if marked:
-                with registered(connection, rows_of_records("marked", marked, SERVICE_SCHEMA)):
-                    connection.execute(statement("landing/mark_missing.sql"), before)
-            connection.execute(statement("landing/forget_candidates.sql"))
-            connection.execute(statement("landing/keep_candidates.sql"), before)
-        record(connection, marked)
-        forget_met(connection, services)
+                with registered(connection, rows_of_records("marked", marked, PROGRESS_SCHEMA)):
+                    connection.execute(sql("missing", "mark", endpoint), before)
+            connection.execute(sql("missing", "forget_candidates", endpoint))
+            connection.execute(sql("missing", "keep_candidates", endpoint), before)
+        record(connection, endpoint, marked)
+        forget_seen(connection, endpoint, scopes)
     return outcome
 
 
-def _judge(
-    services: Mapping[str, str], counts: Mapping[str, _Counts], max_missing_share: float
-) -> dict[str, Reconciled]:
+def _judge(scopes: Mapping[str, str], counts: Mapping[str, _Counts], max_missing_share: float) -> dict[str, Reconciled]:
     of_hotel: dict[str, _Counts] = {}
-    for service, enterprise in services.items():
-        of_hotel[enterprise] = of_hotel.get(enterprise, _Counts()) + counts[service]
+    for scope, enterprise in scopes.items():
+        of_hotel[enterprise] = of_hotel.get(enterprise, _Counts()) + counts[scope]
     refused = {hotel for hotel, each in of_hotel.items() if each.are_implausible(max_missing_share)}
     in_all = sum((each for hotel, each in of_hotel.items() if hotel not in refused), _Counts())
     if len(of_hotel) > 1 and in_all.are_implausible(max_missing_share):
@@ -109,10 +113,7 @@ def _judge(
     }
 
 
-def forget_met(connection: duckdb.DuckDBPyConnection, services: Collection[str]) -> None:
-    """Forget which orders a full resync of the services found, and that it has read them; the caller commits."""
-    ids = [list(services)]
-    connection.execute("DELETE FROM mews.full_read_ids WHERE scope_id IN (SELECT unnest(?::VARCHAR[]))", ids)
-    connection.execute(
-        "UPDATE mews.sync_state SET resync_started_utc = NULL WHERE scope_id IN (SELECT unnest(?::VARCHAR[]))", ids
-    )
+def forget_seen(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, scopes: Collection[str]) -> None:
+    """Forget which records a full resync of the scopes found, and that it has read them; the caller commits."""
+    for name in ("forget_seen", "end_resync"):
+        connection.execute(sql("missing", name, endpoint), {"ids": list(scopes)})

@@ -14,10 +14,12 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from pso_pipeline.contract.endpoints import ENDPOINTS, ENTERPRISES, SERVICES, Endpoint
 from pso_pipeline.warehouse.landing.frames import TIMESTAMP, registered, rows_of_frame, rows_of_records
-from pso_pipeline.warehouse.landing.orders import keep_rejects
-from pso_pipeline.warehouse.landing.progress import Revised, record
-from pso_pipeline.warehouse.sql import statement, transaction
+from pso_pipeline.warehouse.landing.progress import Changed, record
+from pso_pipeline.warehouse.landing.records import keep_rejects
+from pso_pipeline.warehouse.landing.statements import merge_listing, sql
+from pso_pipeline.warehouse.sql import first_row, transaction
 
 MAX_LOST_SHARE = 0.2
 """Largest share of a token's hotels or services that one listing may lose, beyond `PLAUSIBLE_LOSS`."""
@@ -120,13 +122,13 @@ def land_enterprises(
             partition_key=pd.Series(keys, dtype=enterprises["id"].dtype, index=enterprises.index)
         )
         with registered(connection, rows_of_frame("found", frame)):
-            connection.execute(statement("landing/merge_enterprises.sql"))
+            connection.execute(merge_listing(ENTERPRISES, ("is_in_scope", "token_fingerprint")))
         only_unreadable = {each: token for each, token in unreadable.items() if each not in set(ids)}
         _execute(connection, "keep_unreadable_enterprises", ids=[*only_unreadable], tokens=[*only_unreadable.values()])
         tokens = _Tokens(set(answered), set(configured))
         change = _narrow_scope(connection, {*ids, *only_unreadable}, tokens, now, max_lost_share)
         _execute(connection, "record_tokens", tokens=list(answered), now=utc_without_zone(now))
-        connection.execute(statement("landing/forget_listings.sql"))
+        _execute(connection, "forget_listings")
         keep_rejects(connection, rejects)
     return change
 
@@ -152,7 +154,7 @@ def _narrow_scope(
 ) -> ScopeChange:
     """Take hotels out of scope, or note since when they are not listed."""
     of_token: dict[str | None, list[tuple[Hotel, datetime | None]]] = {}
-    for enterprise_id, key, token, since in connection.execute(statement("landing/hotels_in_scope.sql")).fetchall():
+    for enterprise_id, key, token, since in connection.execute(sql("listings", "hotels_in_scope")).fetchall():
         of_token.setdefault(token, []).append((Hotel(enterprise_id, key), since and since.replace(tzinfo=UTC)))
     used = dict(connection.execute("SELECT token_fingerprint, listed_utc FROM mews.access_tokens").fetchall())
     losses, leftovers, out, unlisted = [], [], [], []
@@ -255,45 +257,53 @@ def land_services(
     unreadable: Collection[str] = (),
     now: datetime | None = None,
     max_lost_share: float = MAX_LOST_SHARE,
+    endpoints: Collection[Endpoint] = ENDPOINTS,
 ) -> Offer:
     """Land the services that tokens listed, in one transaction.
 
     `services` has the columns of `mews.services`; `listed` says how far which enterprises have been listed by that;
-    `unreadable` holds the ids of listed services whose records were rejected: known ones count as listed. Orders that
+    `unreadable` holds the ids of listed services whose records were rejected: known ones count as listed. Records that
     landed before their service was known get their enterprise, and so do those of a service that is another hotel's
     now. `now` is the server's time; services that a whole listing lacks since then are marked, and stay.
     """
     now = now or datetime.now(UTC)
     with transaction(connection):
         with registered(connection, rows_of_frame("found", services)):
-            moved = connection.execute(statement("landing/moved_services.sql")).fetchall()
-            (returned,) = connection.execute(statement("landing/count_returned_services.sql")).fetchone() or (0,)
-            connection.execute(statement("landing/merge_services.sql"))
+            moved = connection.execute(sql("listings", "moved_services")).fetchall()
+            (returned,) = first_row(connection, sql("listings", "count_returned_services")) or (0,)
+            connection.execute(merge_listing(SERVICES))
             _execute(connection, "keep_unreadable_services", ids=list(unreadable))
             if listed:
                 with registered(connection, rows_of_records("listed", listed, _LISTED_SCHEMA)):
-                    connection.execute(statement("landing/record_listings.sql"))
+                    _execute(connection, "record_listings")
                     _execute(
                         connection, "mark_unlisted_services", unreadable=list(unreadable), now=utc_without_zone(now)
                     )
-        if moved:
-            _execute(connection, "move_progress", ids=[service for (service,) in moved])
-        unplaced = connection.execute(statement("landing/unplaced_services.sql")).fetchall()
-        if moved or unplaced:
-            connection.execute(statement("landing/place_orders.sql"))
-            connection.execute(statement("landing/place_versions.sql"))
-            record(connection, [Revised(*each) for each in unplaced])
+        for endpoint in endpoints:
+            if endpoint.scope == "service":
+                _correct_enterprises(connection, endpoint, [service for (service,) in moved])
         keep_rejects(connection, rejects)
-        (known,) = connection.execute("SELECT count(*) FROM mews.services").fetchone() or (0,)
+        (known,) = first_row(connection, "SELECT count(*) FROM mews.services") or (0,)
         losses = _service_losses(connection, now, max_lost_share)
     return Offer(int(known), int(returned), len(moved), losses)
+
+
+def _correct_enterprises(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, moved: Collection[str]) -> None:
+    """Give records the enterprise of their service where it was not known, or is another one now."""
+    if moved:
+        connection.execute(sql("progress", "move", endpoint), {"ids": list(moved)})
+    unknown = connection.execute(sql("merge", "scopes_without_enterprise", endpoint)).fetchall()
+    if moved or unknown:
+        for file in ("merge", "versions"):
+            connection.execute(sql(file, "correct_enterprise", endpoint))
+        record(connection, endpoint, [Changed(*each) for each in unknown])
 
 
 def _service_losses(connection: duckdb.DuckDBPyConnection, now: datetime, max_lost_share: float) -> list[ServiceLoss]:
     """Find the tokens, and the hotels, whose last whole listing lacks an implausible number of their services."""
     of_token: dict[str, dict[str, tuple[int, int]]] = {}
     rows = connection.execute(
-        statement("landing/count_unlisted_services.sql"), {"since": utc_without_zone(now) - UNLISTED_FOR}
+        sql("listings", "count_unlisted_services"), {"since": utc_without_zone(now) - UNLISTED_FOR}
     )
     for token, key, known, lost in rows.fetchall():
         of_token.setdefault(token, {})[key] = (known, lost)
@@ -334,7 +344,7 @@ def _has_lasted(since: datetime | None, now: datetime) -> bool:
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, name: str, **parameters: object) -> None:
-    connection.execute(statement(f"landing/{name}.sql"), parameters)
+    connection.execute(sql("listings", name), parameters or None)
 
 
 def utc_without_zone(moment: datetime) -> datetime:

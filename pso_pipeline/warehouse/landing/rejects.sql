@@ -1,4 +1,7 @@
--- Adds the records that could not be read to mews.rejected_records, each once for each reason, however often it is read.
+-- rejects: records that could not be read, in mews.rejected_records. Reads the relation `rejects`.
+
+-- name: keep
+-- Adds each record once for each reason, however often it is read; one row for each that was not kept before.
 INSERT INTO mews.rejected_records BY NAME
 SELECT DISTINCT ON (operation, record, reason) *
 FROM rejects

@@ -1,9 +1,9 @@
-"""The probe: which enterprises have changes since the last look, for as few requests as can be. Nothing lands here.
+"""Polling for changes: which enterprises have changed orders since the last poll, for as few requests as possible.
 
-Each token is asked for the newest orders that changed in all its services, up to 1000 of them a request, a small page
-of each, and what follows where the server sends less than that. What was met is remembered from look to look, so that a
-change is reported once. What is then read, and from when, is decided by the watermarks (`plan`): a change that a look
-misses waits for the next refresh, and is not lost.
+Each token's services are polled together, up to 1000 of them in a request, for the newest orders that changed: a small
+page, and the pages after it where the server sends less than that. The changes seen are remembered from poll to poll,
+so that each is reported once. Nothing lands here. What is then read, and from when, is decided by the watermarks
+(`plan`): a change that a poll misses waits for the next refresh, and is not lost.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
-from pso_pipeline.contract.enums import BOOKABLE
 from pso_pipeline.contract.limits import MAX_IDS
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.clock import UNREPORTED_MARGIN, trusted
@@ -26,117 +25,116 @@ from pso_pipeline.mews.errors import MewsError, Permanent, TokenRefused
 from pso_pipeline.mews.limiter import RateLimit
 from pso_pipeline.mews.pagination import Page, pages
 from pso_pipeline.mews.requests import FilterValue, GetAll, Interval, Limitation
-from pso_pipeline.warehouse.reading import EnterpriseRow, ServiceRow
+from pso_pipeline.warehouse.reading import EnterpriseRow, ScopeRow
 
 PAGE_SIZE = 250
-"""Changes looked at for one list of services, in one answer where the server fills pages. Where there are more, all
-services asked for count as changed."""
+"""Changes read for one list of services, in one response where the server fills pages. Where there are more, all
+services of the list count as changed."""
 
 OVERLAP = timedelta(minutes=2)
-"""How far a look reaches back before the one before it: orders can become visible after their `UpdatedUtc`."""
+"""How far a poll reaches back before the one before it: orders can become visible after their `UpdatedUtc`."""
 
 HORIZON = UNREPORTED_MARGIN + timedelta(hours=1)
-"""How far a look reaches beyond the local clock, which may be behind the server's by as much as `trusted` bears."""
+"""How far a poll reaches beyond the local clock, which may be behind the server's by as much as `trusted` allows."""
 
 LONGEST_GAP = timedelta(days=60)
-"""A look further back would pass the 3 months that an interval may have; all services count as changed then."""
+"""A poll further back would pass the 3 months that an interval may have; all services count as changed then."""
 
 SHARE_OF_LIMIT = 0.1
-"""How much of a token's requests looking may use while nothing changes, when each list of services takes one: the rest
-belongs to refreshes and to the other users of the token."""
+"""How much of a token's rate limit polling may use while nothing changes, when each list of services takes one
+request: the rest belongs to refreshes and to the other users of the token."""
 
 CONCURRENT_TOKENS = 8
 
 
-class Look(msgspec.Struct, frozen=True):
-    """What looking at one token left behind, for the next look.
+class PollState(msgspec.Struct, frozen=True):
+    """What polling one token left for the next poll.
 
     `start_utc` is where that one begins, by the server's clock, None before the first; `seen` holds digests of the
-    changes already reported from there on; `looked_utc` is when it happened, by the local clock; `trouble` is why it
+    changes already reported from there on; `polled_utc` is when it happened, by the local clock; `trouble` is why it
     failed, None where it did not.
     """
 
-    looked_utc: datetime
+    polled_utc: datetime
     start_utc: datetime | None = None
     seen: tuple[str, ...] = ()
     trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
-    """What a probe found: the looks to go on from, by token fingerprint, and the enterprises that have changes."""
+class Polled:
+    """What a poll found: the states for the next one, by token fingerprint, and the enterprises that have changes."""
 
-    looks: Mapping[str, Look]
+    states: Mapping[str, PollState]
     changed: frozenset[str]
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """Why tokens could not be asked, each reason once."""
-        return tuple(dict.fromkeys(look.trouble for look in self.looks.values() if look.trouble))
+        """Why tokens could not be polled, each reason once."""
+        return tuple(dict.fromkeys(state.trouble for state in self.states.values() if state.trouble))
 
 
-def watched_services(
-    enterprises: Iterable[EnterpriseRow], services: Iterable[ServiceRow]
-) -> dict[str, list[ServiceRow]]:
-    """Choose, for each token, the services to look at: those read to the end before, of enterprises in scope."""
+def watched_services(enterprises: Iterable[EnterpriseRow], services: Iterable[ScopeRow]) -> dict[str, list[ScopeRow]]:
+    """Choose, for each token, the services to poll: those read to the end before, of enterprises in scope."""
     token_of = {each.enterprise_id: each.token_fingerprint for each in enterprises if each.is_in_scope}
-    watched: dict[str, list[ServiceRow]] = {}
+    watched: dict[str, list[ScopeRow]] = {}
     for service in services:
         token = token_of.get(service.enterprise_id)
-        is_in_use = service.kind != BOOKABLE and not service.is_retired
-        if token and is_in_use and service.watermark_utc is not None:
+        if token and service.is_in_use and service.watermark_utc is not None:
             watched.setdefault(token, []).append(service)
     return watched
 
 
-def is_due(look: Look | None, services: int, now: datetime, limits: RateLimit) -> bool:
-    """Whether a token with so many services may be looked at again: never for more than `SHARE_OF_LIMIT` of its limit.
+def is_due(state: PollState | None, services: int, now: datetime, limits: RateLimit) -> bool:
+    """Check whether a token with so many services may be polled again: within `SHARE_OF_LIMIT` of its limit.
 
     14,000 services take 14 requests, which the documented limit allows every 21 seconds.
     """
-    if look is None or look.looked_utc > now:
+    if state is None or state.polled_utc > now:
         return True
     requests = math.ceil(services / MAX_IDS)
     pause = requests * limits.window_seconds / (limits.requests * SHARE_OF_LIMIT)
-    return now - look.looked_utc >= timedelta(seconds=pause)
+    return now - state.polled_utc >= timedelta(seconds=pause)
 
 
-async def probe(
-    api: Api, watched: Mapping[str, Sequence[ServiceRow]], looks: Mapping[str, Look], *, seconds: float
-) -> Probed:
-    """Look at each token of `watched` once; what takes longer than `seconds` is looked at next time.
+async def poll(
+    api: Api, watched: Mapping[str, Sequence[ScopeRow]], states: Mapping[str, PollState], *, seconds: float
+) -> Polled:
+    """Poll each token of `watched` once; what takes longer than `seconds` is polled next time.
 
-    A token that fails keeps where it was. One that is refused, newly, has all its enterprises count as changed, so that
-    a refresh finds out and says so; one that answers again, those that had failed.
+    A token that fails keeps its state. When a token is refused for the first time, all its enterprises count as
+    changed, so that a refresh finds out and reports it; when it works again, those that had failed.
     """
     slots = asyncio.Semaphore(CONCURRENT_TOKENS)
     end = asyncio.get_running_loop().time() + seconds
 
-    async def look_in_turn(token: str) -> tuple[Look, set[str]]:
-        before = looks.get(token) or Look(datetime.now(UTC))
+    async def poll_in_turn(token: str) -> tuple[PollState, set[str]]:
+        before = states.get(token) or PollState(datetime.now(UTC))
         try:
             async with asyncio.timeout_at(end), slots:
-                return await _look(api, token, watched[token], before)
+                return await _poll_token(api, token, watched[token], before)
         except TimeoutError:
-            return _failed(before, f"looking for changes took more than {seconds:.0f} s"), set()
+            return _failed(before, f"polling for changes took more than {seconds:.0f} s"), set()
 
     tokens = [token for token in watched if token in api.tokens]
-    found = await asyncio.gather(*map(look_in_turn, tokens))
-    return Probed(
-        {token: look for token, (look, _) in zip(tokens, found, strict=True)},
+    found = await asyncio.gather(*map(poll_in_turn, tokens))
+    return Polled(
+        {token: state for token, (state, _) in zip(tokens, found, strict=True)},
         frozenset().union(*(changed for _, changed in found)),
     )
 
 
-async def _look(api: Api, token: str, services: Sequence[ServiceRow], before: Look) -> tuple[Look, set[str]]:
-    # services that a refresh could not read would have the server refuse those asked for beside them
+async def _poll_token(
+    api: Api, token: str, services: Sequence[ScopeRow], before: PollState
+) -> tuple[PollState, set[str]]:
+    # one service that the server refuses would make it refuse the whole request
     healthy = [each for each in services if each.last_error is None and each.unlisted_since_utc is None]
     now = datetime.now(UTC)
     start = _start(services, before, now)
     interval = Interval(max(start, now - LONGEST_GAP), max(start, now) + HORIZON)
-    enterprise_of = {service.service_id: service.enterprise_id for service in services}
+    enterprise_of = {service.scope_id: service.enterprise_id for service in services}
     found = _Found(set(enterprise_of.values()) if start < now - LONGEST_GAP else set())
-    for ids in chunks(sorted(service.service_id for service in healthy or services)):
+    for ids in chunks(sorted(service.scope_id for service in healthy or services)):
         filters: dict[str, FilterValue] = {"ServiceIds": ids, "UpdatedUtc": interval}
         request = GetAll(PRODUCT_SERVICE_ORDERS, filters, Limitation(PAGE_SIZE))
         try:
@@ -154,13 +152,13 @@ async def _look(api: Api, token: str, services: Sequence[ServiceRow], before: Lo
     if before.trouble is not None:
         found.changed.update(service.enterprise_id for service in services if service.last_error)
     reached = trusted(found.server_time)
-    # a full page has left changes out; the refresh that it asks for reads them, and looking again need not
+    # a full page has left changes out; the refresh that follows reads them, and the next poll need not
     following = reached if found.is_cut else reached - OVERLAP
-    return Look(now, max(following, start), tuple(sorted(found.seen))), found.changed
+    return PollState(now, max(following, start), tuple(sorted(found.seen))), found.changed
 
 
-def _start(services: Sequence[ServiceRow], before: Look, now: datetime) -> datetime:
-    """Tell where a look begins: where the last one said, or where the read of a service ended that ended since then."""
+def _start(services: Sequence[ScopeRow], before: PollState, now: datetime) -> datetime:
+    """Return where a poll begins: where the last one said, or at the watermark of a service that was read since."""
     if before.start_utc is None:
         return min(service.watermark_utc or now for service in services) - OVERLAP
     ended = (
@@ -173,7 +171,7 @@ def _start(services: Sequence[ServiceRow], before: Look, now: datetime) -> datet
 
 @dataclass(slots=True)
 class _Found:
-    """What the answers to one look have told so far."""
+    """What the responses to one poll contained so far."""
 
     changed: set[str]
     seen: frozenset[str] = frozenset()
@@ -212,7 +210,7 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def _failed(before: Look, reason: str, seen: Collection[str] = ()) -> Look:
+def _failed(before: PollState, reason: str, seen: Collection[str] = ()) -> PollState:
     return msgspec.structs.replace(
-        before, looked_utc=datetime.now(UTC), seen=tuple(sorted({*before.seen, *seen})), trouble=reason
+        before, polled_utc=datetime.now(UTC), seen=tuple(sorted({*before.seen, *seen})), trouble=reason
     )

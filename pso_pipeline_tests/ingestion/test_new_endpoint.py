@@ -1,0 +1,208 @@
+"""An endpoint is a description and a line in the registry: everything else follows from it.
+
+A small endpoint is added to a copy of the registry and read over real HTTP: records with a nested object, a list and an
+amount, each hotel with a watermark of its own.
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pso_pipeline.contract.columns import Column
+from pso_pipeline.contract.endpoints import ENDPOINTS
+from pso_pipeline.contract.endpoints.endpoint import Endpoint, Filter
+from pso_pipeline.contract.warehouse import warehouse_tables
+from pso_pipeline.ingestion import api as api_module
+from pso_pipeline.ingestion.api import open_api
+from pso_pipeline.ingestion.clock import ServerClock
+from pso_pipeline.ingestion.fetch import fetch_records
+from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
+from pso_pipeline.ingestion.sync import SyncOptions, sync_records
+from pso_pipeline.mews.tokens import Token
+from pso_pipeline.settings import Settings
+from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.mews.scripted_server import Received, Reply, ScriptedServer
+
+ORDER_ITEMS = Endpoint(
+    name="order_items",
+    operation="orderItems/getAll",
+    response_key="OrderItems",
+    record_name="order item",
+    description="What was ordered, how many, for how much and for when.",
+    scope="enterprise",
+    scope_filter="EnterpriseIds",
+    scope_path="EnterpriseId",
+    filters=(Filter("EnterpriseIds"), Filter("AccountIds", limit=100), Filter("UpdatedUtc", "interval")),
+    columns=(
+        Column("id", "VARCHAR", "Unique identifier of the item.", "Id", required=True),
+        Column("enterprise_id", "VARCHAR", "Hotel that it belongs to.", "EnterpriseId", required=True),
+        Column("notes", "VARCHAR", "Free text.", "Notes", is_personal=True),
+        Column("gross_value", "DECIMAL(18,4)", "What was charged, with tax.", "Amount.GrossValue", required=True),
+        Column("currency", "VARCHAR", "Currency of the amount.", "Amount.Currency"),
+        Column("tax_values", "JSON", "Taxes of the amount.", "Amount.TaxValues"),
+        Column("tags", "VARCHAR[]", "Labels.", "Tags"),
+        Column("unit_count", "BIGINT", "How many.", "UnitCount", required=True),
+        Column("product_id", "VARCHAR", "Product that was sold.", "Data.Product.ProductId"),
+        Column("consumed_day", "DATE", "For which day.", "ConsumedDay"),
+        Column("updated_utc", "TIMESTAMP", "When it was last updated.", "UpdatedUtc", required=True),
+    ),
+)
+REGISTRY = (*ENDPOINTS, ORDER_ITEMS)
+
+
+def item(identifier: str, hotel: str = "h1", **changes: Any) -> dict[str, Any]:
+    return {
+        "Id": identifier,
+        "EnterpriseId": hotel,
+        "Notes": None,
+        "Amount": {"Currency": "EUR", "GrossValue": 0.1, "NetValue": 0.09, "TaxValues": [{"Code": "A", "Value": 0.01}]},
+        "Tags": ["breakfast", "late"],
+        "UnitCount": 2,
+        "Data": {"Discriminator": "Product", "Product": {"ProductId": "P1"}},
+        "ConsumedDay": "2026-11-01",
+        "UpdatedUtc": "2026-11-01T10:00:00Z",
+    } | changes
+
+
+class Source:
+    """Two hotels without services, and items, all on one page."""
+
+    def __init__(self) -> None:
+        self.items = [item("i1"), item("i2", "h2")]
+        self.requests: list[dict[str, Any]] = []
+
+    def __call__(self, received: Received) -> Reply:
+        resource = received.path.split("/")[-2]
+        if resource == "enterprises":
+            return Reply(
+                body={"Enterprises": [{"Id": "h1", "Name": "One"}, {"Id": "h2", "Name": "Two"}], "Cursor": None}
+            )
+        if resource == "services":
+            return Reply(body={"Services": [], "Cursor": None})
+        self.requests.append(received.body)
+        since = received.body.get("UpdatedUtc", {"StartUtc": ""})["StartUtc"]
+        hotels = received.body["EnterpriseIds"]
+        found = [
+            each for each in self.items if each["EnterpriseId"] in hotels and str(each.get("UpdatedUtc", "9")) >= since
+        ]
+        return Reply(body={"OrderItems": found, "Cursor": None})
+
+
+@pytest.fixture
+def source():
+    return Source()
+
+
+@pytest.fixture
+def refresh(source, tmp_path, monkeypatch):
+    """Read the new endpoint, all hotels, as the steps of a run do."""
+    monkeypatch.setattr(api_module, "limiter_folder", lambda: tmp_path / "limits")
+    monkeypatch.setenv("MEWS_CLIENT_TOKEN", "client")
+    monkeypatch.setenv("MEWS_ACCESS_TOKENS", "access")
+    with ScriptedServer(source) as server:
+        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", server.address)
+
+        def run(endpoint: Endpoint = ORDER_ITEMS, *, is_full: bool = False):
+            warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"), endpoints=(*ENDPOINTS, endpoint))
+
+            async def steps():
+                clock = ServerClock()
+                async with open_api(Settings.load(), clock=clock) as api:
+                    await discover_enterprises(api, warehouse)
+                    await discover_services(api, warehouse)
+                    return await sync_records(api, warehouse, SyncOptions(endpoint=endpoint, is_full=is_full))
+
+            return asyncio.run(steps()), warehouse
+
+        yield run
+
+
+def query(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
+    with warehouse.open() as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_its_rows_versions_rejects_and_watermarks_land(refresh, source):
+    report, warehouse = refresh()
+    assert [(each.created, each.error) for each in report.enterprises] == [(1, None), (1, None)]
+    rows = query(warehouse, "SELECT * EXCLUDE (updated_utc, fetched_utc) FROM mews.order_items ORDER BY id")
+    amount, day = Decimal("0.1000"), date(2026, 11, 1)
+    taxes, extra = '[{"Code": "A", "Value": 0.01}]', '{"Amount":{"NetValue":0.09},"Data":{"Discriminator":"Product"}}'
+    assert rows[0] == ("i1", "h1", None, amount, "EUR", taxes, ["breakfast", "late"], 2, "p1", day, extra, False)
+    progress = "SELECT scope_id, enterprise_id, watermark_utc FROM mews.sync_state WHERE endpoint = 'order_items'"
+    watermarks = {scope: watermark.replace(tzinfo=UTC) for scope, _, watermark in query(warehouse, progress)}
+    assert watermarks.keys() == {"h1", "h2"}
+    assert all(abs(each - datetime.now(UTC)) < timedelta(minutes=5) for each in watermarks.values())
+
+    later = f"{datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+    source.items[0] = item("i1", UpdatedUtc=later, Amount={"GrossValue": 12345678901234.5678})
+    source.items[0]["Amount"]["GrossValue"] = -0.3
+    source.items += [item("i3", Amount=None, UpdatedUtc=later), item("i4", UnitCount="two", UpdatedUtc=later)]
+    source.requests.clear()
+    report, warehouse = refresh()
+    assert [(each.created, each.changed, each.error) for each in report.enterprises] == [(0, 1, None), (0, 0, None)]
+    assert [request["EnterpriseIds"] for request in source.requests] == [["h1", "h2"]], "both are read together"
+    assert source.requests[0].keys() >= {"UpdatedUtc"}, "no history is read again"
+    assert query(warehouse, "SELECT gross_value, tags FROM mews.order_items WHERE id = 'i1'") == [
+        (Decimal("-0.3000"), ["breakfast", "late"])
+    ]
+    versions = query(warehouse, "SELECT id, gross_value FROM mews.order_item_versions ORDER BY id, updated_utc")
+    assert versions == [("i1", Decimal("0.1000")), ("i1", Decimal("-0.3000")), ("i2", Decimal("0.1000"))]
+    rejects = query(warehouse, "SELECT operation, enterprise_id, reason FROM mews.rejected_records ORDER BY reason")
+    assert [(operation, hotel) for operation, hotel, _ in rejects] == [("orderItems/getAll", "h1")] * 2
+    assert [reason.split(":")[0] for *_, reason in rejects] == ["Amount.GrossValue is missing", "UnitCount"]
+    assert refresh()[0].enterprises[0].changed == 0, "the same page again changes nothing"
+
+
+def test_two_full_reads_without_a_record_mark_it_missing(refresh, source):
+    source.items += [item(f"more {number}") for number in range(4)]
+    refresh()
+    del source.items[0]
+    for marked in (0, 1):
+        report, warehouse = refresh(is_full=True)
+        assert report.enterprises[0].reconciled.marked == marked
+    assert query(warehouse, "SELECT id FROM mews.order_items WHERE is_missing_from_source") == [("i1",)]
+
+
+def test_a_change_of_its_columns_changes_the_tables_and_the_frame_with_no_other_edit(refresh, source):
+    _, warehouse = refresh()
+    longer = replace(
+        ORDER_ITEMS, columns=(*ORDER_ITEMS.columns, Column("net_value", "DECIMAL(18,4)", "Net.", "Amount.NetValue"))
+    )
+    source.items[1] = item("i2", "h2", UpdatedUtc=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    refresh(longer)
+    assert query(warehouse, "SELECT id, net_value FROM mews.order_item_versions ORDER BY ALL") == [
+        ("i1", None),
+        ("i2", Decimal("0.0900")),
+        ("i2", None),
+    ]
+    documented = warehouse_tables((*ENDPOINTS, longer))
+    assert "net_value" in next(table for table in documented if table.name == "order_items").column_names
+
+
+def test_fetching_returns_a_data_frame_with_the_documented_dtypes(refresh, source):
+    async def fetch():
+        async with open_api(Settings.load()) as api:
+            return await fetch_records(api.client, Token("access"), ORDER_ITEMS, {"EnterpriseIds": ["h1", "h2"]})
+
+    frame = asyncio.run(fetch())
+    assert list(frame["id"]) == ["i1", "i2"]
+    assert frame["gross_value"].sum() == Decimal("0.2000")
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == {
+        "id": "string[pyarrow]",
+        "enterprise_id": "string[pyarrow]",
+        "notes": "string[pyarrow]",
+        "gross_value": "decimal128(18, 4)[pyarrow]",
+        "currency": "string[pyarrow]",
+        "tax_values": "string[pyarrow]",
+        "tags": "list<item: string>[pyarrow]",
+        "unit_count": "int64[pyarrow]",
+        "product_id": "string[pyarrow]",
+        "consumed_day": "date32[day][pyarrow]",
+        "updated_utc": "timestamp[us][pyarrow]",
+        "extra": "string[pyarrow]",
+    }
