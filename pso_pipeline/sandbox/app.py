@@ -116,11 +116,11 @@ class Application:
     def _page(self, operation: Operation, body: Mapping[str, Any]) -> Page:
         world = self._world
         try:
-            credentials = contract.read_credentials(body)
-            scope = world.scope(credentials.client_token, credentials.access_token)
+            client_token, access_token = contract.read_tokens(body)
+            scope = world.scope(client_token, access_token)
             if scope is None:
                 raise RefusedError(401, "Invalid ClientToken or AccessToken")
-            wait = None if self._rate_limit is None else self._rate_limit.take(credentials.access_token)
+            wait = None if self._rate_limit is None else self._rate_limit.take(access_token)
             if wait is not None:
                 raise RefusedError(429, "Too many requests", retry_after=wait)
             return world.page(operation, scope, contract.read_query(operation, body), world.clock.now())

@@ -84,15 +84,6 @@ def invalid(parameter: str, details: str | None = None) -> InvalidRequestError:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """The tokens that a body carries, and the application that sends it."""
-
-    client_token: str
-    access_token: str
-    client: str
-
-
-@dataclass(frozen=True, slots=True)
 class Interval:
     """Two instants in seconds since 1970; both belong to the interval."""
 
@@ -121,9 +112,10 @@ class Query:
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
-def read_credentials(body: Mapping[str, Any]) -> Credentials:
-    """Read the tokens and the client of a body, whatever the operation."""
-    return Credentials(*(_required_text(body, name) for name in ("ClientToken", "AccessToken", "Client")))
+def read_tokens(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Read the client token and the access token of a body, which must name its client too."""
+    client_token, access_token, _ = (_required_text(body, name) for name in ("ClientToken", "AccessToken", "Client"))
+    return client_token, access_token
 
 
 def read_query(operation: Operation, body: Mapping[str, Any]) -> Query:

@@ -1,12 +1,13 @@
 """The collections of a world: what a request may filter by, and how the items are written as JSON.
 
-A table has versions (`versions`), and the world cuts pages out of any table in the same way. A new operation is a new
-table here: records that fit into dicts go into a `RecordTable`, millions of records into arrays as in `OrderTable`.
+Every table has the same four members: `versions`, from which the world cuts pages, `record` finds a record by its id,
+`filter` tests versions against a query, `write` makes JSON of them. A new operation is a new table: some thousands of
+records go into a `RecordTable`, millions into arrays as in `OrderTable`.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -40,27 +41,6 @@ _OPTION_BITS = OWNER | ALL_COMPANIONS | ANY_COMPANION | CONNECTOR
 _HOTEL_BITS = 32
 
 
-class Table(Protocol):
-    """One collection."""
-
-    @property
-    def versions(self) -> Versions:
-        """The versions of its records."""
-
-    def record(self, id_: str, hotels: Flags) -> int | None:
-        """The number of a record within some hotels; None where there is none."""
-
-    def filter(self, query: Query, hotels: Flags, now: int) -> Callable[[Integers], Flags]:
-        """Which of some versions a query wants of some hotels.
-
-        Raises:
-            InvalidRequestError: The query names an id that does not exist or lies outside the hotels.
-        """
-
-    def write(self, versions: Integers) -> tuple[list[str], str | None]:
-        """Each version as JSON, and the id of the last."""
-
-
 class RecordTable:
     """Some thousands of records, kept as JSON.
 
@@ -88,12 +68,16 @@ class RecordTable:
         )
 
     def record(self, id_: str, hotels: Flags) -> int | None:
-        """The number of a record within some hotels."""
+        """The number of a record within some hotels; None for an unknown id."""
         place = self._places.get(id_)
         return None if place is None or not hotels[self._hotel[place]] else int(self.versions.record[place])
 
     def filter(self, query: Query, hotels: Flags, now: int) -> Callable[[Integers], Flags]:
-        """Which of some versions a query wants of some hotels."""
+        """Make the test for versions of some hotels that match a query.
+
+        Raises:
+            InvalidRequestError: The query names an id that does not exist or lies outside the hotels.
+        """
         wanted = hotels[self._hotel]
         exists = wanted & (self.versions.changed <= now)
         for name, values in query.values.items():
@@ -149,7 +133,7 @@ class OrderTable:
         )
 
     def record(self, id_: str, hotels: Flags) -> int | None:
-        """The number of an order within some hotels."""
+        """The number of an order within some hotels; None for an unknown id."""
         known = self._identifiers.number(id_)
         if known is None or known[0] != Kind.ORDER:
             return None
@@ -160,7 +144,11 @@ class OrderTable:
         return place if hotels[self._hotel[self._orders["service"][place]]] else None
 
     def filter(self, query: Query, hotels: Flags, now: int) -> Callable[[Integers], Flags]:
-        """Which of some versions a query wants of some hotels."""
+        """Make the test for versions of some hotels that match a query.
+
+        Raises:
+            InvalidRequestError: The query names an id that does not exist or lies outside the hotels.
+        """
         values = query.values
         wanted = np.zeros(len(self._service_ids), dtype=bool)
         for id_ in values["ServiceIds"]:
@@ -252,6 +240,9 @@ class OrderTable:
             return np.isin(own + orders["account_type"][places] if column == "account" else own, keys)
 
         return carries
+
+
+Table = RecordTable | OrderTable
 
 
 def _within(hotel: Integers, number: Integers) -> Integers:
