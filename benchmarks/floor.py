@@ -84,7 +84,7 @@ def main() -> None:
     with duckdb.connect() as database, counted(parts, "insert_in_memory"):
         database.execute("CREATE TABLE orders AS FROM rows")
     path.unlink()
-    told = {
+    measured = {
         "step_cpu": parts["drain"]["cpu"] + parts["insert"]["cpu"],
         "step_wall": parts["drain"]["wall"] + parts["insert"]["wall"],
         "orders": len(rows),
@@ -92,7 +92,7 @@ def main() -> None:
         "received_bytes": received,
         "parts": parts,
     }
-    print(json.dumps(told))
+    print(json.dumps(measured))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""One step of the pipeline as Dagster runs it, in a process of its own: what `pso refresh` does, in parts.
+"""One step of the pipeline as Dagster runs it, in a process of its own.
 
-`land` discovers and lands, `derive` makes the marts of what is stale, `refresh` does everything, with its checks; each
-is the job on an instance of its own, or a part of it. `publish` and `derive_one`, the marts of one enterprise, call
-what the assets call. `start` runs a job that does nothing: what Dagster itself takes.
+`refresh` is the whole job with its checks; `land` (hotels, services and orders) and `derive` (the marts of what
+changed) are parts of it. `publish` calls what the job calls. `change_two_months` marks the orders of two months as
+changed, as a transaction that changes them does. `start` runs a job that does nothing: what Dagster itself takes.
 """
 
 import json
@@ -43,57 +43,61 @@ def idle() -> None:
 
 
 def main(step: str) -> None:
-    """Run a step; print what it read and what it took without its start."""
+    """Run a step; print what it read and what it cost without its start."""
     prepare_dagster_home(Path(os.environ["DAGSTER_HOME"]))
     with DagsterInstance.get() as instance:
         if step == "start":
             idle.execute_in_process(instance=instance, run_config=QUIET)
             return
-        # after `start` has left: what the code location imports is the pipeline's own cost
+        # not for `start`: what the code location imports is the pipeline's own cost
         with importing():
             from pso_pipeline.orchestration.definitions import PIPELINE, defs
 
         received = _count_requests()
         began, before = time.monotonic(), _cpu()
-        if step == "derive_one":
-            _derive_one(PIPELINE)
-        elif step == "publish":
+        if step == "publish":
             _publish(PIPELINE)
+        elif step == "change_two_months":
+            _change_two_months(PIPELINE)
         else:
             result: Any = defs.get_job_def("refresh").execute_in_process(
                 instance=instance, run_config=QUIET, op_selection=STEPS[step]
             )
         after = _cpu()
-    told = {
+    measured = {
         "step_cpu": after - before,
         "step_wall": time.monotonic() - began,
         **received,
     }
     if step in {"land", "refresh"}:
         report = result.output_for_node("sync_orders")
-        told["orders"] = sum(each.created + each.changed for each in report.enterprises)
-    print(json.dumps(told))
+        measured["orders"] = sum(each.created + each.changed for each in report.enterprises)
+    print(json.dumps(measured))
 
 
-def _derive_one(pipeline: Any) -> None:
-    """Make the marts of the first enterprise anew."""
-    from pso_pipeline.orchestration.steps import compute_metrics
-    from pso_pipeline.warehouse.reading import read_enterprises
-
+def _change_two_months(pipeline: Any) -> None:
+    """Raise the version of the two latest whole months of each large table, and of each small table."""
     with pipeline.warehouse().open() as connection:
-        first = read_enterprises(connection)[0].enterprise_id
-    compute_metrics(pipeline, [first])
+        connection.execute(
+            """
+            UPDATE marts.internal.table_versions SET version = version + 1
+            WHERE created_month IS NULL OR created_month IN (
+                SELECT DISTINCT created_month FROM marts.internal.table_versions
+                WHERE created_month IS NOT NULL ORDER BY created_month DESC LIMIT 2 OFFSET 1
+            )
+            """
+        )
 
 
 def _publish(pipeline: Any) -> None:
-    """Publish the snapshot and write its report."""
+    """Publish the snapshot and its report."""
     from pso_pipeline.orchestration.steps import publish_snapshot
 
     publish_snapshot(pipeline)
 
 
 def _cpu() -> float:
-    """Sum what this process and those that it has waited for took."""
+    """Return the CPU seconds of this process and of its ended children."""
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
@@ -112,7 +116,7 @@ def _count_requests() -> Counter[str]:
         await close(client)
 
     mock.patch.object(MewsClient, "aclose", count_and_close).start()
-    # the clock of the server stands still at a day of its own
+    # the clock of the sandbox stands still at a day of its own
     mock.patch("pso_pipeline.mews.responses.CLOCK_TOLERANCE", timedelta.max).start()
     return received
 

@@ -1,7 +1,7 @@
 """Running a command and reading from the kernel what it cost.
 
-CPU is user and system time of the process and of all that it waited for. On a machine that others use too it says more
-than the clock on the wall.
+CPU is user and system time of the process and of its ended children. On a machine with other work it says more than
+the clock on the wall.
 """
 
 import json
@@ -43,7 +43,7 @@ class Cost:
 
 
 def run(
-    commands: Sequence[Sequence[str]], environment: Mapping[str, str], folder: Path, patience_seconds: float = 1800
+    commands: Sequence[Sequence[str]], environment: Mapping[str, str], folder: Path, timeout_seconds: float = 1800
 ) -> Cost:
     """Run commands, each reading what the one before prints, and add their costs up.
 
@@ -51,7 +51,7 @@ def run(
     `step_cpu` or `step_wall`.
 
     Raises:
-        CommandFailed: One of them failed, or all together took longer than `patience_seconds`.
+        CommandFailed: One of them failed, or all together took longer than `timeout_seconds`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as output, (folder / "stderr.txt").open("a+b") as errors:
@@ -74,10 +74,10 @@ def run(
             process.stdout.close()
         cost = Cost(0.0, 0.0, 0.0)
         for process in started:
-            cost = _add(cost, _waited_for(process, began + patience_seconds, folder))
+            cost = _add(cost, _waited_for(process, began + timeout_seconds, folder))
         cost = replace(cost, wall=time.monotonic() - began)
         output.seek(0)
-        return _told(cost, output.read().decode(errors="replace"))
+        return _with_measured(cost, output.read().decode(errors="replace"))
 
 
 def median(costs: Sequence[Cost]) -> Cost:
@@ -111,9 +111,9 @@ def _add(one: Cost, other: Cost) -> Cost:
     return replace(one, cpu=one.cpu + other.cpu, memory=one.memory + other.memory)
 
 
-def _told(cost: Cost, printed: str) -> Cost:
+def _with_measured(cost: Cost, printed: str) -> Cost:
     lines = printed.strip().splitlines()
     if not lines or not lines[-1].startswith("{"):
         return cost
-    told = json.loads(lines[-1])
-    return replace(cost, **{name: told[name] for name in Cost.__slots__ if name in told})
+    measured = json.loads(lines[-1])
+    return replace(cost, **{name: measured[name] for name in Cost.__slots__ if name in measured})

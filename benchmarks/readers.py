@@ -1,7 +1,7 @@
-"""A dashboard beside the pipeline: what its queries take alone, on a busy machine, and while a snapshot is published.
+"""A dashboard next to the pipeline: the cost of its queries alone, on a busy machine, and during a publication.
 
-Run as a module it asks the same questions again and again, each time through a new connection, until standard input
-ends. `beside` runs it while something else goes on.
+Run as a module, it repeats the same queries, each round through a new connection, until standard input ends. `beside`
+runs it during something else.
 """
 
 import json
@@ -27,7 +27,7 @@ BUSY = "import hashlib, itertools\nfor _ in itertools.repeat(0): hashlib.sha256(
 
 
 def beside(work: Callable[[], object], environment: Mapping[str, str]) -> Cost:
-    """Ask while `work` goes on; give the medians of a round of questions, and as `orders` the number of rounds."""
+    """Query while `work` runs; return the medians of a round, with the number of rounds as `orders`."""
     command = [sys.executable, "-m", "benchmarks.readers"]
     with subprocess.Popen(
         command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -37,8 +37,9 @@ def beside(work: Callable[[], object], environment: Mapping[str, str]) -> Cost:
         reader.stdout.readline()
         work()
         reader.stdin.close()
-        told = json.loads(reader.stdout.read())
-    return Cost(told["cpu"], told["wall"], 0.0, orders=told["rounds"], step_cpu=told["cpu"], step_wall=told["wall"])
+        rounds = json.loads(reader.stdout.read())
+    cpu, wall = rounds["cpu"], rounds["wall"]
+    return Cost(cpu, wall, 0.0, orders=rounds["rounds"], step_cpu=cpu, step_wall=wall)
 
 
 def rest(seconds: float) -> None:
@@ -56,7 +57,7 @@ def keep_busy(seconds: float) -> None:
 
 
 def main(database: Path) -> None:
-    """Ask until standard input ends; print the medians of CPU and time of a round."""
+    """Query until standard input ends; print the medians of CPU and time of a round."""
     import select
 
     import duckdb
@@ -75,8 +76,8 @@ def main(database: Path) -> None:
             print(flush=True)
             is_first = False
     cpus, walls = zip(*rounds, strict=True)
-    told = {"rounds": len(rounds), "cpu": statistics.median(cpus), "wall": statistics.median(walls)}
-    print(json.dumps(told))
+    medians = {"rounds": len(rounds), "cpu": statistics.median(cpus), "wall": statistics.median(walls)}
+    print(json.dumps(medians))
 
 
 if __name__ == "__main__":

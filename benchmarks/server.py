@@ -1,7 +1,7 @@
-"""The sandbox in a process of its own, without a rate limit, with a clock that stands still until it is told the time.
+"""The sandbox in a process of its own, without a rate limit, with a clock that the benchmark sets.
 
-Run as a module it serves; `serving` starts it so and gives its address. A clock that stands still makes every run read
-the same orders; moving it makes a known share of them change.
+Run as a module, it serves; `serving` starts this process and returns its address. The clock stands still in between, so
+that every run reads the same orders; moving it makes a known share of them change.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from typing import IO
 
 BEGINNING = datetime(2026, 10, 15, 12, tzinfo=UTC)
 HISTORY_FROM = datetime(2024, 10, 1, tzinfo=UTC)
-PATIENCE_SECONDS = 60
+STOP_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running sandbox: how to reach it, how many orders it holds, and the pipe that tells it the time."""
+    """A running sandbox: how to reach it, how many orders it holds, and the pipe that sets its clock."""
 
     address: str
     client_token: str
@@ -31,7 +31,7 @@ class Server:
     _answers: IO[str]
 
     def set_clock(self, moment: datetime) -> None:
-        """Let the server's clock stand at another moment."""
+        """Set the server's clock to another moment."""
         self._commands.write(f"{int(moment.timestamp())}\n")
         self._commands.flush()
         self._answers.readline()
@@ -51,13 +51,13 @@ def serving(orders: int, enterprises: int, services: int | None = None) -> Itera
         finally:
             process.stdin.close()
             try:
-                process.wait(PATIENCE_SECONDS)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
 def main(orders: int, enterprises: int, services: int | None = None) -> None:
-    """Serve until standard input ends; each line on it is the time at which the clock shall stand."""
+    """Serve until standard input ends; each line of it is a time for the clock."""
     # not in the process that measures: the kernel counts the memory of a parent as a peak of its child's
     from pso_pipeline.sandbox.app import Application
     from pso_pipeline.sandbox.clock import Clock

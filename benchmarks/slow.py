@@ -1,4 +1,4 @@
-"""Refreshes against an API whose every answer takes long: each ends, and how long it took.
+"""Refreshes from an API whose every response takes long: how each ends, and how long it takes.
 
     python -m benchmarks.slow --seconds 1 5 20 60
 
@@ -26,23 +26,23 @@ from pso_pipeline_tests.fakes.server import serve
 HOTELS = 5
 ORDERS = 500
 ORDERS_A_MINUTE = 10.0
-GIVEN_UP_AFTER = 1800
+TIMEOUT_SECONDS = 1800
 
 
 def refresh(settings: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Refresh once in a process of its own; says how long it took, and what it ended with."""
+    """Refresh once in a process of its own; return how long it took and its exit status."""
     began = time.monotonic()
     command = [str(Path(sys.executable).with_name("pso")), "refresh"]
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
-            command, cwd=folder, env=os.environ | settings, capture_output=True, check=False, timeout=GIVEN_UP_AFTER
+            command, cwd=folder, env=os.environ | settings, capture_output=True, check=False, timeout=TIMEOUT_SECONDS
         )
         return {"status": done.returncode, "seconds": round(time.monotonic() - began)}
-    return {"status": "did not end", "seconds": GIVEN_UP_AFTER}
+    return {"status": "did not end", "seconds": TIMEOUT_SECONDS}
 
 
 def measure(delay: float, folder: Path) -> dict[str, Any]:
-    """Refresh twice while each answer takes a number of seconds."""
+    """Refresh twice while each response takes a number of seconds."""
     world = busy_world(HOTELS, ORDERS, ORDERS_A_MINUTE, Clock())
     with serve(world, requests_per_window=None) as sandbox:
         sandbox.faults.add(Slow(delay), times=None)
