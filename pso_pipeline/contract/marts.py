@@ -373,35 +373,42 @@ CANCELLATION_CURVE_RUNS = Table(
     ),
 )
 
-DERIVED_ENTERPRISES = Table(
+COMPUTED_ENTERPRISES = Table(
     schema="internal",
-    name="derived_enterprises",
-    description="What each hotel's figures were made from, so that only those that changed are made again. Private.",
+    name="computed_enterprises",
+    description=(
+        "What each hotel's metrics were computed from, so that only those that changed are computed again. Private. "
+        "One row for each hotel."
+    ),
     key=("enterprise_id",),
     columns=(
         Column("enterprise_id", "VARCHAR", "The hotel."),
         Column("input_digest", "VARCHAR", "Digest of its time zone, its online check-in and its services' revisions."),
         Column("requires_all_companions", "BOOLEAN", "Whether online check-in took all companions."),
-        Column("last_midnight_utc", "TIMESTAMP", "End of the as_of_date that its figures were made with (UTC)."),
+        Column("last_midnight_utc", "TIMESTAMP", "End of the as_of_date that its metrics were computed with (UTC)."),
+        Column("time_zone", "VARCHAR", "IANA time zone that its dates were computed with."),
     ),
 )
 
-DERIVED_SERVICES = Table(
+COMPUTED_SERVICES = Table(
     schema="internal",
-    name="derived_services",
-    description="Which revision of each service the facts were made from; only what is newer is made again. Private.",
+    name="computed_services",
+    description=(
+        "Which revision of each service the facts were computed from; only newer changes are computed. Private. "
+        "One row for each service."
+    ),
     key=("service_id",),
     columns=(
         _SERVICE_ID,
         _ENTERPRISE_ID,
-        Column("revision", "BIGINT", "Its revision in mews.sync_state when the facts were made."),
+        Column("revision", "BIGINT", "Its revision in mews.sync_state when the facts were computed."),
     ),
 )
 
 MARTS_DEFINITION = Table(
     schema="internal",
     name="marts_definition",
-    description="Which tables and SQL this file was made with; another definition makes it anew. Private. One row.",
+    description="Which tables and SQL this file was made with; with others it is rebuilt. Private. One row.",
     key=("definition_digest",),
     columns=(Column("definition_digest", "VARCHAR", "Digest of the package's tables and SQL."),),
 )
@@ -409,14 +416,18 @@ MARTS_DEFINITION = Table(
 MARTS_ORIGIN = Table(
     schema="internal",
     name="marts_origin",
-    description="The state of the warehouse that the marts fit; for another they are made again. Private. One row.",
+    description="The state of the warehouse that the marts fit; for another they are rebuilt. Private. One row.",
     key=("warehouse_id",),
     columns=(
         Column("warehouse_id", "VARCHAR", "The warehouse_id of mews.warehouse_info."),
         Column(
-            "derivation_id", "VARCHAR", "The derivation_id of mews.warehouse_info; null before the first derivation."
+            "derivation_id", "VARCHAR", "The derivation_id of mews.warehouse_info; null before anything was computed."
         ),
-        Column("is_complete", "BOOLEAN", "Whether every hotel has been derived since the tables were made."),
+        Column(
+            "is_complete",
+            "BOOLEAN",
+            "Whether the metrics of every hotel have been computed since the tables were made.",
+        ),
         Column("marts_id", "VARCHAR", "Random, given when the tables are made: with a version it is unique for ever."),
     ),
 )
@@ -462,7 +473,7 @@ WINDOWS_ZONES = Table(
 CHECK_COUNTS = Table(
     schema="internal",
     name="check_counts",
-    description="What each check counted in each hotel, so that only hotels that changed are looked at again. Private.",
+    description="What each check counted in each hotel, so that only hotels that changed are checked again. Private.",
     key=("check_name", "enterprise_id"),
     columns=(
         Column("check_name", "VARCHAR", "The check."),
@@ -476,8 +487,8 @@ CHECK_COUNTS = Table(
 
 INTERNAL_TABLES = (
     CANCELLATION_CURVE_RUNS,
-    DERIVED_ENTERPRISES,
-    DERIVED_SERVICES,
+    COMPUTED_ENTERPRISES,
+    COMPUTED_SERVICES,
     MARTS_DEFINITION,
     MARTS_ORIGIN,
     TABLE_VERSIONS,

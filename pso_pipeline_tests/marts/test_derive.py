@@ -1,7 +1,7 @@
 """What is made anew and what is left alone; failures change nothing; the marts file stands by itself."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -47,15 +47,16 @@ def landed(connection):
 @contextlib.contextmanager
 def failing_at(hotel: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the batch of a hotel fail, as DuckDB does where memory or disk is full."""
-    derive_batch = derive_module._derive_batch
+    compute_batch = derive_module._compute_batch
 
-    def fail(connection: duckdb.DuckDBPyConnection, is_stale: bool, ids: Sequence[str]) -> None:
-        if hotel in ids:
+    def fail(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str]:
+        query = "SELECT enterprise_id FROM requested_enterprises WHERE batch = ?"
+        if (hotel,) in connection.execute(query, [batch]).fetchall():
             raise duckdb.Error("no room")
-        derive_batch(connection, is_stale, ids)
+        return compute_batch(connection, batch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(derive_module, "_derive_batch", fail)
+        patched.setattr(derive_module, "_compute_batch", fail)
         yield
 
 
@@ -74,14 +75,14 @@ def known_until(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
 def test_the_first_derivation_makes_everything_and_the_next_nothing(landed):
     first = derive(landed)
     assert first.enterprises_recomputed == ["north", "south"]
-    assert first.enterprises_aged == []
+    assert first.enterprises_recounted == []
     assert first.rows["fct_product_service_orders"] == first.rows["rpt_orders"] == 4
     assert first.rows["dim_services"] == 2
     assert first.rows["agg_cancellation_curve"] == 2 * (11 + 366)
     assert first.headlines["north"] == Headline("north", AS_OF.replace(tzinfo=UTC), 2, 2, 0, 0, 1, 0, 2)
 
     again = derive(landed)
-    assert again.enterprises_recomputed == again.enterprises_aged == []
+    assert again.enterprises_recomputed == again.enterprises_recounted == []
     assert again.headlines == {}
     assert again.rows == first.rows
 
@@ -226,20 +227,20 @@ def test_time_alone_ages_only_whom_it_concerns_and_once_a_day(landed):
 
     move_watermark(landed, "north", AS_OF + timedelta(days=1, seconds=-1))
     moved = derive(landed)
-    assert (moved.enterprises_recomputed, moved.enterprises_aged) == ([], [])
+    assert (moved.enterprises_recomputed, moved.enterprises_recounted) == ([], [])
     assert known_until(landed)["north"] == AS_OF + timedelta(days=1, seconds=-1)
     assert read(landed, "agg_cancellation_curve") == before
 
     move_watermark(landed, "north", AS_OF + timedelta(days=1))
     moved = derive(landed)
-    assert (moved.enterprises_recomputed, moved.enterprises_aged) == ([], ["north"])
+    assert (moved.enterprises_recomputed, moved.enterprises_recounted) == ([], ["north"])
     assert moved.headlines["north"].as_of_utc == (AS_OF + timedelta(days=1)).replace(tzinfo=UTC)
     added = set(read(landed, "agg_cancellation_curve")) - set(before)
     assert {row[:2] + row[3:] for row in added} == {("north", "north spa", 11, 1, 0)}
 
     # a restored warehouse, or a service that was read late, can lower the watermark
     move_watermark(landed, "north", AS_OF)
-    assert derive(landed).enterprises_aged == ["north"]
+    assert derive(landed).enterprises_recounted == ["north"]
     assert read(landed, "agg_cancellation_curve") == before
 
     # the old order is past the end of the curve: only the young one's 30th day is left to come
@@ -313,7 +314,7 @@ def test_only_the_months_that_aged_are_made_anew(landed):
     derive(landed)
     before = read(landed, "agg_cancellation_curve")
     move_watermark(landed, "north", AS_OF + timedelta(days=1))
-    assert derive(landed).enterprises_aged == ["north"]
+    assert derive(landed).enterprises_recounted == ["north"]
     month = older.date().replace(day=1)
     assert read(landed, "agg_cancellation_curve") == sorted(
         [*before, ("north", "north spa", month, 41, 1, 0)], key=repr
@@ -324,7 +325,7 @@ def test_orders_that_are_not_firm_do_not_age(landed):
     landed.execute("UPDATE mews.product_service_orders SET state = 'Inquired'")
     derive(landed)
     move_watermark(landed, "north", AS_OF + timedelta(days=1))
-    assert derive(landed).enterprises_aged == []
+    assert derive(landed).enterprises_recounted == []
 
 
 def test_names_change_without_making_facts_anew(landed):
@@ -557,5 +558,5 @@ def test_a_derivation_without_changes_keeps_its_id(landed):
     derive(landed)
     before = landed.execute("FROM mews.warehouse_info").fetchall()
     move_watermark(landed, "north", AS_OF + timedelta(days=1))
-    assert derive(landed).enterprises_aged == ["north"]
+    assert derive(landed).enterprises_recounted == ["north"]
     assert landed.execute("FROM mews.warehouse_info").fetchall() == before

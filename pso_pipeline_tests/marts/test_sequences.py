@@ -279,16 +279,16 @@ def run(connection: duckdb.DuckDBPyConnection, derivation: str, monkeypatch: Any
 
 
 def _killed(derivation: str) -> Any:
-    """Run statements until the last one, which forgets what was derived, or until the second batch is written."""
-    run_statements, batches = derive_module._run, Counter[str]()
+    """Run statements until the last one, which forgets what was computed, or until the second batch is committed."""
+    run_statements, statements = derive_module._run, Counter[str]()
 
     def until(connection: Any, names: Any, *arguments: Any, **options: Any) -> None:
-        batches["written"] += names is derive_module.WRITTEN
-        if derivation == "killed at the end" and "forget_revised" in names:
-            raise Killed
-        if derivation == "killed before" and batches["written"] == 2:
+        statements.update(names)
+        if derivation == "killed at the end" and "forget_changed_records" in names:
             raise Killed
         run_statements(connection, names, *arguments, **options)
+        if derivation == "killed before" and statements["table_versions"] == 2:
+            raise Killed
 
     return until
 

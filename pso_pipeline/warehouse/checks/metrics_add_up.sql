@@ -13,9 +13,9 @@ WITH facts AS (
         count_if(is_firm) AS firm_orders,
         count_if(is_checked_in OR is_canceled) AS resolved_orders,
         count_if(canceled_date IS NOT NULL) AS cancellations,
-        count_if(is_firm AND created_at <= derived.last_midnight_utc) AS orders_on_the_curve
+        count_if(is_firm AND created_at <= computed.last_midnight_utc) AS orders_on_the_curve
     FROM mart.fct_product_service_orders AS orders
-    INNER JOIN marts.internal.derived_enterprises AS derived ON derived.enterprise_id = orders.enterprise_id
+    INNER JOIN marts.internal.computed_enterprises AS computed ON computed.enterprise_id = orders.enterprise_id
     WHERE orders.enterprise_id IN (SELECT enterprise_id FROM checked_enterprises)
     GROUP BY orders.enterprise_id
 ),
@@ -60,8 +60,8 @@ landed AS (
     INNER JOIN mews.sync_state AS progress
         ON progress.endpoint = 'product_service_orders' AND progress.scope_id = sold.service_id AND progress.enterprise_id = sold.enterprise_id
     INNER JOIN enterprise_inputs AS inputs ON inputs.enterprise_id = sold.enterprise_id
-    INNER JOIN marts.internal.derived_enterprises AS derived
-        ON derived.enterprise_id = sold.enterprise_id AND derived.input_digest = inputs.input_digest
+    INNER JOIN marts.internal.computed_enterprises AS computed
+        ON computed.enterprise_id = sold.enterprise_id AND computed.input_digest = inputs.input_digest
     WHERE progress.watermark_utc IS NOT NULL
     GROUP BY sold.enterprise_id
 ),

@@ -1,10 +1,10 @@
-"""Deriving the marts from the landed orders: what is stale, in which order the tables are made, what came out.
+"""Computing the marts from the landed orders: which orders and hotels are affected, and in which order tables are made.
 
-The tables themselves are the `.sql` files beside this module. Nothing here fetches, publishes or knows Dagster.
+The tables themselves are the `.sql` files of this folder. Add a table as such a file, a `Table` of the contract and its
+place in `STEPS`. Nothing here fetches, publishes or knows Dagster.
 """
 
 import hashlib
-import itertools
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,104 +18,99 @@ from babel.core import get_global
 
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, FIRM_STATES, PENDING_STATES, STATES
-from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES, MART_VIEWS, SCHEMA_VERSION
+from pso_pipeline.contract.marts import (
+    AGG_CANCELLATION_CURVE,
+    AGG_ORDERS_DAILY,
+    CANCELLATION_CURVE_RUNS,
+    COMPUTED_ENTERPRISES,
+    COMPUTED_SERVICES,
+    DIM_DATES,
+    DIM_ENTERPRISES,
+    DIM_SERVICES,
+    FCT_ORDER_STATE_CHANGES,
+    FCT_PRODUCT_SERVICE_ORDERS,
+    INTERNAL_TABLES,
+    MART_TABLES,
+    MART_VIEWS,
+    SCHEMA_VERSION,
+)
 from pso_pipeline.warehouse.accounts import make_account_key
 from pso_pipeline.warehouse.schema import table_ddl
 from pso_pipeline.warehouse.sql import literal, statement, transaction
 
 ORDERS_PER_BATCH = 500_000
-"""Orders whose facts are made at once: memory follows this, not the warehouse."""
+"""Orders of whole hotels that are computed in one transaction, so that a process that is killed loses little."""
 
 INPUTS = ("macros", "enterprise_inputs")
-"""What figures are made from, with how dates and ages are computed; the checks need them too."""
-
-PREPARED_ONCE = (*INPUTS, "order_states")
-"""What every batch needs: its inputs and the sets of states."""
-
-SELECTED = ("batch_services", "stale_enterprises", "stale_services", "remade_orders")
-"""What of a batch is made anew: temporary tables that everything else of the batch follows from."""
-
-FACTS = (
-    "state_changes",
-    "utc_offsets",
-    "first_check_ins",
-    "confirmations",
-    "rebooking_pairs",
-    "rebooked_orders",
-    "order_facts",
-    "changed_states",
-    "first_sights",
-)
-"""What the facts of a batch are, whatever it consists of."""
+"""What metrics are computed from, with how dates and ages are computed; the checks need them too."""
 
 REBOOKED = "rebooked_orders"
-"""The one of them that is made here: one order for each cancellation is chosen one after the other."""
+"""The one relation that is not made by SQL: one order is chosen for each cancellation, one after the other."""
 
 PAIRS_IN_ORDER = "SELECT order_id, other_id FROM rebooking_pairs ORDER BY canceled_at, order_id, created_at, other_id"
 
-OF_HOTELS = ("hotels_at_hand", "landed_orders", "others_of_hotels", *FACTS, "facts_of_hotels")
-OF_ORDERS = ("orders_at_hand", "landed_orders", "others_of_orders", *FACTS, "facts_of_orders")
-"""The landed orders of a batch, what they are compared with and their facts: of whole hotels, or of the orders that
-changed. Temporary tables and views, each made from the warehouse, the marts and those before it."""
-
-COUNTED = (
-    "kept_changes",
-    "counted_orders",
-    "aged_orders",
-    "moved_facts",
-    "recounted_days",
-    "recounted_cohorts",
+STEPS = (
+    "affected_enterprises",
+    "affected_orders",
+    "landed_orders",
+    "state_changes",
+    "utc_offsets",
+    "rebooking_pairs",
+    REBOOKED,
+    FCT_PRODUCT_SERVICE_ORDERS,
+    FCT_ORDER_STATE_CHANGES,
+    "affected_days",
+    "affected_cohorts",
+    "counted_facts",
+    AGG_ORDERS_DAILY,
+    CANCELLATION_CURVE_RUNS,
+    DIM_ENTERPRISES,
+    DIM_SERVICES,
+    COMPUTED_ENTERPRISES,
+    COMPUTED_SERVICES,
 )
-"""Temporary tables of a batch: what stays as it is stored, and what is counted.
+"""What a batch of hotels is computed by, in order.
 
-They are committed before the marts are written: scanning rows that the same transaction wrote takes DuckDB 1.5.5 three
-to five times as long, on one core.
+A name is a temporary relation, which the file of that name makes. A table is one of the marts: its file selects the
+rows that it has to have, which are compared with those that are stored (`SCOPES`) and replace them where they differ.
 """
 
-WRITTEN = (
-    "fct_order_state_changes",
-    "fct_product_service_orders",
-    "agg_orders_daily",
-    "cancellation_curve_runs",
-    "dim_enterprises",
-    "dim_services",
-    "dim_dates",
-    "derived_enterprises",
-    "derived_services",
-)
-"""Tables of the marts, written for a batch in one transaction."""
+SCOPES: Mapping[Table, tuple[str, tuple[str, ...]]] = {
+    FCT_PRODUCT_SERVICE_ORDERS: ("affected_orders", ("order_id", "enterprise_id")),
+    FCT_ORDER_STATE_CHANGES: ("affected_orders", ("order_id", "enterprise_id")),
+    AGG_ORDERS_DAILY: ("affected_days", ("enterprise_id", "date")),
+    CANCELLATION_CURVE_RUNS: ("affected_cohorts", ("enterprise_id", "service_id", "cohort_month")),
+    DIM_ENTERPRISES: ("affected_enterprises", ("enterprise_id",)),
+    DIM_SERVICES: ("affected_enterprises", ("enterprise_id",)),
+    COMPUTED_ENTERPRISES: ("affected_enterprises", ("enterprise_id",)),
+    COMPUTED_SERVICES: ("affected_enterprises", ("enterprise_id",)),
+}
+"""Which rows of a table a batch replaces: those with the same values in these columns as a row of this relation."""
 
-TEMPORARY_VIEWS = (
-    "new_facts",
-    "order_facts",
-    "changed_states",
-    "first_sights",
-    "other_orders",
-    "landed_orders",
-    "orders_at_hand",
-)
-TEMPORARY_TABLES = (
-    "order_states",
-    "enterprise_inputs",
-    "requested_enterprises",
-    "told_enterprises",
-    "batch_enterprises",
-    *SELECTED,
-    "changed_orders",
-    "changed_facts",
-    *(name for name in (*FACTS, *COUNTED) if name not in TEMPORARY_VIEWS),
-)
-"""What the statements hand to each other on the connection; dropped at the end."""
+PUBLISHED_AS = {
+    AGG_ORDERS_DAILY: AGG_ORDERS_DAILY.name,
+    CANCELLATION_CURVE_RUNS: AGG_CANCELLATION_CURVE.name,
+    DIM_ENTERPRISES: DIM_ENTERPRISES.name,
+    DIM_SERVICES: DIM_SERVICES.name,
+    DIM_DATES: DIM_DATES.name,
+}
+"""Tables that are published as a whole, with the name that they or the view over them have there."""
 
 
-def _order_state(state: str) -> tuple[str, str, bool, bool, bool, bool]:
+def _order_state(state: str) -> dict[str, str | bool]:
     is_pending, is_checked_in = state in PENDING_STATES, state in CHECKED_IN_STATES
-    group = "pending" if is_pending else "checked_in" if is_checked_in else state.lower()
-    return state, group, state in FIRM_STATES, is_checked_in, state == CANCELED, is_pending or state == CONFIRMED
+    return {
+        "state": state,
+        "state_group": "pending" if is_pending else "checked_in" if is_checked_in else state.lower(),
+        "is_firm": state in FIRM_STATES,
+        "is_checked_in": is_checked_in,
+        "is_canceled": state == CANCELED,
+        "is_open": is_pending or state == CONFIRMED,
+    }
 
 
 ORDER_STATES = tuple(map(_order_state, STATES))
-"""The sets that each documented state belongs to, as the columns of `order_states`; an unknown state has no row."""
+"""The sets that each documented state belongs to; an unknown state has no row and counts in none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,28 +133,29 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class DerivedMarts:
-    """What one derivation did.
+    """What one call of `derive` did.
 
-    `enterprises_recomputed` had their facts made anew; `enterprises_aged` only those counts that time alone changed.
-    Both are ids and have a headline. `rows` gives the rows of every table of the marts, by its name without schema.
+    Orders of the hotels `enterprises_recomputed` were computed again; of those in `enterprises_recounted` time alone
+    changed some counts. Both are ids and have a headline. `rows` gives the rows of every table of the marts, by its
+    name without schema.
     """
 
     enterprises_recomputed: Sequence[str]
-    enterprises_aged: Sequence[str]
+    enterprises_recounted: Sequence[str]
     headlines: Mapping[str, Headline]
     rows: Mapping[str, int]
 
 
 class UnknownEnterprise(LookupError):
-    """An enterprise was asked for by an id that neither the warehouse nor the marts have."""
+    """An enterprise was requested by an id that neither the warehouse nor the marts have."""
 
 
 def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables and views of the marts, with a comment on each of them and on each column.
 
-    Marts that other tables or other SQL made (another version of the package), or that belong to another warehouse or
-    to this one as it was before a backup was restored, are dropped and made again, empty: the next derivation fills
-    them, and until then `is_complete` says that they are not. Where they are as they should be, nothing happens.
+    Marts of another version of the package, of another warehouse, or of this one as it was before a backup was
+    restored, are dropped and made again, empty. The next call of `derive` fills them; until then `is_complete` is
+    false. Marts that fit are left alone.
     """
     digest = _definition_digest()
     (origin,) = connection.execute("SELECT warehouse_id, derivation_id FROM mews.warehouse_info").fetchall()
@@ -179,6 +175,10 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, FALSE, uuid())", origin)
         zones = get_global("windows_zone_mapping")
         connection.execute(
+            "INSERT INTO marts.internal.table_versions SELECT unnest($names), NULL, epoch_us(now())",
+            {"names": list(PUBLISHED_AS.values())},
+        )
+        connection.execute(
             "INSERT INTO marts.internal.windows_zones SELECT unnest($names::VARCHAR[]), unnest($zones::VARCHAR[])",
             {"names": list(zones), "zones": list(zones.values())},
         )
@@ -187,7 +187,7 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
 def is_complete(connection: duckdb.DuckDBPyConnection, database: str = "marts") -> bool:
     """Tell whether the marts attached as `database` hold every hotel, so that they may be published.
 
-    They do not from when an upgrade, or another warehouse, dropped them until a whole derivation has ended.
+    They do not after an upgrade, or another warehouse, dropped them, until all hotels have been computed.
     """
     origin = _stored(connection, "marts_origin", database)
     return bool(origin and origin[2])
@@ -199,20 +199,19 @@ def derive(
     orders_per_batch: int = ORDERS_PER_BATCH,
     all_companions_environments: Collection[str] | None = None,
 ) -> DerivedMarts:
-    """Bring the marts up to what has landed; deriving again changes nothing.
+    """Bring the marts up to what has landed; calling it again changes nothing.
 
-    Without `enterprise_ids` every enterprise is looked at, and those are made anew whose landed orders, completely read
-    services or time zone changed: the facts and days of the orders that landings noted, or all of the enterprise where
-    they did not note every change. Of the others, only the counts that time alone changed. With ids exactly these are
-    recomputed, stale or not, and whole; every other stale one too where the marts are not complete. After it
-    `mart.dim_enterprises.as_of_utc` is the watermark of every enterprise looked at, and all its figures are as at that
-    instant.
+    Facts are computed for the orders that changed, counts for the days and months that these and time affect. All
+    orders of a hotel count as changed where its time zone or services changed, or where landings did not note each
+    change. Without `enterprise_ids` every hotel is brought up to date. With ids exactly these are, all of their orders;
+    every other one too where the marts are not complete. After it `mart.dim_enterprises.as_of_utc` is the watermark of
+    each of them, and all its metrics are as of that instant.
 
     In the accommodation environments `all_companions_environments`, online check-in takes all companions; hotels of one
-    that was added or taken away are made again. Without them, it is those that the derivation before was given.
+    that was added or removed are computed again. Without them, those of the call before apply.
 
-    Enterprises are written in batches, each in one transaction with everything that tells about its enterprises: at any
-    instant the tables agree with each other, and a derivation that was killed goes on where it stopped.
+    Hotels are computed in batches, each in one transaction: the tables agree with each other at any instant, and a
+    process that was killed continues where it stopped.
 
     Raises:
         UnknownEnterprise: An id is not known.
@@ -220,50 +219,106 @@ def derive(
     if all_companions_environments is not None:
         _set_environments(connection, all_companions_environments)
     make_account_key(connection)
-    _run(connection, PREPARED_ONCE)
-    connection.executemany("INSERT INTO order_states VALUES (?, ?, ?, ?, ?, ?)", ORDER_STATES)
-    looks_at_all = enterprise_ids is None or not is_complete(connection)
-    _request(connection, enterprise_ids, looks_at_all)
-    if _column(connection, "SELECT 1 FROM requested_enterprises WHERE is_stale OR is_revised LIMIT 1"):
-        _begin(connection)
-    recomputed, aged = [], []
-    for is_stale, batch in _batches(connection, orders_per_batch):
-        _derive_batch(connection, is_stale, list(batch))
-        made_anew = [enterprise for enterprise, is_made_anew in batch.items() if is_made_anew]
-        recomputed += made_anew
-        aged += sorted({*_column(connection, "SELECT enterprise_id FROM aged_orders")}.difference(made_anew))
+    _run(connection, INPUTS)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE order_states AS SELECT unnest($states, recursive := true)",
+        {"states": list(ORDER_STATES)},
+    )
+    are_all_requested = enterprise_ids is None or not is_complete(connection)
+    _request(connection, enterprise_ids, are_all_requested, orders_per_batch)
+    recomputed = _column(
+        connection,
+        "SELECT enterprise_id FROM requested_enterprises"
+        " WHERE are_all_orders_affected OR are_some_orders_affected ORDER BY enterprise_id",
+    )
     if recomputed:
-        _run(connection, ["forget_revised"])
-    if looks_at_all:
+        _begin(connection)
+    recounted: set[str] = set()
+    for batch in _column(connection, "SELECT DISTINCT batch FROM requested_enterprises ORDER BY batch"):
+        recounted.update(_compute_batch(connection, batch))
+    if recomputed:
+        _run(connection, ["forget_changed_records"])
+    if are_all_requested:
         connection.execute("UPDATE marts.internal.marts_origin SET is_complete = TRUE WHERE NOT is_complete")
+    others = sorted(recounted.difference(recomputed))
     derived = DerivedMarts(
         enterprises_recomputed=recomputed,
-        enterprises_aged=aged,
-        headlines=_headlines(connection, [*recomputed, *aged]),
+        enterprises_recounted=others,
+        headlines=_headlines(connection, [*recomputed, *others]),
         rows=_count_rows(connection),
     )
     _drop_temporary(connection)
     return derived
 
 
-def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
-    for kind, names in (("VIEW", TEMPORARY_VIEWS), ("TABLE", TEMPORARY_TABLES)):
-        for name in names:
-            connection.execute(f"DROP {kind} IF EXISTS temp.{name}")
-
-
-def _derive_batch(connection: duckdb.DuckDBPyConnection, is_stale: bool, enterprise_ids: Sequence[str]) -> None:
-    _run(connection, ["batch_enterprises"], {"enterprise_ids": enterprise_ids})
-    _run(connection, SELECTED)
-    _run(connection, OF_HOTELS if is_stale else OF_ORDERS)
-    _run(connection, COUNTED)
+def _compute_batch(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str]:
+    """Compute a batch of hotels and write it in one transaction; return the hotels of which any count changed."""
+    changed = []
+    for step in STEPS:
+        if isinstance(step, Table):
+            if _compare(connection, step):
+                changed.append(step)
+        elif step == REBOOKED:
+            _match_rebookings(connection)
+        else:
+            _run(connection, [step], {"batch": batch} if step == "affected_enterprises" else None)
+    if not changed:
+        return set()
     with transaction(connection):
-        _run(connection, WRITTEN)
+        for table in changed:
+            _write(connection, table)
+        if {FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES} & set(changed) and _compare(connection, DIM_DATES):
+            changed.append(DIM_DATES)
+            _write(connection, DIM_DATES)
+        whole = [name for table, name in PUBLISHED_AS.items() if table in changed]
+        _run(connection, ["table_versions"], {"changed_tables": whole})
+    return {
+        enterprise
+        for table in (AGG_ORDERS_DAILY, CANCELLATION_CURVE_RUNS)
+        for enterprise in _column(connection, f"SELECT DISTINCT enterprise_id FROM changed_{table.name}")  # noqa: S608  # the contract's name
+    }
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+    """Compare the rows that a table has to have with those that are stored; return whether any differ."""
+    connection.execute(_filled_in("compare", table))
+    return bool(_column(connection, f"SELECT 1 FROM changed_{table.name} LIMIT 1"))  # noqa: S608  # the contract's name
+
+
+def _write(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Replace the rows that `_compare` found changed."""
+    connection.execute(_filled_in("replace", table))
+
+
+def _filled_in(template: str, table: Table) -> str:
+    """Fill in the names of a table and its columns, which cannot be bound; they are the contract's own."""
+    scope, in_common = SCOPES.get(table, ("", ()))
+    is_same = " AND ".join(f"scope.{column} = stored.{column}" for column in in_common)
+    # an order that is in two hotels is in each of them by itself
+    keys = dict.fromkeys((*table.key, *(name for name in table.column_names if name == "enterprise_id")))
+    return statement(f"marts/{template}.sql").format(
+        name=table.name,
+        table=f"marts.{table.qualified_name}",
+        select=statement(f"marts/{table.name}.sql"),
+        columns=", ".join(table.column_names),
+        typed_columns=", ".join(f"CAST({column.name} AS {column.type}) AS {column.name}" for column in table.columns),
+        keys=", ".join(keys),
+        is_in_scope=f"SEMI JOIN {scope} AS scope ON {is_same}" if scope else "",
+        is_same_key=" AND ".join(f"changed.{key} IS NOT DISTINCT FROM compared.{key}" for key in keys),
+    )
+
+
+def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
+    tables = [step.name for step in (*STEPS, DIM_DATES) if isinstance(step, Table)]
+    compared = [f"{state}_{table}" for state in ("stored", "new", "changed") for table in tables]
+    relations = [step for step in STEPS if isinstance(step, str)]
+    for name in ("order_states", "enterprise_inputs", "requested_enterprises", *relations, *compared):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
 def written_statements() -> dict[str, str]:
     """Give the statement of each table and view of the marts, by its name without schema."""
-    names = [*WRITTEN, *(table.name for table in MART_VIEWS)]
+    names = [table.name for table in (*SCOPES, DIM_DATES, *MART_VIEWS)]
     return {name: statement(f"marts/{name}.sql") for name in names}
 
 
@@ -278,51 +333,38 @@ def _set_environments(connection: duckdb.DuckDBPyConnection, codes: Collection[s
 
 
 def _begin(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give the derivation an id, in the warehouse and in the marts.
+    """Give the computation an id, in the warehouse and in the marts.
 
-    A process killed between the two leaves marts that do not fit, which are made again.
+    A process killed between the two leaves marts that do not fit, which are rebuilt.
     """
     derivation = uuid.uuid4().hex
     connection.execute("UPDATE mews.warehouse_info SET derivation_id = ?", [derivation])
     connection.execute("UPDATE marts.internal.marts_origin SET derivation_id = ?", [derivation])
 
 
-def _request(connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None, looks_at_all: bool) -> None:
-    """Find out which enterprises are looked at, and which of them are stale."""
-    ids = None if enterprise_ids is None else sorted(set(enterprise_ids))
-    parameters = {"enterprise_ids": ids or [], "looks_at_all": looks_at_all}
+def _request(
+    connection: duckdb.DuckDBPyConnection,
+    enterprise_ids: Collection[str] | None,
+    are_all_requested: bool,
+    orders_per_batch: int,
+) -> None:
+    """Make `requested_enterprises`: the hotels to bring up to date, what of them is affected, and their batches."""
+    ids = sorted(set(enterprise_ids or ()))
+    parameters = {"enterprise_ids": ids, "are_all_requested": are_all_requested, "orders_per_batch": orders_per_batch}
     _run(connection, ["requested_enterprises"], parameters)
-    if ids is None and _column(connection, "SELECT 1 FROM requested_enterprises WHERE is_stale LIMIT 1"):
-        _run(connection, ["told_enterprises"])
     known = set(_column(connection, "SELECT enterprise_id FROM requested_enterprises"))
-    unknown = [identifier for identifier in ids or () if identifier not in known]
+    unknown = [identifier for identifier in ids if identifier not in known]
     if unknown:
         raise UnknownEnterprise(f"no such enterprise in the warehouse: {', '.join(unknown)}")
 
 
-def _batches(connection: duckdb.DuckDBPyConnection, orders_per_batch: int) -> list[tuple[bool, dict[str, bool]]]:
-    """Split the enterprises into batches of those that are not stale, and of those that are; say of each which it is.
-
-    A batch tells of each id whether any of its facts are made anew.
-    """
-    rows = connection.execute(statement("marts/batches.sql"), {"orders_per_batch": orders_per_batch}).fetchall()
-    batches = itertools.groupby(rows, key=lambda row: (row[1], row[3]))
-    return [
-        (is_stale, {enterprise: is_stale or is_revised for enterprise, _, is_revised, _ in batch})
-        for (is_stale, _), batch in batches
-    ]
-
-
-def _column(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
+def _column(connection: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
     return [value for (value,) in connection.execute(query).fetchall()]
 
 
 def _run(connection: duckdb.DuckDBPyConnection, names: Iterable[str], parameters: object = None) -> None:
     for name in names:
-        if name == REBOOKED:
-            _match_rebookings(connection)
-        else:
-            connection.execute(statement(f"marts/{name}.sql"), parameters)
+        connection.execute(statement(f"marts/{name}.sql"), parameters)
 
 
 def _match_rebookings(connection: duckdb.DuckDBPyConnection) -> None:
@@ -344,7 +386,7 @@ def _match_rebookings(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _headlines(connection: duckdb.DuckDBPyConnection, enterprise_ids: Sequence[str]) -> dict[str, Headline]:
-    rows = connection.execute(statement("marts/headlines.sql"), {"enterprise_ids": enterprise_ids}).fetchall()
+    rows = connection.execute(statement("queries/headlines.sql"), {"enterprise_ids": enterprise_ids}).fetchall()
     return {
         enterprise: Headline(enterprise, as_of and as_of.replace(tzinfo=UTC), *counts)
         for enterprise, as_of, *counts in rows
@@ -352,7 +394,7 @@ def _headlines(connection: duckdb.DuckDBPyConnection, enterprise_ids: Sequence[s
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    counted = connection.execute(statement("marts/count_rows.sql"))
+    counted = connection.execute(statement("queries/count_mart_rows.sql"))
     names = [name for name, *_ in counted.description]
     return dict(zip(names, counted.fetchall()[0], strict=True))
 

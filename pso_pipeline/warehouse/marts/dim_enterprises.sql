@@ -1,13 +1,18 @@
--- mart.dim_enterprises: one row for each enterprise that the warehouse knows. Source: enterprise_inputs.
+-- mart.dim_enterprises: one row for each enterprise that the warehouse knows. Source: enterprise_inputs, affected_enterprises.
 -- A hotel is marked as held back in the published copy alone.
-DELETE FROM mart.dim_enterprises WHERE enterprise_id IN (SELECT enterprise_id FROM batch_enterprises);
-
-INSERT INTO mart.dim_enterprises BY NAME
 SELECT
-    inputs.* EXCLUDE (
-        is_time_zone_known, time_zone_identifier, last_midnight_utc, requires_all_companions, input_digest
-    ),
+    inputs.enterprise_id,
+    inputs.enterprise_name,
+    inputs.partition_key,
+    inputs.time_zone,
+    inputs.chain_name,
+    inputs.country_code,
+    inputs.city,
+    inputs.is_in_scope,
+    inputs.accommodation_environment_code,
+    inputs.as_of_utc,
+    inputs.as_of_date,
     FALSE AS is_held_back,
     NULL AS held_back_reason
 FROM enterprise_inputs AS inputs
-INNER JOIN batch_enterprises AS batch ON batch.enterprise_id = inputs.enterprise_id;
+SEMI JOIN affected_enterprises AS affected ON affected.enterprise_id = inputs.enterprise_id

@@ -1,7 +1,5 @@
--- mart.dim_services: one row for each service of a known enterprise. Source: mews.services, mews.sync_state.
-DELETE FROM mart.dim_services WHERE enterprise_id IN (SELECT enterprise_id FROM batch_enterprises);
-
-INSERT INTO mart.dim_services BY NAME
+-- mart.dim_services: one row for each service of a known enterprise. Source: mews.services, mews.sync_state, enterprise_inputs,
+-- affected_enterprises.
 WITH known AS (
     SELECT
         coalesce(progress.scope_id, services.id) AS service_id,
@@ -16,4 +14,4 @@ WITH known AS (
 SELECT known.*
 FROM known
 INNER JOIN enterprise_inputs AS inputs ON inputs.enterprise_id = known.enterprise_id
-INNER JOIN batch_enterprises AS batch ON batch.enterprise_id = known.enterprise_id;
+SEMI JOIN affected_enterprises AS affected ON affected.enterprise_id = known.enterprise_id

@@ -1,6 +1,6 @@
 -- enterprise_inputs: one row for each enterprise that the warehouse knows, with everything that decides its figures.
 -- Source: mews.enterprises, mews.services, mews.sync_state, internal.all_companions_environments,
--- internal.windows_zones. Reason: compared with internal.derived_enterprises it says what is stale.
+-- internal.windows_zones. Reason: compared with internal.computed_enterprises it shows what changed.
 --   as_of_utc                the earliest watermark of its services in use (orders are made against them, and they are not
 --                            retired); null as long as one was never read to its end, whose orders are left out until then
 --   as_of_date               the last local day that was over at as_of_utc

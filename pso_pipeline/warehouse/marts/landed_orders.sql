@@ -1,16 +1,15 @@
--- landed_orders: one row for each order of the batch that the source still has, with the sets that its state belongs to.
--- Source: orders_at_hand. Reason for a view: as a table it is a twelfth of what a batch of whole hotels takes, and no
--- statement that reads it gains by that.
+-- landed_orders: one row for each affected order of a completely read service that the source still has, with the sets that
+-- its state belongs to. Source: affected_orders, mews.product_service_orders, mews.sync_state, affected_enterprises.
 --   canceled_at  null unless the order is canceled now: a cancellation that was undone leaves its time behind
-CREATE OR REPLACE TEMP VIEW landed_orders AS
+CREATE OR REPLACE TEMP TABLE landed_orders AS
 SELECT
     orders.id AS order_id,
     shown(orders.number) AS order_number,
-    services.enterprise_id,
+    orders.enterprise_id,
     orders.service_id,
-    services.zone,
-    services.last_midnight_utc,
-    services.requires_all_companions,
+    enterprises.zone,
+    enterprises.last_midnight_utc,
+    enterprises.requires_all_companions,
     orders.account_id,
     shown(orders.account_type) AS account_type,
     orders.booker_id,
@@ -33,8 +32,14 @@ SELECT
     orders.any_companion_checked_in,
     orders.all_companions_checked_in,
     orders.connector_check_in
-FROM orders_at_hand AS orders
-INNER JOIN stale_services AS services
-    ON services.service_id = orders.service_id AND services.enterprise_id = orders.enterprise_id
+FROM mews.product_service_orders AS orders
+SEMI JOIN affected_orders AS affected
+    ON affected.order_id = orders.id AND affected.enterprise_id = orders.enterprise_id
+INNER JOIN affected_enterprises AS enterprises ON enterprises.enterprise_id = orders.enterprise_id
+INNER JOIN mews.sync_state AS progress
+    ON progress.scope_id = orders.service_id AND progress.enterprise_id = orders.enterprise_id
 LEFT JOIN order_states AS states ON states.state = orders.state
-WHERE orders.is_missing_from_source IS DISTINCT FROM TRUE;
+WHERE
+    progress.endpoint = 'product_service_orders'
+    AND progress.watermark_utc IS NOT NULL
+    AND orders.is_missing_from_source IS DISTINCT FROM TRUE;

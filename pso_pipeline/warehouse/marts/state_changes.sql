@@ -1,8 +1,7 @@
--- state_changes: one row for each observed change of state of the batch's orders that have had more than one version,
--- their first sight included. Source: landed_orders, mews.superseded_product_service_orders, in the order of updated_utc, then
--- observed_utc.
--- Reason: most orders have had one version and need no order among versions. What was seen of an order in another hotel,
--- from which it moved, is left out: that hotel may be in another batch.
+-- state_changes: one row for each observed change of state of the affected orders that have had more than one version, their
+-- first sight included. Source: landed_orders, mews.superseded_product_service_orders, in the order of updated_utc, then
+-- observed_utc. What was seen of an order in another hotel, from which it moved, is left out.
+-- Reason: most orders have had one version and need no order among versions.
 CREATE OR REPLACE TEMP TABLE state_changes AS
 WITH superseded AS (
     SELECT
@@ -13,11 +12,13 @@ WITH superseded AS (
         bounded(versions.updated_utc) AS changed_at,
         versions.observed_utc AS observed_at
     FROM mews.superseded_product_service_orders AS versions
-    SEMI JOIN stale_services AS services
-        ON services.service_id = versions.service_id AND services.enterprise_id = versions.enterprise_id
+    SEMI JOIN landed_orders AS orders
+        ON orders.order_id = versions.id AND orders.enterprise_id = versions.enterprise_id
 ),
 
-newest AS (
+versions AS (
+    SELECT * FROM superseded
+    UNION ALL
     SELECT
         orders.order_id,
         orders.enterprise_id,
@@ -29,17 +30,10 @@ newest AS (
     SEMI JOIN superseded ON superseded.order_id = orders.order_id AND superseded.enterprise_id = orders.enterprise_id
 ),
 
-versions AS (
-    SELECT * FROM newest
-    UNION ALL
-    SELECT superseded.*
-    FROM superseded
-    SEMI JOIN newest ON newest.order_id = superseded.order_id AND newest.enterprise_id = superseded.enterprise_id
-),
-
 changes AS (
     SELECT
         order_id,
+        enterprise_id,
         service_id,
         lag(state) OVER history AS from_state,
         state AS to_state,
@@ -51,15 +45,6 @@ changes AS (
     QUALIFY version_number = 1 OR to_state IS DISTINCT FROM from_state
 )
 
-SELECT
-    changes.order_id,
-    services.enterprise_id,
-    changes.service_id,
-    services.zone,
-    changes.from_state,
-    changes.to_state,
-    changes.changed_at,
-    changes.observed_at,
-    changes.version_number
+SELECT changes.*, enterprises.zone
 FROM changes
-INNER JOIN stale_services AS services ON services.service_id = changes.service_id;
+INNER JOIN affected_enterprises AS enterprises ON enterprises.enterprise_id = changes.enterprise_id;

@@ -1,6 +1,6 @@
 -- utc_offsets: one row for each time zone and UTC day on which anything happened in the batch.
--- Source: landed_orders, state_changes, stale_services. Reason: converting each time by its own zone takes 2.2 µs; on all
--- but two days a year the whole day has one offset, and adding it takes next to nothing. The day's two ends tell, since
+-- Source: landed_orders, state_changes, affected_enterprises. Reason: on all but two days a year the whole day has one offset,
+-- and adding it costs much less than converting each time by its zone. The offsets at the day's two ends are compared, since
 -- no zone of the IANA database has ever changed its clocks twice within 24 hours.
 --   utc_offset  what to add to a UTC time of that day; null on a day on which the clocks change
 CREATE OR REPLACE TEMP TABLE utc_offsets AS
@@ -24,7 +24,7 @@ offsets AS (
         timezone(zones.time_zone, timezone('UTC', first_moment)) - first_moment AS first_offset,
         timezone(zones.time_zone, timezone('UTC', last_moment)) - last_moment AS last_offset
     FROM days
-    INNER JOIN (SELECT DISTINCT zone, time_zone FROM stale_services) AS zones ON zones.zone = days.zone
+    INNER JOIN (SELECT DISTINCT zone, time_zone FROM affected_enterprises) AS zones ON zones.zone = days.zone
 )
 
 SELECT zone, time_zone, utc_date, CASE WHEN first_offset = last_offset THEN first_offset END AS utc_offset
