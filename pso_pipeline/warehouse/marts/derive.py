@@ -4,10 +4,11 @@ The tables themselves are the `.sql` files of this folder. Add a table as such a
 place in `STEPS`. Nothing here fetches, publishes or knows Dagster.
 """
 
+import dataclasses
 import hashlib
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -35,6 +36,7 @@ from pso_pipeline.contract.marts import (
     SCHEMA_VERSION,
 )
 from pso_pipeline.warehouse.accounts import make_account_key
+from pso_pipeline.warehouse.marts.replacing import RELATIONS, Scope, compare, replace
 from pso_pipeline.warehouse.schema import table_ddl
 from pso_pipeline.warehouse.sql import literal, statement, transaction
 
@@ -75,17 +77,19 @@ A name is a temporary relation, which the file of that name makes. A table is on
 rows that it has to have, which are compared with those that are stored (`SCOPES`) and replace them where they differ.
 """
 
-SCOPES: Mapping[Table, tuple[str, tuple[str, ...]]] = {
-    FCT_PRODUCT_SERVICE_ORDERS: ("affected_orders", ("order_id", "enterprise_id")),
-    FCT_ORDER_STATE_CHANGES: ("affected_orders", ("order_id", "enterprise_id")),
-    AGG_ORDERS_DAILY: ("affected_days", ("enterprise_id", "date")),
-    CANCELLATION_CURVE_RUNS: ("affected_cohorts", ("enterprise_id", "service_id", "cohort_month")),
-    DIM_ENTERPRISES: ("affected_enterprises", ("enterprise_id",)),
-    DIM_SERVICES: ("affected_enterprises", ("enterprise_id",)),
-    COMPUTED_ENTERPRISES: ("affected_enterprises", ("enterprise_id",)),
-    COMPUTED_SERVICES: ("affected_enterprises", ("enterprise_id",)),
+OF_ORDERS = Scope("affected_orders", ("order_id", "enterprise_id"))
+OF_ENTERPRISES = Scope("affected_enterprises", ("enterprise_id",))
+SCOPES = {
+    FCT_PRODUCT_SERVICE_ORDERS: OF_ORDERS,
+    FCT_ORDER_STATE_CHANGES: OF_ORDERS,
+    AGG_ORDERS_DAILY: Scope("affected_days", ("enterprise_id", "date")),
+    CANCELLATION_CURVE_RUNS: Scope("affected_cohorts", ("enterprise_id", "service_id", "cohort_month")),
+    DIM_ENTERPRISES: OF_ENTERPRISES,
+    DIM_SERVICES: OF_ENTERPRISES,
+    COMPUTED_ENTERPRISES: OF_ENTERPRISES,
+    COMPUTED_SERVICES: OF_ENTERPRISES,
 }
-"""Which rows of a table a batch replaces: those with the same values in these columns as a row of this relation."""
+"""Which rows of each table a batch computes."""
 
 PUBLISHED_AS = {
     AGG_ORDERS_DAILY: AGG_ORDERS_DAILY.name,
@@ -168,7 +172,7 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("DROP SCHEMA IF EXISTS marts.mart CASCADE; DROP SCHEMA IF EXISTS marts.internal CASCADE")
         connection.execute("CREATE SCHEMA marts.mart; CREATE SCHEMA marts.internal")
         for table in INTERNAL_TABLES:
-            _create(connection, replace(table, schema=f"marts.{table.schema}"))
+            _create(connection, dataclasses.replace(table, schema=f"marts.{table.schema}"))
         for table in MART_TABLES:
             _create(connection, table)
         connection.execute("INSERT INTO marts.internal.marts_definition VALUES (?)", [digest])
@@ -256,7 +260,7 @@ def _compute_batch(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str
     changed = []
     for step in STEPS:
         if isinstance(step, Table):
-            if _compare(connection, step):
+            if compare(connection, step, SCOPES[step]):
                 changed.append(step)
         elif step == REBOOKED:
             _match_rebookings(connection)
@@ -266,10 +270,12 @@ def _compute_batch(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str
         return set()
     with transaction(connection):
         for table in changed:
-            _write(connection, table)
-        if {FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES} & set(changed) and _compare(connection, DIM_DATES):
+            replace(connection, table)
+        if {FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES} & set(changed) and compare(
+            connection, DIM_DATES, None
+        ):
             changed.append(DIM_DATES)
-            _write(connection, DIM_DATES)
+            replace(connection, DIM_DATES)
         whole = [name for table, name in PUBLISHED_AS.items() if table in changed]
         _run(connection, ["table_versions"], {"changed_tables": whole})
     return {
@@ -279,38 +285,9 @@ def _compute_batch(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str
     }
 
 
-def _compare(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
-    """Compare the rows that a table has to have with those that are stored; return whether any differ."""
-    connection.execute(_filled_in("compare", table))
-    return bool(_column(connection, f"SELECT 1 FROM changed_{table.name} LIMIT 1"))  # noqa: S608  # the contract's name
-
-
-def _write(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Replace the rows that `_compare` found changed."""
-    connection.execute(_filled_in("replace", table))
-
-
-def _filled_in(template: str, table: Table) -> str:
-    """Fill in the names of a table and its columns, which cannot be bound; they are the contract's own."""
-    scope, in_common = SCOPES.get(table, ("", ()))
-    is_same = " AND ".join(f"scope.{column} = stored.{column}" for column in in_common)
-    # an order that is in two hotels is in each of them by itself
-    keys = dict.fromkeys((*table.key, *(name for name in table.column_names if name == "enterprise_id")))
-    return statement(f"marts/{template}.sql").format(
-        name=table.name,
-        table=f"marts.{table.qualified_name}",
-        select=statement(f"marts/{table.name}.sql"),
-        columns=", ".join(table.column_names),
-        typed_columns=", ".join(f"CAST({column.name} AS {column.type}) AS {column.name}" for column in table.columns),
-        keys=", ".join(keys),
-        is_in_scope=f"SEMI JOIN {scope} AS scope ON {is_same}" if scope else "",
-        is_same_key=" AND ".join(f"changed.{key} IS NOT DISTINCT FROM compared.{key}" for key in keys),
-    )
-
-
 def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
     tables = [step.name for step in (*STEPS, DIM_DATES) if isinstance(step, Table)]
-    compared = [f"{state}_{table}" for state in ("stored", "new", "changed") for table in tables]
+    compared = [f"{state}_{table}" for state in RELATIONS for table in tables]
     relations = [step for step in STEPS if isinstance(step, str)]
     for name in ("order_states", "enterprise_inputs", "requested_enterprises", *relations, *compared):
         connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
