@@ -20,9 +20,13 @@ class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParquetFile(PublishedFile, frozen=True, kw_only=True):
-    """One Parquet file, with its number of rows."""
+    """One Parquet file, with its number of rows.
+
+    Two snapshots that have the same version of a file have the same rows in it. An empty version is that of no other.
+    """
 
     rows: int
+    version: str = ""
 
 
 class PublishedTable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,9 +52,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     reason why a check holds back the newest figures of a hotel, by its partition key, or its id where it has none.
     `tables` is keyed by the table's name without its schema. Times are aware and UTC.
 
-    `versions` has an entry for each file of a small table and each month folder of a large table. Two snapshots that
-    have the same version of a path have the same rows there. `held_back_since` names the snapshot that the figures of a
-    hotel that is held back come from, by the hotel's id.
+    `held_back_since` names the snapshot that the figures of a hotel that is held back come from, by the hotel's id.
     """
 
     schema_version: int
@@ -61,12 +63,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     hotels_never_read: int = 0
     held_back: dict[str, str] = {}
     held_back_since: dict[str, str] = {}
-    versions: dict[str, str] = {}
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
         """Every file of the publication except the manifest."""
         return (self.database, *(file for table in self.tables.values() for file in table.files))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each Parquet file, by its path."""
+        return {file.file: file.version for table in self.tables.values() for file in table.files}
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -1,27 +1,23 @@
-"""The marts as Parquet files: one file for each small table, a folder in hive layout by month for each large table.
+"""The marts as Parquet files: one file for each small table, one for each month of a large table, in hive layout.
 
 Holds which tables are large, where their files are, which files have to be written and which are hard links to those of
-the snapshot before. A table or month is linked only where its version number is that of the snapshot before; the marts
-raise the number in each transaction that changes it. How a snapshot is put together belongs to `snapshot.py`.
+the snapshot before. A file is linked only if its version is the same as before: the marts number the transactions that
+change a table or a month. How a snapshot is put together belongs to `snapshot.py`.
 """
 
 import errno
 import logging
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
 from pso_pipeline.bi.folder import PARQUET, Snapshot, seal
 from pso_pipeline.bi.manifest import ParquetFile, PublishedTable
-from pso_pipeline.contract.marts import (
-    FCT_ORDER_STATE_CHANGES,
-    FCT_PRODUCT_SERVICE_ORDERS,
-    MART_TABLES,
-    RPT_ORDERS,
-)
+from pso_pipeline.contract.marts import FCT_ORDER_STATE_CHANGES, FCT_PRODUCT_SERVICE_ORDERS, MART_TABLES, RPT_ORDERS
 from pso_pipeline.warehouse.sql import first_row
 
 NO_MONTH = "__HIVE_DEFAULT_PARTITION__"
@@ -43,56 +39,26 @@ VERSIONS = """
     FROM internal.table_versions, internal.marts_origin
     ORDER BY ALL
 """
-COPY_MONTHS = """
-    COPY (
-        SELECT
-            * EXCLUDE (order_date),
-            coalesce(strftime(order_date, '%Y-%m'), '__HIVE_DEFAULT_PARTITION__') AS created_month
-        FROM ({rows})
-        WHERE $all_months OR created_month IN (SELECT unnest($months::VARCHAR[]))
-    ) TO ($path)
-    (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (created_month), OVERWRITE_OR_IGNORE, RETURN_STATS)
-"""
-COPY_NO_ROWS = """
-    COPY (SELECT * EXCLUDE (order_date) FROM ({rows}) LIMIT 0) TO ($path)
-    (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)
-"""
-COPY_TABLE = "COPY (FROM query_table($table)) TO ($path) (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)"
-
+EMPTY_VERSION = "SELECT marts_id || '.empty' FROM internal.marts_origin"
+MONTHS = "SELECT DISTINCT strftime(order_date, '%Y-%m') AS month FROM ({rows}) ORDER BY month"
 COUNT = "SELECT count(*) FROM query_table($table)"
+
+COPY_TABLE = """
+    COPY (FROM query_table($table)) TO ($path) (FORMAT parquet, COMPRESSION zstd)
+"""
+COPY_MONTH = """
+    COPY (SELECT * EXCLUDE (order_date) FROM ({rows}) WHERE order_date >= $first AND order_date < $next) TO ($path)
+    (FORMAT parquet, COMPRESSION zstd)
+"""
+COPY_NO_MONTH = """
+    COPY (SELECT * EXCLUDE (order_date) FROM ({rows}) WHERE order_date IS NULL) TO ($path)
+    (FORMAT parquet, COMPRESSION zstd)
+"""
 
 CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK}
 """What a file system answers that has no hard links, not between these two places, or no more of them for this file."""
 
 logger = logging.getLogger(__name__)
-
-
-def read_versions(marts: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
-    """Read the version of every table and month in the marts, by table and by the path of its file or month folder.
-
-    Raises:
-        duckdb.Error: The marts have no versions.
-    """
-    versions: dict[str, dict[str, str]] = {table.name: {} for table in MART_TABLES}
-    has_versions = marts.execute("FROM duckdb_tables() WHERE table_name = 'table_versions'").fetchall()
-    for table, month, version in marts.execute(VERSIONS).fetchall() if has_versions else _hash_tables(marts):
-        if table in versions:
-            path = month_path(table, month or NO_MONTH) if table in LARGE_TABLES else table_path(table)
-            versions[table][path] = version
-    return versions
-
-
-def _hash_tables(marts: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, str]]:
-    """Give each table a version by its content, until the marts number their versions."""
-    months = "SELECT DISTINCT strftime(created_date, '%Y-%m') FROM mart.fct_product_service_orders"
-    hashing = (
-        "SELECT count(*) || '.' || sum(hash(content)) || '.' || bit_xor(hash(content)) FROM query_table(?) AS content"
-    )
-    return [
-        (table.name, month, str((first_row(marts, hashing, [table.qualified_name]) or (None,))[0]))
-        for table in MART_TABLES
-        for (month,) in (marts.execute(months).fetchall() if table.name in LARGE_TABLES else [(None,)])
-    ]
 
 
 def table_path(table: str) -> str:
@@ -101,8 +67,29 @@ def table_path(table: str) -> str:
 
 
 def month_path(table: str, month: str) -> str:
-    """Give the path of the folder of one month of a large table, relative to the manifest."""
-    return f"{table_path(table)}/created_month={month}"
+    """Give the path of the file of one month of a large table, relative to the manifest."""
+    return f"{table_path(table)}/created_month={month}/data_0.parquet"
+
+
+def read_versions(marts: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Read the version of each Parquet file that the marts give, by table and by the path of the file.
+
+    A small table without a version has an empty one, which is never the same as before.
+
+    Raises:
+        duckdb.Error: The marts have no versions.
+    """
+    versions: dict[str, dict[str, str]] = {table.name: {} for table in MART_TABLES}
+    for table, month, version in marts.execute(VERSIONS).fetchall():
+        if table in versions:
+            path = month_path(table, month or NO_MONTH) if table in LARGE_TABLES else table_path(table)
+            versions[table][path] = version
+    for table, files in versions.items():
+        if table not in LARGE_TABLES:
+            files.setdefault(table_path(table), "")
+        elif not files and _count(marts, table) == 0:
+            (files[month_path(table, NO_MONTH)],) = first_row(marts, EMPTY_VERSION) or ("",)
+    return versions
 
 
 def write_tables(
@@ -113,103 +100,83 @@ def write_tables(
 ) -> tuple[dict[str, PublishedTable], tuple[str, ...]]:
     """Write every table into the folder `directory`; return the tables by name, and the names of those that changed.
 
-    `versions` are from `read_versions`. Tables and months that have the same version in the snapshot `before` are
-    linked instead of written.
+    `versions` are from `read_versions`. A file that has the same version in the snapshot `before` is linked instead.
     """
     tables, changed = {}, []
-    for name, of_table in versions.items():
-        linked: dict[str, list[ParquetFile]] = {}
-        for path, version in of_table.items():
-            files = _unchanged_files(path, version, before)
-            if before is not None and files is not None:
-                _link(files, before.directory, directory)
-                linked[path] = files
-        if name in LARGE_TABLES:
-            files, is_changed = _complete_months(marts, name, of_table, linked, directory)
-        elif linked.get(table_path(name)):
-            files, is_changed = linked[table_path(name)], False
-        else:
-            files, is_changed = _copy(marts, COPY_TABLE, directory, table_path(name), {"table": f"mart.{name}"}), True
-        tables[name] = _describe(name, files)
-        if is_changed:
-            changed.append(name)
+    for table, of_table in versions.items():
+        linked = {file.file: file for file in _link_unchanged(of_table, directory, before)}
+        written = [
+            _write(marts, table, path, version, directory) for path, version in of_table.items() if path not in linked
+        ]
+        files = [*linked.values(), *written]
+        if sum(file.rows for file in files) != _count(marts, table):
+            logger.warning("all months of %s are written again, because versions are missing", table)
+            written = files = _write_all_months(marts, table, directory)
+        tables[table] = _describe(table, files)
+        if written:
+            changed.append(table)
     return tables, tuple(changed)
 
 
-def _complete_months(
-    marts: duckdb.DuckDBPyConnection,
-    table: str,
-    versions: Mapping[str, str],
-    linked: Mapping[str, list[ParquetFile]],
-    directory: Path,
-) -> tuple[list[ParquetFile], bool]:
-    """Write the months of a large table that are not linked; return all its files, and whether any was written."""
-    rows, path = LARGE_TABLES[table], table_path(table)
-    (expected,) = first_row(marts, COUNT, {"table": f"mart.{table}"}) or (0,)
-    files = [file for of_month in linked.values() for file in of_month]
-    months = [month.partition("=")[2] for month in versions if month not in linked]
-    if months:
-        files += _copy(marts, COPY_MONTHS.format(rows=rows), directory, path, {"months": months, "all_months": False})
-    if sum(file.rows for file in files) != expected:
-        if versions:
-            logger.warning("all months of %s are written again: their versions do not cover all rows", table)
-        shutil.rmtree(directory / path, ignore_errors=True)
-        return _copy(marts, COPY_MONTHS.format(rows=rows), directory, path, {"months": [], "all_months": True}), True
-    if not files:
-        folder = month_path(table, NO_MONTH)
-        (directory / folder).mkdir(parents=True, exist_ok=True)
-        return _copy(marts, COPY_NO_ROWS.format(rows=rows), directory, f"{folder}/data_0.parquet"), True
-    return files, bool(months)
+def _link_unchanged(versions: Mapping[str, str], directory: Path, before: Snapshot | None) -> Iterable[ParquetFile]:
+    """Link the files that are in the snapshot before with the same version, and return them as they are there."""
+    if before is None:
+        return
+    for table in before.manifest.tables.values():
+        for file in table.files:
+            if not file.version or file.version != versions.get(file.file):
+                continue
+            if not before.has(file):
+                logger.warning("%s is missing or damaged and is written again", before.directory / file.file)
+                continue
+            _link(before.directory / file.file, directory / file.file)
+            yield file
 
 
-def _copy(
-    marts: duckdb.DuckDBPyConnection,
-    statement: str,
-    directory: Path,
-    path: str,
-    parameters: dict[str, object] | None = None,
-) -> list[ParquetFile]:
-    """Let DuckDB write Parquet files to `path` in the folder `directory`, and seal them."""
-    written = marts.execute(statement, {**(parameters or {}), "path": str(directory / path)}).fetchall()
-    return [
-        ParquetFile(file=sealed.file, bytes=sealed.bytes, sha256=sealed.sha256, rows=rows)
-        for file, rows, *_ in sorted(written)
-        for sealed in [seal(directory, str(Path(file).relative_to(directory)))]
-    ]
+def _link(source: Path, target: Path) -> None:
+    """Put a file into a second place as a hard link, or as a copy where the file system has none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in CANNOT_LINK:
+            raise
+        shutil.copyfile(source, target)
+        seal(target.parent, target.name)
 
 
-def _unchanged_files(path: str, version: str, before: Snapshot | None) -> list[ParquetFile] | None:
-    """Find the files of a table or month in the snapshot before; None where it has another version or lacks a file."""
-    if before is None or before.manifest.versions.get(path) != version:
-        return None
-    files = [
-        file
-        for table in before.manifest.tables.values()
-        for file in table.files
-        if file.file == path or file.file.startswith(f"{path}/")
-    ]
-    for file in files:
-        if not before.has(file):
-            logger.warning("%s is missing or damaged and is written again", before.directory / file.file)
-            return None
-    return files
+def _write(marts: duckdb.DuckDBPyConnection, table: str, path: str, version: str, directory: Path) -> ParquetFile:
+    """Let DuckDB write a Parquet file, and seal it."""
+    file = directory / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    parameters: dict[str, object] = {"path": str(file)}
+    if table not in LARGE_TABLES:
+        statement = COPY_TABLE
+        parameters["table"] = f"mart.{table}"
+    elif path == month_path(table, NO_MONTH):
+        statement = COPY_NO_MONTH.format(rows=LARGE_TABLES[table])
+    else:
+        statement = COPY_MONTH.format(rows=LARGE_TABLES[table])
+        first = date.fromisoformat(file.parent.name.partition("=")[2] + "-01")
+        parameters |= {"first": first, "next": (first + timedelta(days=31)).replace(day=1)}
+    (rows,) = first_row(marts, statement, parameters) or (0,)
+    sealed = seal(directory, path)
+    return ParquetFile(file=path, bytes=sealed.bytes, sha256=sealed.sha256, rows=rows, version=version)
 
 
-def _link(files: Collection[ParquetFile], source: Path, target: Path) -> None:
-    """Put files of one snapshot into another as hard links, or as copies where the file system has none."""
-    for each in files:
-        path = target / each.file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source / each.file, path)
-        except OSError as error:
-            if error.errno not in CANNOT_LINK:
-                raise
-            shutil.copyfile(source / each.file, path)
-            seal(target, each.file)
+def _write_all_months(marts: duckdb.DuckDBPyConnection, table: str, directory: Path) -> list[ParquetFile]:
+    """Write each month of a large table, without a version."""
+    shutil.rmtree(directory / table_path(table), ignore_errors=True)
+    months = marts.execute(MONTHS.format(rows=LARGE_TABLES[table])).fetchall()
+    return [_write(marts, table, month_path(table, month or NO_MONTH), "", directory) for (month,) in months]
 
 
-def _describe(table: str, files: Collection[ParquetFile]) -> PublishedTable:
+def _count(marts: duckdb.DuckDBPyConnection, table: str) -> int:
+    (rows,) = first_row(marts, COUNT, {"table": f"mart.{table}"}) or (0,)
+    return int(rows)
+
+
+def _describe(table: str, files: Iterable[ParquetFile]) -> PublishedTable:
     ordered = tuple(sorted(files, key=lambda file: file.file))
     rows = sum(file.rows for file in ordered)
     if table in LARGE_TABLES:

@@ -32,7 +32,7 @@ from pso_pipeline.bi.errors import (
 from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.holding_back import hold_back
 from pso_pipeline.bi.manifest import Manifest, encode_manifest
-from pso_pipeline.bi.parquet import read_versions, table_path, write_tables
+from pso_pipeline.bi.parquet import read_versions, write_tables
 from pso_pipeline.contract.marts import DIM_ENTERPRISES, MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.warehouse.errors import is_damage
 from pso_pipeline.warehouse.marts.derive import is_complete
@@ -148,12 +148,10 @@ def _read_versions(marts: duckdb.DuckDBPyConnection, held_back: _HeldBack) -> di
     """Read the version of each table and month, which depends on the hotels that are held back as well."""
     versions = read_versions(marts)
     if held_back.reasons:
-        figures = _digest(held_back.since)
-        for of_table in versions.values():
-            of_table.update({path: f"{version}.{figures}" for path, version in of_table.items()})
-        hotels, path = versions[DIM_ENTERPRISES.name], table_path(DIM_ENTERPRISES.name)
-        if path in hotels:
-            hotels[path] += f".{_digest(held_back.reasons)}"
+        figures, reasons = _digest(held_back.since), _digest(held_back.reasons)
+        for table, files in versions.items():
+            added = f"{figures}.{reasons}" if table == DIM_ENTERPRISES.name else figures
+            files.update({file: f"{version}.{added}" for file, version in files.items() if version})
     return versions
 
 
@@ -184,7 +182,7 @@ def _copy_changed_marts(
     ):
         if before is not None and before.manifest.schema_version == SCHEMA_VERSION and before.is_complete:
             versions = _flat(_read_versions(connection, held_back))
-            if versions and versions == before.manifest.versions:
+            if all(versions.values()) and versions == before.manifest.versions:
                 return False
         connection.execute("CHECKPOINT")
         shutil.copyfileobj(source, copy, 1 << 20)
@@ -220,7 +218,6 @@ def _publish_copy(
         hotels_never_read=never_read,
         held_back={key: reason for key, reason, *_ in hotels},
         held_back_since=dict(held_back.since),
-        versions=_flat(versions),
     )
     (version / folder.MANIFEST).write_bytes(encode_manifest(manifest))
     folder.seal(version, folder.MANIFEST)

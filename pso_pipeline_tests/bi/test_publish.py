@@ -193,9 +193,10 @@ def test_months_may_vanish_and_appear(marts, bi_dir):
     )
     second = publish(marts, bi_dir).snapshot
 
-    months = sorted({"2025-03", *MONTHS} - {"2026-03"})
     for name in LARGE:
-        assert [file.file for file in second.manifest.tables[name].files] == [month_file(name, each) for each in months]
+        files = {file.file: file.rows for file in second.manifest.tables[name].files}
+        assert [*files] == [month_file(name, each) for each in ("2025-03", *MONTHS)]
+        assert files[month_file(name, "2026-03")] == 0
         assert rows_of_file(bi_dir, name) == rows_of_view(bi_dir, name)
     write_generation(marts, 2)
     assert check_whole(publish(marts, bi_dir).snapshot) == 2
@@ -367,8 +368,7 @@ def turn_into_single_files(directory: Path) -> None:
             "rows": table["rows"],
             "content_digest": "of the rows",
         }
-    for key in ("versions", "held_back_since"):
-        del manifest[key]
+    del manifest["held_back_since"]
     (directory / "manifest.json").chmod(0o644)
     (directory / "manifest.json").write_text(json.dumps(manifest | {"content_digest": "of the whole"}))
 
