@@ -108,12 +108,14 @@ class PageReader:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._columns = endpoint.fields
+        self._required = {column.name: column.path for column in self._columns if column.required}
         self._fields = _field_tree(endpoint)
         self._page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             _page_of(endpoint, _struct("Record", self._fields))
         )
         self._raw_page: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_page_of(endpoint, Raw))
-        self._decoders = {column.name: msgspec.json.Decoder(_type_of(column, _TYPES)) for column in endpoint.fields}
+        self._decoders = {column.name: msgspec.json.Decoder(_type_of(column, _TYPES)) for column in self._columns}
 
     def read(self, body: bytes) -> Contents:
         """Read the body of an answer.
@@ -137,7 +139,7 @@ class PageReader:
         return Contents(self._no_rows(), [], None, 0)
 
     def _no_rows(self) -> Rows:
-        return {name: [] for name in (*(column.name for column in self._endpoint.fields), "extra")}
+        return {name: [] for name in (*(column.name for column in self._columns), "extra")}
 
     def _read(self, body: bytes) -> Contents:
         latest = datetime.now(UTC) + LATEST_TIME_AHEAD
@@ -145,8 +147,8 @@ class PageReader:
             page = self._page.decode(body)
         except msgspec.ValidationError:
             return self._read_each(body, latest)
-        rows = {column.name: _values(page.items, column) for column in self._endpoint.fields}
-        if not all(_are_believable(rows[column.name], column, latest) for column in self._endpoint.fields):
+        rows = {column.name: _values(page.items, column) for column in self._columns}
+        if not all(_are_believable(rows[column.name], column, latest) for column in self._columns):
             return self._read_each(body, latest)
         rows["extra"] = [None] * len(page.items)
         return Contents(self._in_lower_case(rows), [], page.cursor, len(page.items))
@@ -189,9 +191,9 @@ class PageReader:
             raise _Refused(f"the record is over {MAX_RECORD_BYTES // 1024} kB")
         values: dict[str, Any] = {}
         values["extra"] = self._read_object(self._fields, members, values, latest)
-        missing = (column.path for column in self._endpoint.fields if column.required and column.name not in values)
-        if path := next(missing, None):
-            raise _Refused(f"{path} is missing")
+        for name, path in self._required.items():
+            if name not in values:
+                raise _Refused(f"{path} is missing")
         return values
 
     def _read_object(
@@ -241,7 +243,7 @@ class PageReader:
 
     def _in_lower_case(self, rows: Rows) -> Rows:
         """Put the ids of the records in lower case; nearly always they are."""
-        for column in self._endpoint.fields:
+        for column in self._columns:
             if column.is_id:
                 joined = "".join(filter(None, rows[column.name]))
                 if joined != joined.lower():
