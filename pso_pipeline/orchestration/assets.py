@@ -10,6 +10,7 @@ from datetime import timedelta
 from dagster import (
     AssetExecutionContext,
     AssetMaterialization,
+    AssetsDefinition,
     DataVersion,
     Failure,
     FreshnessPolicy,
@@ -17,7 +18,7 @@ from dagster import (
     asset,
 )
 
-from pso_pipeline.contract.endpoints import ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
+from pso_pipeline.contract.endpoints import ENDPOINTS, ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES, Endpoint
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, RPT_ORDERS
 from pso_pipeline.orchestration.dagster_internals import LISTED, LISTED_TAGS, READ_WITH_LISTED_TAGS
 from pso_pipeline.orchestration.metadata import documentation, endpoint_definition, marts_sql, table_definition
@@ -86,42 +87,53 @@ def services(context: AssetExecutionContext, pipeline: PipelineResource) -> Mate
     return _result_of_listing(context, list_services(pipeline))
 
 
-@asset(
-    group_name="mews",
-    kinds={"python", "duckdb"},
-    owners=OWNERS,
-    pool=API_POOL,
-    metadata=endpoint_definition(PRODUCT_SERVICE_ORDERS),
-    freshness_policy=EACH_CHANGE,
-    deps=[enterprises, services],
-    partitions_def=ENTERPRISE_PARTITIONS,
-    backfill_policy=ONE_RUN,
-    output_required=False,
-    config_schema={"full": FULL_CONFIG},
-)
-def product_service_orders(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
-    """Orders of breakfast, parking, spa and other services that guests placed, one row each in its latest version.
+def records_asset(endpoint: Endpoint) -> AssetsDefinition:
+    """Make the asset of an endpoint whose records are read hotel by hotel."""
 
-    Read by `productServiceOrders/getAll`: all history the first time, then the changes since the watermark of each
-    service.
+    @asset(
+        name=endpoint.name,
+        description=f"""{endpoint.description}
 
-    Kept fresh by the job `refresh`, which the sensor `order_updates` starts when orders changed and the schedules
-    `hourly_refresh` and `nightly_look_back` start in any case. The job `full_resync` reads all history again; the
-    schedule `weekly_full_resync` starts it. A partition is materialized when an order of its hotel changed.
-    """
-    ids = enterprise_ids_of(pipeline, context.partition_keys)
-    report, metadata = sync(pipeline, ids, is_full=context.op_execution_context.op_config["full"])
-    if not report.failed:
-        for key, shown in metadata.items():
-            context.add_asset_metadata(shown, partition_key=key)
-        return MaterializeResult()
-    for key, shown in metadata.items():
-        context.log_event(
-            AssetMaterialization(context.asset_key, partition=key, metadata=shown, tags=READ_WITH_LISTED_TAGS)
+        Read by `{endpoint.operation}`: all history the first time, then the changes since the watermark of each
+        {endpoint.scope}.
+
+        Kept fresh by the job `refresh`, which the sensor `order_updates` starts when orders changed and the schedules
+        `hourly_refresh` and `nightly_look_back` start in any case. The job `full_resync` reads all history again; the
+        schedule `weekly_full_resync` starts it. A partition is materialized when a record of its hotel changed.
+        """,
+        group_name="mews",
+        kinds={"python", "duckdb"},
+        owners=OWNERS,
+        pool=API_POOL,
+        metadata=endpoint_definition(endpoint),
+        freshness_policy=EACH_CHANGE,
+        deps=[enterprises, services],
+        partitions_def=ENTERPRISE_PARTITIONS,
+        backfill_policy=ONE_RUN,
+        output_required=False,
+        config_schema={"full": FULL_CONFIG},
+    )
+    def records(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
+        ids = enterprise_ids_of(pipeline, context.partition_keys)
+        report, metadata = sync(
+            pipeline, ids, endpoint=endpoint, is_full=context.op_execution_context.op_config["full"]
         )
-    reasons = {each.partition_key: str(each.error) for each in report.failed}
-    report_reasons(context.op_execution_context, context.asset_key, reasons)
-    raise Failure(description=describe_failures(report), allow_retries=False)
+        if not report.failed:
+            for key, shown in metadata.items():
+                context.add_asset_metadata(shown, partition_key=key)
+            return MaterializeResult()
+        for key, shown in metadata.items():
+            context.log_event(
+                AssetMaterialization(context.asset_key, partition=key, metadata=shown, tags=READ_WITH_LISTED_TAGS)
+            )
+        reasons = {each.partition_key: str(each.error) for each in report.failed}
+        report_reasons(context.op_execution_context, context.asset_key, reasons)
+        raise Failure(description=describe_failures(report), allow_retries=False)
+
+    return records
+
+
+RECORDS = {endpoint.name: records_asset(endpoint) for endpoint in ENDPOINTS if endpoint.keeps_versions}
 
 
 @asset(
@@ -130,7 +142,7 @@ def product_service_orders(context: AssetExecutionContext, pipeline: PipelineRes
     owners=OWNERS,
     metadata={**table_definition(AGG_ORDERS_DAILY), **documentation(), **marts_sql()},
     freshness_policy=EACH_CHANGE,
-    deps=[product_service_orders],
+    deps=[RECORDS[PRODUCT_SERVICE_ORDERS.name]],
     partitions_def=ENTERPRISE_PARTITIONS,
     backfill_policy=ONE_RUN,
 )
@@ -173,7 +185,7 @@ def bi_snapshot(context: AssetExecutionContext, pipeline: PipelineResource) -> M
     return MaterializeResult(metadata=shown)
 
 
-ASSETS = (enterprises, services, product_service_orders, check_in_cancellation_metrics, bi_snapshot)
+ASSETS = (enterprises, services, *RECORDS.values(), check_in_cancellation_metrics, bi_snapshot)
 
 
 def _result_of_listing(context: AssetExecutionContext, listing: Listing) -> MaterializeResult[None]:

@@ -16,7 +16,7 @@ from dagster import DagsterInstance, Failure, Field
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import Published, publish
-from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
@@ -104,12 +104,13 @@ def sync(
     pipeline: PipelineResource,
     enterprise_ids: Collection[str] | None,
     *,
+    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS,
     is_full: bool = False,
     look_back: timedelta = timedelta(),
     token_failures: Mapping[str, str] | None = None,
     clock: ServerClock | None = None,
 ) -> tuple[SyncReport, dict[str, Metadata]]:
-    """Read and land the orders of these hotels, or of all in scope.
+    """Read and land the records of an endpoint for these hotels, or for all in scope.
 
     Returns the outcome, and the metadata of each partition that was read to its end. `look_back` replaces the overlap
     of every refresh where it is longer.
@@ -122,12 +123,14 @@ def sync(
             overlap=max(look_back, timedelta(minutes=settings.pso_overlap_minutes)),
             max_missing_share=settings.pso_resync_max_missing_share,
             token_failures=token_failures or {},
+            endpoint=endpoint,
         )
         report = pipeline.with_api(lambda api: sync_records(api, warehouse, options), clock=clock)
         changed = [each.enterprise_id for each in report.enterprises if each.created or each.changed]
         with warehouse.open() as connection:
-            status = {each.enterprise_id: each for each in read_status(connection)}
-            previews = read_previews(connection, "product_service_orders", changed)
+            counts_orders = endpoint is PRODUCT_SERVICE_ORDERS
+            status = {each.enterprise_id: each for each in read_status(connection)} if counts_orders else {}
+            previews = read_previews(connection, endpoint.name, changed) if counts_orders else {}
     now = datetime.now(UTC)
     return report, {
         outcome.partition_key: orders_metadata(

@@ -9,7 +9,9 @@ PRODUCT_SERVICE_ORDERS = Endpoint(
     operation="productServiceOrders/getAll",
     response_key="ProductServiceOrders",
     record_name="product service order",
-    description="Every product service order, in its latest version.",
+    description=(
+        "Orders of breakfast, parking, spa and other services that guests placed, one row each in its latest version."
+    ),
     scope="service",
     scope_filter="ServiceIds",
     scope_path="ServiceId",
