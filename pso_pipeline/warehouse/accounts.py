@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from pso_pipeline.warehouse.landing.frames import Rows, registered
-from pso_pipeline.warehouse.sql import literal, statement, transaction
+from pso_pipeline.warehouse.sql import first_row, literal, statement, transaction
 
 ORDERS = "mews.product_service_orders"
 REJECTS = "mews.rejected_records"
@@ -38,7 +38,7 @@ def choose_account_ids(connection: duckdb.DuckDBPyConnection, *, is_plain: bool)
 
     Then the marts must be made again, as a new file: of what is deleted the bytes stay in a file.
     """
-    row = connection.execute("SELECT is_plain FROM mews.account_key").fetchone()
+    row = first_row(connection, "SELECT is_plain FROM mews.account_key")
     if row is None:
         connection.execute("INSERT INTO mews.account_key VALUES (?, ?)", [secrets.token_hex(32), is_plain])
     elif row[0] != is_plain:
@@ -48,7 +48,7 @@ def choose_account_ids(connection: duckdb.DuckDBPyConnection, *, is_plain: bool)
 
 def make_account_key(connection: duckdb.DuckDBPyConnection) -> None:
     """Make sure that there is a key; account ids are hashed unless somebody chose otherwise."""
-    if not connection.execute("SELECT 1 FROM mews.account_key").fetchone():
+    if not first_row(connection, "SELECT 1 FROM mews.account_key"):
         choose_account_ids(connection, is_plain=False)
 
 
@@ -74,7 +74,7 @@ def forget_accounts(connection: duckdb.DuckDBPyConnection, account_ids: Collecti
 def without_forgotten(connection: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> Rows:
     """Blank what names a forgotten account in rows that are about to land in a table."""
     columns = [each.name for each in rows.table.schema if each.name not in KEPT_COLUMNS and _is_text(each.type)]
-    if not connection.execute("SELECT 1 FROM mews.forgotten_accounts").fetchone() or not columns:
+    if not first_row(connection, "SELECT 1 FROM mews.forgotten_accounts LIMIT 1") or not columns:
         return rows
     with registered(connection, Rows("arriving", rows.table)):
         words = f"SELECT {_text(columns)} AS said FROM arriving"  # noqa: S608  # columns of the contract
@@ -89,7 +89,7 @@ def without_forgotten(connection: duckdb.DuckDBPyConnection, table: str, rows: R
 
 
 def _count_orders(connection: duckdb.DuckDBPyConnection, account_id: str) -> int:
-    row = connection.execute(statement("queries/orders_of_account.sql"), {"id": account_id}).fetchone()
+    row = first_row(connection, statement("queries/orders_of_account.sql"), {"id": account_id})
     return row[0] if row else 0
 
 

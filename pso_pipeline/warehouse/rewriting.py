@@ -15,7 +15,7 @@ import duckdb
 from pso_pipeline.settings import DUCKLAKE_PREFIX
 from pso_pipeline.warehouse.errors import WarehouseUnusable
 from pso_pipeline.warehouse.session import WAREHOUSE_STORAGE, Warehouse, open_duckdb, private_files
-from pso_pipeline.warehouse.sql import literal
+from pso_pipeline.warehouse.sql import first_row, literal
 
 TEXTS = """
     SELECT columns.table_name, columns.column_name
@@ -74,7 +74,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, path: Path, fresh: Path, storag
 
 def _rows(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, int]:
     tables = [name for (name,) in connection.execute(COUNTS, {"database": database}).fetchall()]
-    counts = (connection.execute(f"SELECT count(*) FROM {database}.{name}").fetchone() for name in tables)  # noqa: S608  # names of the catalogue
+    counts = (first_row(connection, f"SELECT count(*) FROM {database}.{name}") for name in tables)  # noqa: S608  # names of the catalogue
     return {name: row[0] if row else 0 for name, row in zip(tables, counts, strict=True)}
 
 

@@ -38,7 +38,7 @@ from pso_pipeline.contract.marts import (
 from pso_pipeline.warehouse.accounts import make_account_key
 from pso_pipeline.warehouse.marts.replacing import RELATIONS, Scope, compare, replace
 from pso_pipeline.warehouse.schema import table_ddl
-from pso_pipeline.warehouse.sql import literal, statement, transaction
+from pso_pipeline.warehouse.sql import first_row, literal, statement, transaction
 
 ORDERS_PER_BATCH = 500_000
 """Orders of whole hotels that are computed in one transaction, so that a process that is killed loses little."""
@@ -388,12 +388,13 @@ def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 def _stored(connection: duckdb.DuckDBPyConnection, table: str, database: str = "marts") -> tuple[Any, ...] | None:
     """Read the row of an internal table; None where the table is not there, or has none."""
-    found = connection.execute(
+    found = first_row(
+        connection,
         "SELECT 1 FROM information_schema.tables"
         " WHERE table_catalog = ? AND table_schema = 'internal' AND table_name = ?",
         [database, table],
-    ).fetchone()
-    return connection.execute(f'FROM "{database}".internal.{table}').fetchone() if found else None
+    )
+    return first_row(connection, f'FROM "{database}".internal.{table}') if found else None
 
 
 def _definition_digest() -> str:
