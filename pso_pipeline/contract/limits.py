@@ -1,6 +1,6 @@
-"""The numbers that the Connector API's documentation sets, and the bounds of what is believed of its answers.
+"""The numbers that the Connector API's documentation sets, and the bounds of what is believed of its responses.
 
-Add a limit of the API here. Our own choices (overlap, batch sizes, patience) belong beside the code that makes them.
+Add a limit of the API here. Our own choices (overlap, batch sizes, retries) belong next to the code that makes them.
 """
 
 from datetime import UTC, datetime, timedelta

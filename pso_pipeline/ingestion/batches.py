@@ -62,7 +62,7 @@ class BatchBuilder:
             self._seen.append(table_frame(SEEN, seen, len(seen["id"])))
 
     def take(self, progress: Sequence[Progress] = ()) -> Landing:
-        """Hand over what was gathered, with the progress that it stands for, and start again with nothing."""
+        """Hand over what was gathered, with its progress, and start again with nothing."""
         taken = Landing(
             endpoint=self.endpoint,
             records=concatenated(self._records, empty_frame(self.endpoint.table)),

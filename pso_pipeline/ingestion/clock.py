@@ -1,4 +1,4 @@
-"""The server's clock, as its `Date` headers tell it: no decision about what was read trusts the local one alone."""
+"""The server's clock, by its `Date` headers: no decision about what was read trusts the local clock alone."""
 
 import time
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ def trusted(reported: datetime | None) -> datetime:
 
 @dataclass(slots=True)
 class ServerClock:
-    """What time it is at the server: what it reported last and first, and an estimate that goes on from there.
+    """What time it is at the server: what it reported last and first, and an estimate that continues from there.
 
     `Date` has whole seconds, so the estimate is up to a second late, and never goes back while the clock lives.
     """
@@ -36,7 +36,7 @@ class ServerClock:
     _last_stamp: datetime = _BEFORE_ALL
 
     def observe(self, server_time: datetime | None) -> None:
-        """Take note of a response's `Date`; None where it had none."""
+        """Note a response's `Date`; None where it had none."""
         if server_time is None:
             return
         if self._base is None or server_time > self.now():
@@ -51,7 +51,7 @@ class ServerClock:
         return self._base + timedelta(seconds=time.monotonic() - self._base_at)
 
     def stamp(self) -> datetime:
-        """Tell when something was read: each stamp is later than the one before, and than those of earlier reads."""
+        """Return when something was read: each stamp is later than the one before, and than those of earlier reads."""
         self._last_stamp = max(self.now(), self._last_stamp + _TICK)
         return self._last_stamp
 

@@ -1,7 +1,7 @@
-"""Comparing with the source: whether what some hotels' orders are there is here too.
+"""Comparing with the source: whether the orders that some hotels have there have landed.
 
 The API counts nothing, so orders are read to be counted: one page of those that changed last, a request or two for each
-hotel. Nothing lands. Which hotels are compared, and when, is decided by whoever asks.
+hotel. Nothing lands. Which hotels are compared, and when, is decided by the caller.
 """
 
 import asyncio

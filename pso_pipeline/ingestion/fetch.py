@@ -171,7 +171,7 @@ class Fetcher:
                 read, _Piece(read.scope_ids, cursor=read.cursor, started_utc=read.started_utc, records=read.records)
             )
         if read.is_resync or read.cursor is not None:
-            # what moved ahead of the walk while it went on would look as if it were gone, and what changed since an
+            # a record that moved ahead of the walk would seem to be gone, and what changed since an
             # interrupted read began would be a refresh late
             since = trusted(read.started_utc or self.clock.first_reported) - self.overlap
             await self._read_intervals(read, cut(since, self.clock.now() + SLACK))
@@ -294,7 +294,7 @@ class Fetcher:
     def _under_way(
         self, piece: _Piece, began: datetime | None, cursor: str | None, records: int, is_resync: bool
     ) -> list[Progress]:
-        """What a landing in the middle of a walk stands for: nothing but in a full read, which its cursor continues."""
+        """Return the progress of a landing within a walk: only a full read has any, which its cursor continues."""
         if piece.interval is not None or cursor is None:
             return []
         started = piece.started_utc or trusted(began)
@@ -304,7 +304,7 @@ class Fetcher:
         ]
 
     def _ended(self, piece: _Piece, began: datetime | None, tally: _Tally, is_resync: bool) -> list[Progress]:
-        """What the end of a walk stands for: hotels of which too many records were rejected have failed.
+        """Return the progress of a walk that ended: hotels of which too many records were rejected have failed.
 
         Nothing where too many records do not say which hotel they are of.
         """
@@ -325,7 +325,7 @@ class Fetcher:
         return progress
 
     def _given_up(self, piece: _Piece, complaint: str, is_resync: bool) -> list[Progress]:
-        """Note that a walk that came to its end has failed; a full read starts from the top next time."""
+        """Note that a walk that ended has failed; a full read starts from the top next time."""
         from_the_top = [
             FullReadProgress(service, self.enterprise_of[service], None, None, 0, is_resync)
             for service in (piece.scope_ids if piece.interval is None else ())

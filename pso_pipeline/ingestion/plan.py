@@ -88,7 +88,7 @@ def plan_refresh(
 
 
 def plan_resync(scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime) -> list[Read]:
-    """Plan a full resync: all history of every scope, going on where an interrupted one of late stopped."""
+    """Plan a full resync: all history of every scope, from where a recent one was interrupted."""
     readable = _readable(scopes, token_of)
     known = [scope for scope in readable if scope.watermark_utc is not None]
     ended = [scope for scope in known if _is_recent(scope.resync_started_utc, now)]
@@ -134,7 +134,7 @@ def choose_retired(
 def plan_listing(enterprises: Collection[ListingRow], now: datetime | None) -> ServiceListing:
     """Plan the listing of the services of one token's enterprises: what changed, where that costs less than all.
 
-    `now` is the server's time, None where it has not told any; then all are listed.
+    `now` is the server's time, None where it is not known; then all are listed.
     """
     listed = [each for each in enterprises if each.listed_utc is not None]
     new = tuple(each.enterprise_id for each in enterprises if each.listed_utc is None)
@@ -191,10 +191,10 @@ def _interval_reads(
     dated = sorted(scopes, key=lambda scope: (*together(scope), watermark(scope)))
     for (token, _), group in groupby(dated, key=together):
         for start, members in _near_each_other([(watermark(scope), scope) for scope in group]):
-            # a server whose clock was set back reports a time before the watermark; nothing is lost by asking from
+            # a server whose clock was set back reports a time before the watermark; nothing is lost by reading from
             # there
             intervals = cut(min(start, now) - overlap, now + SLACK)
-            # scopes of one hotel stand together, so that those of a hotel that left the scope are found in few cuts
+            # scopes of one hotel are neighbours, so that those of a hotel that left the scope are found in few cuts
             members.sort(key=lambda scope: (scope.enterprise_id, scope.scope_id))
             for ids in chunks([scope.scope_id for scope in members]):
                 yield IntervalRead(token, ids, intervals)

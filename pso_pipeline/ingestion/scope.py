@@ -1,7 +1,7 @@
-"""Finding out what the access tokens reach: enterprises, then their services.
+"""Listing what the access tokens can access: enterprises, then their services.
 
-A token that cannot be asked is reported, never read as one that sees nothing. Which listings are needed is decided in
-`plan`.
+A token whose listing fails is reported, never taken for one that can access nothing. Which listings are needed is
+decided in `plan`.
 """
 
 import asyncio
@@ -51,11 +51,11 @@ Unanswered = MewsError | LimiterUnusable
 
 @dataclass(frozen=True, slots=True)
 class ScopeReport:
-    """What listing came to.
+    """The result of a listing.
 
     `listed` counts the rows known by it, `rejected` the records that could not be read; `failures` says why tokens
-    failed, by fingerprint. `problems` are losses that were refused as implausible: a person has to look, and everything
-    is read as before. `notices` are changes of the scope that were made, a line each.
+    failed, by fingerprint. `problems` are losses that were refused as implausible: a person has to check them, and
+    everything is read as before. `notices` are changes of the scope that were made, a line each.
     """
 
     listed: int
@@ -68,12 +68,12 @@ class ScopeReport:
 async def discover_enterprises(api: Api, warehouse: Warehouse, max_lost_share: float = MAX_LOST_SHARE) -> ScopeReport:
     """List the enterprises of every token and land them; new ones get their partition key.
 
-    An enterprise that several tokens see belongs to the first of them. Enterprises of tokens that fail keep their
-    scope. All are listed each time, since nothing else tells which have left; one request for each 1000 of them. A
+    An enterprise that several tokens list belongs to the first of them. Enterprises of tokens that fail keep their
+    scope. All are listed each time, since only that shows which have left; one request for each 1000 of them. A
     listing that lacks more than `max_lost_share` of a token's hotels, or all, takes none out of scope before it has
     lasted for a day.
     """
-    found = await _ask_each(api, api.tokens, lambda token: list_all(api.client, ENTERPRISES, api.tokens[token]))
+    found = await _list_with_each(api, api.tokens, lambda token: list_all(api.client, ENTERPRISES, api.tokens[token]))
     listing = _listing(
         api,
         found,
@@ -99,13 +99,13 @@ async def discover_services(
     """List the services of every token's enterprises and land them; services that are no longer listed stay.
 
     Where all of them take more than one request, only what changed and what new enterprises sell is listed most times.
-    `unusable` are fingerprints of tokens that could not list their enterprises: they are not asked again.
+    `unusable` are fingerprints of tokens that could not list their enterprises: they are not used again.
     """
     now = api.clock.now() if api.clock.reported else None
     known, corrected = await asyncio.to_thread(_read_listings, warehouse, now)
     plans = {token: plan_listing(known.get(token, ()), now) for token in api.tokens if token not in unusable}
     began = api.clock.reported
-    found = await _ask_each(api, plans, lambda token: _list_services(api, token, plans[token]))
+    found = await _list_with_each(api, plans, lambda token: _list_services(api, token, plans[token]))
     listing = _listing(api, found, SERVICES, lambda _: {})
     listed = [
         each
@@ -125,15 +125,15 @@ async def discover_services(
 
 @dataclass(frozen=True, slots=True)
 class TokenReach:
-    """The names of the enterprises that one token sees, or why it could not be asked."""
+    """The names of the enterprises that one token can access, or why listing them failed."""
 
     names: tuple[str, ...]
     error: str | None
 
 
 async def reach_of_tokens(api: Api) -> list[TokenReach]:
-    """Ask for the enterprises of each token, in the order of the settings; nothing lands."""
-    found = await _ask_each(api, api.tokens, lambda token: list_all(api.client, ENTERPRISES, api.tokens[token]))
+    """List the enterprises of each token, in the order of the settings; nothing lands."""
+    found = await _list_with_each(api, api.tokens, lambda token: list_all(api.client, ENTERPRISES, api.tokens[token]))
     return [
         TokenReach((), str(answer))
         if isinstance(answer, Unanswered)
@@ -148,7 +148,7 @@ def _names(listing: Listing) -> tuple[list[str], list[str | None]]:
 
 @dataclass(slots=True)
 class _Rows:
-    """The rows that tokens listed, one for each id, and the tokens that could not be asked.
+    """The rows that tokens listed, one for each id, and the tokens whose listing failed.
 
     `unreadable` maps the ids of listed records that could not be read to the token that listed them.
     """
@@ -159,25 +159,25 @@ class _Rows:
     unreadable: dict[str, str]
 
     def report(self, problems: Sequence[str] = (), notices: Sequence[str] = ()) -> ScopeReport:
-        """Say what the listing came to, and log what it changed."""
+        """Return the report of the listing, and log what it changed."""
         for line in (*problems, *notices):
             log.warning("%s", line)
         rows, rejects = (sum(map(len, frames)) for frames in (self.rows, self.rejects))
         return ScopeReport(rows, rejects, self.failures, tuple(problems), tuple(notices))
 
 
-async def _ask_each(
-    api: Api, tokens: Collection[str], ask: Callable[[str], Awaitable[Listing]]
+async def _list_with_each(
+    api: Api, tokens: Collection[str], list_with: Callable[[str], Awaitable[Listing]]
 ) -> dict[str, Listing | Unanswered]:
-    async def asking(token: str) -> Listing | Unanswered:
+    async def listing(token: str) -> Listing | Unanswered:
         try:
-            answer = await ask(token)
+            answer = await list_with(token)
         except (MewsError, LimiterUnusable) as error:
             return error
         api.clock.observe(answer.latest_server_time)
         return answer
 
-    return dict(zip(tokens, await asyncio.gather(*map(asking, tokens)), strict=True))
+    return dict(zip(tokens, await asyncio.gather(*map(listing, tokens)), strict=True))
 
 
 async def _list_services(api: Api, token: str, plan: ServiceListing) -> Listing:
@@ -189,7 +189,7 @@ async def _list_services(api: Api, token: str, plan: ServiceListing) -> Listing:
 
 
 def _listed(enterprises: Sequence[ListingRow], plan: ServiceListing, began: datetime) -> list[Listed]:
-    """Tell how far which enterprises have been listed by a plan that was carried out."""
+    """Return how far which enterprises have been listed by a plan that was carried out."""
     new = set(plan.new_enterprises)
     return [
         Listed(
@@ -223,7 +223,7 @@ def _listing(api: Api, found: Mapping[str, Listing | Unanswered], endpoint: Endp
 
 
 def _of_its_hotel(reject: Reject, endpoint: Endpoint) -> Reject:
-    """Name the hotel of a rejected record of an enterprise: it is the record itself."""
+    """Return a rejected record with its hotel: for a record of an enterprise, the record itself."""
     return replace(reject, enterprise_id=reject.id) if endpoint is ENTERPRISES else reject
 
 

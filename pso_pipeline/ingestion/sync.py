@@ -60,7 +60,7 @@ class EnterpriseOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """How a sync went: each enterprise that was asked for, records that could not be read, requests by operation.
+    """How a sync went: each enterprise that was to be read, records that could not be read, requests by operation.
 
     `notices` are lines about what was put right or given up.
     """
@@ -80,7 +80,7 @@ class SyncReport:
 class SyncOptions:
     """What a sync does: which endpoint and enterprises (None: all in scope), all history or changes, its safeguards.
 
-    `token_failures` says, by fingerprint, why tokens could not be asked for their scope in this refresh: their
+    `token_failures` says, by fingerprint, why tokens could not list their enterprises in this refresh: their
     enterprises fail with that reason.
     """
 

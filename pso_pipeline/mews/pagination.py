@@ -60,7 +60,7 @@ async def pages(
 ) -> AsyncGenerator[Page, None]:
     """Walk through all pages of a request, from `start_cursor` or else from the newest item.
 
-    Ends on a null or empty cursor or on an empty page; a page shorter than asked for is not the end (API:
+    Ends on a null or empty cursor or on an empty page; a page shorter than requested is not the end (API:
     "Pagination"). The next page is requested while the caller waits for something else, one page ahead. Where a page is
     too heavy for the server, or its body over the limit of what is read, smaller ones are requested, down to 10 items,
     and larger ones again after some that went well.
@@ -161,7 +161,7 @@ class _Walk:
 
 
 class _PageSize:
-    """How many items to ask for: halved when that was too heavy, doubled again after some pages that went well.
+    """How many items to request: halved when that was too heavy, doubled again after some pages that went well.
 
     Each time it was too heavy, twice as many must go well first: a response that is given up costs the server tens of
     seconds.

@@ -38,7 +38,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation of the API: what a request can ask for, what a record holds, and how far it is read on its own.
+    """One operation of the API: what a request can filter by, what a record holds, and how far it is read on its own.
 
     `name` names the table in schema `mews`, the Dagster asset and the rows of `mews.sync_state`; `record_name` is one
     record in messages. `scope` is what has a watermark of its own:
@@ -110,5 +110,5 @@ class Endpoint:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The names of the columns by which two versions with the same `updated_utc` are told apart."""
+        """The names of the columns by which two versions with the same `updated_utc` differ."""
         return (*(column.name for column in self.columns if column.name not in {"id", "updated_utc"}), EXTRA.name)

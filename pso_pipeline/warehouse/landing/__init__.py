@@ -1,5 +1,5 @@
-"""How rows land: everything that one landing brings, and the progress it stands for, in one transaction.
+"""How rows land: everything that one landing brings, and its progress, in one transaction.
 
-Each module lands one kind of thing, with its statements in `.sql` files beside it, one statement each. The caller holds
-the warehouse (`Warehouse.open`); nothing here fetches, waits or decides what to read next.
+Each module lands one kind of thing. The statements are named parts of the `.sql` files next to it (`statements`). The
+caller holds the warehouse open.
 """

@@ -1,6 +1,6 @@
 -- progress: how far the scopes of an endpoint have been read, in mews.sync_state. A template: {{endpoint}} is the endpoint's name as
 -- a text, {{table}} the table of its records, {{scope}} the column of the scope.
--- Reads the relation `progress`, one row for each scope. The caller lands the rows that it stands for in the same transaction.
+-- Reads the relation `progress`, one row for each scope. The caller lands the rows in the same transaction.
 
 -- name: full_read
 -- How far unfinished full reads have come. A first read is not noted where another process has completed one meanwhile: the scope

@@ -78,7 +78,7 @@ def reconcile(
     """Mark what two complete resyncs in a row did not find, in one transaction, and forget what this one found.
 
     `scopes` maps each completely read scope to its enterprise. Only records that had been read by `read_before`,
-    when the resync began, are judged: what another refresh lands while it goes on exists. The share is taken for each
+    when the resync began, are judged: what another refresh lands meanwhile exists. The share is taken for each
     enterprise over these scopes, and over all of them: a read that the server cut short would otherwise empty hotels.
     """
     before = {"read_before": read_before.astimezone(UTC).replace(tzinfo=None)}

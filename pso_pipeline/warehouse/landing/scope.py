@@ -1,4 +1,4 @@
-"""Landing what the access tokens reach: enterprises with their permanent partition keys, and services.
+"""Landing what the access tokens can access: enterprises with their permanent partition keys, and services.
 
 What a listing lacks is given up only where the loss is plausible, or where listings have lacked it for a day.
 """
@@ -215,7 +215,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What landing a listing of services came to.
+    """The result of landing a listing of services.
 
     `known` counts the services in the warehouse, `returned` those that had been retired and are listed again, `moved`
     those that are listed as another hotel's now; `losses` are the tokens whose listing lacks an implausible number of
@@ -324,7 +324,7 @@ def _service_losses(connection: duckdb.DuckDBPyConnection, now: datetime, max_lo
 def partition_key(name: str | None, identifier: str, taken: Collection[str]) -> str:
     """Make the readable key of an enterprise: a slug of its name and the first 8 characters of its id.
 
-    Where another enterprise has that key already, more characters of the id tell them apart.
+    Where another enterprise has that key already, more characters of the id make it unique.
     """
     slug = _slug(name or "")[:_LONGEST_SLUG].strip("-") or "hotel"
     suffix = _slug(identifier)
