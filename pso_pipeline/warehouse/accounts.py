@@ -10,22 +10,25 @@ from collections.abc import Collection
 import duckdb
 import pyarrow as pa
 
+from pso_pipeline.contract.endpoints import ENDPOINTS
 from pso_pipeline.warehouse.landing.frames import Rows, registered
 from pso_pipeline.warehouse.sql import first_row, literal, statement, transaction
 
 ORDERS = "mews.product_service_orders"
 REJECTS = "mews.rejected_records"
 
-KEEPING_ORDERS = (ORDERS, "mews.superseded_product_service_orders")
-"""Tables whose rows are versions of orders."""
-
 ACCOUNT_TABLES = ("mews.account_key", "mews.forgotten_accounts")
 
 KEPT_COLUMNS = ("id", "enterprise_id", "service_id", "endpoint", "scope_id")
 """Texts that name no person, and without which a row would belong to nothing."""
 
-FREE_TEXTS = ("origin_details", "extra")
-"""Texts of an order that may say anything."""
+FREE_TEXTS = {
+    table.qualified_name: (*(each.name for each in endpoint.columns if each.is_personal and not each.is_id), "extra")
+    for endpoint in ENDPOINTS
+    if endpoint.keeps_versions
+    for table in (endpoint.table, endpoint.superseded_table)
+}
+"""Texts of a record that may say anything, by the tables that hold its versions."""
 
 WITHHELD = "withheld: it named an account that was forgotten"
 
@@ -105,12 +108,12 @@ def _texts_of_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, list[st
 def _blanked(table: str, columns: Collection[str]) -> dict[str, str]:
     """Write, for each of these columns, what is left of it: null where it names one of the accounts.
 
-    Of an order that names one anywhere, free text goes too; of a record that could not be read, all but its id.
+    Of a record that names one anywhere, free text goes too; of a record that could not be read, all but its id.
     """
     values = {column: f'CASE WHEN {_names_one([column])} THEN NULL ELSE "{column}" END' for column in columns}
-    if table in KEEPING_ORDERS:
-        for column in FREE_TEXTS:
-            values[column] = f'CASE WHEN {_names_one(columns)} THEN NULL ELSE "{column}" END'
+    for column in FREE_TEXTS.get(table, ()):
+        values[column] = f'CASE WHEN {_names_one(columns)} THEN NULL ELSE "{column}" END'
+    if "booker_id" in columns:
         values["booker_id"] = f"CASE WHEN {_names_one(['account_id', 'booker_id'])} THEN NULL ELSE booker_id END"
     if table == REJECTS:
         own_id = "json_extract_string(record, '$.Id')"

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pso_pipeline.contract.enums import ACCOUNT_TYPES, CANCELED, COMMANDER_ORIGINS, ORIGINS, STATES
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.enums import CANCELED
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,7 @@ LANDED_RULES = (
         "States, origins, account types and fields are those of the API's documentation. New ones are stored "
         "unchanged; an order in a new state counts as created and in no other figure.",
         parameters={
-            "states": list(STATES),
-            "origins": list(ORIGINS),
-            "commander_origins": list(COMMANDER_ORIGINS),
-            "account_types": list(ACCOUNT_TYPES),
+            f"{column.name}s": list(column.values) for column in PRODUCT_SERVICE_ORDERS.columns if column.values
         },
     ),
     Rule(
