@@ -17,7 +17,7 @@ ACCESS_TOKEN = Token("C66EF7B239D24632943D115EDE9CB810-EA00F8FD8294692C940F6B5A8
 
 
 class FakeTime:
-    """Clocks that stand still but for the pauses that are taken."""
+    """Clocks that move on by the pauses alone."""
 
     def __init__(self) -> None:
         self.now = float(int(time.time()))
@@ -31,9 +31,9 @@ class FakeTime:
         return Clock(wall=lambda: self.now, steady=lambda: self.steady, sleep=self.sleep)
 
     async def side_by_side(self, *calls: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Return what each call returned or raised; time goes on to the end of a pause only while all of them pause.
+        """Return what each call returned or raised; time moves on only while all of them pause.
 
-        Otherwise minutes would pass in the milliseconds that a server takes to answer one of them.
+        Otherwise minutes would pass in the milliseconds of one response.
         """
         self._calls_under_way = len(calls)
         return await asyncio.gather(*map(self._under_way, calls), return_exceptions=True)
@@ -65,7 +65,7 @@ class FakeTime:
         await self.after_pause()
 
     async def after_pause(self) -> None:
-        """What happens in a pause; a test may put something else here."""
+        """Run in each pause; a test may replace it."""
         await asyncio.sleep(0)
 
 
@@ -83,12 +83,12 @@ def fake_time() -> FakeTime:
 def server() -> Iterator[ScriptedServer]:
     with ScriptedServer() as server:
         yield server
-        assert not server.unexpected, "more was asked than the test prepared"
+        assert not server.unexpected, "the client sent more requests than the test has responses for"
 
 
 @pytest.fixture
 def make_client(server: ScriptedServer, tmp_path: Path, fake_time: FakeTime) -> Callable[..., MewsClient]:
-    """Makes clients of the scripted server, which share a state directory."""
+    """Return a function that makes clients of the scripted server with one state directory."""
 
     def make(**settings: Any) -> MewsClient:
         address = settings.pop("address", server.address)

@@ -1,6 +1,6 @@
-"""A server that answers with what a test has prepared, and remembers what it was asked.
+"""A server that sends the responses that a test prepared, and remembers the requests.
 
-It knows nothing of the API's rules: a test states each answer. It can also break an answer off, or not answer at all.
+It knows nothing of the API's rules: a test states each response. It can also truncate a response, or send none.
 """
 
 import json
@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 
 @dataclass
 class Reply:
-    """One answer. `ending` says how it goes: whole, cut in the middle of its body, or with the connection reset."""
+    """One response. `ending` says how it ends: whole, truncated, with the connection reset, or never."""
 
     status: int = 200
     body: Any = b""
@@ -33,7 +33,7 @@ class Reply:
 
 @dataclass
 class Received:
-    """One request. Its headers are found whatever their case; `port` tells connections apart."""
+    """One request; `port` identifies its connection."""
 
     path: str
     headers: Message
@@ -50,9 +50,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class ScriptedServer:
-    """Answers from `replies` in order, then from `otherwise`, which is a reply or makes one from the request.
+    """Sends `replies` in order, then `otherwise`, which is a reply or makes one from the request.
 
-    With `tls` it answers on secure connections alone.
+    With `tls` it accepts secure connections only.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ScriptedServer:
         self.otherwise = otherwise
         self.received: list[Received] = []
         self.unexpected: list[Received] = []
-        self.is_asked = threading.Event()
+        self.received_one = threading.Event()
         self._release_silent = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._scheme = "https" if tls else "http"
@@ -108,7 +108,7 @@ class ScriptedServer:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 received = Received(self.path, self.headers, json.loads(content), at, self.client_address[1])
                 script.received.append(received)
-                script.is_asked.set()
+                script.received_one.set()
                 self._send(script._next(received))
 
             def _send(self, reply: Reply) -> None:

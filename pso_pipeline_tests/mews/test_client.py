@@ -62,26 +62,26 @@ def tally(client):
     return client.tallies[REQUEST.operation]
 
 
-def test_the_specification_s_example_travels_as_it_stands(server, make_client):
+def test_the_example_of_the_specification_is_sent_and_read_unchanged(server, make_client):
     server.replies.append(GOOD)
     lists = ("ServiceIds", "ProductServiceOrderIds", "LinkedReservationIds", "States")
     month = Interval(datetime(2023, 4, 1, tzinfo=UTC), datetime(2023, 5, 5, tzinfo=UTC))
     filters = {name: EXAMPLE_REQUEST[name] for name in lists} | {"UpdatedUtc": month}
     request = GetAll(PRODUCT_SERVICE_ORDERS, filters, Limitation(10, EXAMPLE_REQUEST["Limitation"]["Cursor"]))
-    answer = call(make_client(), request)
+    response = call(make_client(), request)
     (received,) = server.received
     assert received.path == "/api/connector/v1/productServiceOrders/getAll"
     assert received.headers["Content-Type"] == "application/json"
     assert received.body == EXAMPLE_REQUEST
-    assert answer.content == READER.read(EXAMPLE_RESPONSE)
-    assert (answer.status, answer.request_id) == (200, "req-header")
-    assert abs((answer.server_time - datetime.now(UTC)).total_seconds()) < 60
+    assert response.content == READER.read(EXAMPLE_RESPONSE)
+    assert (response.status, response.request_id) == (200, "req-header")
+    assert abs((response.server_time - datetime.now(UTC)).total_seconds()) < 60
 
 
-def test_no_content_is_an_answer_without_content(server, make_client):
+def test_no_content_is_a_response_without_content(server, make_client):
     server.replies.append(Reply(204, headers={"Content-Length": ""}))
-    answer = call(make_client())
-    assert (answer.content, answer.status) == (None, 204)
+    response = call(make_client())
+    assert (response.content, response.status) == (None, 204)
 
 
 @pytest.mark.parametrize("date", ["", "yesterday"])
@@ -111,8 +111,8 @@ ODD_DATES = [
 def test_no_form_of_a_date_is_a_crash(server, make_client, fake_time, header):
     odd = {"Date": header, "Retry-After": header}
     server.replies += [Reply(429, {"Message": "slow down"}, odd), Reply(body=EXAMPLE_RESPONSE, headers=odd), GOOD]
-    answer = call(make_client())
-    assert answer.server_time is None or len(server.received) == 3, "a date that is one is that of a wrong clock"
+    response = call(make_client())
+    assert response.server_time is None or len(server.received) == 3, "any other date is that of a wrong clock"
     assert 0.5 <= fake_time.pauses[0] <= 1.0, "the first backoff"
 
 
@@ -129,12 +129,12 @@ def test_any_header_is_a_moment_or_none(header):
 
 @pytest.mark.parametrize("days", [-400, -2, 2, 400])
 @pytest.mark.parametrize("status", [200, 204])
-def test_an_answer_of_a_clock_far_off_is_tried_again_and_never_believed(server, make_client, fake_time, days, status):
+def test_a_response_of_a_wrong_clock_is_retried_and_never_believed(server, make_client, fake_time, days, status):
     date = format_datetime(datetime.fromtimestamp(fake_time.now, UTC) + timedelta(days=days), usegmt=True)
     odd = Reply(status, b"" if status == 204 else EXAMPLE_RESPONSE, {"Date": date})
     server.replies += [odd, odd, GOOD]
-    answer = call(make_client())
-    assert abs((answer.server_time - datetime.now(UTC)).total_seconds()) < 60
+    response = call(make_client())
+    assert abs((response.server_time - datetime.now(UTC)).total_seconds()) < 60
     assert len(server.received) == 3
     server.otherwise = odd
     with pytest.raises(ServerFault, match=r"more than a day apart\. Set this machine's clock if it is wrong") as caught:
@@ -150,7 +150,7 @@ def test_a_clock_within_a_day_is_believed(server, make_client, fake_time, hours)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, TokenRefused), (400, RequestRefused), (408, TooHeavy)])
-def test_a_refusal_is_a_refusal_whatever_its_clock_says(server, make_client, status, kind):
+def test_a_refusal_is_a_refusal_with_any_clock(server, make_client, status, kind):
     server.replies += [Reply(status, b"x", {"Date": ODD_DATES[0], "Content-Encoding": "gzip"})]
     with pytest.raises(kind):
         call(make_client())
@@ -188,7 +188,7 @@ def test_a_refusal_fails_at_once_with_message_and_request_id(server, make_client
     assert (tally(client).requests, tally(client).retries) == (1, 0)
 
 
-def test_a_redirect_is_refused_and_tells_where_it_leads(server, make_client):
+def test_a_redirect_is_refused_and_its_target_named(server, make_client):
     server.replies.append(Reply(302, headers={"Location": "https://elsewhere.example/"}))
     with pytest.raises(RequestRefused, match=r"redirects to https: //elsewhere\.example/"):
         call(make_client())
@@ -213,7 +213,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_fault_of_the_server_is_tried_again(server, make_client, fake_time, fault):
+def test_a_fault_of_the_server_is_retried(server, make_client, fake_time, fault):
     server.replies += [fault, fault, GOOD]
     client = make_client()
     assert call(client).content.count == 1
@@ -262,7 +262,7 @@ def test_the_limit_of_a_body_is_64_megabytes():
     assert MAX_PAGE_BYTES == 64 * 1024 * 1024
 
 
-def test_a_long_answer_that_is_no_result_is_not_read_to_its_end(server, make_client):
+def test_a_long_response_that_is_no_result_is_not_read_to_its_end(server, make_client):
     server.replies += [Reply(400, json.dumps({"Message": "x" * 3_000_000}).encode())]
     with pytest.raises(RequestRefused, match="the server gives no reason"):
         call(make_client())
@@ -271,7 +271,7 @@ def test_a_long_answer_that_is_no_result_is_not_read_to_its_end(server, make_cli
 @pytest.mark.parametrize(
     "message", ["a\x1b[31mred\x07\x00", "line\r\nline\u2028line", "\u202eevil\u200b", "[/b]<img src=x>", "y" * 900_000]
 )
-def test_what_the_server_says_is_shown_in_one_short_line_without_control_characters(server, make_client, message):
+def test_a_message_of_the_server_is_shown_in_one_short_line_without_control_characters(server, make_client, message):
     body = {"Message": message, "RequestId": message, "Details": message}
     server.replies += [Reply(400, body)]
     with pytest.raises(RequestRefused) as caught:
@@ -282,7 +282,7 @@ def test_what_the_server_says_is_shown_in_one_short_line_without_control_charact
     assert caught.value.request_id is None or caught.value.request_id.isprintable()
 
 
-def test_an_answer_that_does_not_come_is_a_fault(server, make_client):
+def test_a_response_that_does_not_arrive_is_a_fault(server, make_client):
     server.replies += [Reply(ending="silent")] * 2
     client = make_client(timeouts=Timeouts(read=0.05), retry_policy=BRIEF)
     with pytest.raises(ServerFault, match="within the time"):
@@ -290,7 +290,7 @@ def test_an_answer_that_does_not_come_is_a_fault(server, make_client):
     assert tally(client).requests == 2
 
 
-def test_an_answer_that_takes_too_long_in_all_is_a_fault(server, make_client):
+def test_a_response_that_takes_too_long_is_a_fault(server, make_client):
     server.replies += [Reply(ending="silent"), GOOD]
     assert call(make_client(timeouts=Timeouts(total=0.3))).content.count == 1
 
@@ -324,7 +324,7 @@ def test_retries_end_by_time_too(server, make_client, fake_time):
         (format_datetime(datetime(2019, 1, 1, tzinfo=UTC), usegmt=True), (0.5, 1.0)),
     ],
 )
-def test_after_429_it_waits_as_told_and_goes_on(server, make_client, fake_time, header, bounds):
+def test_after_429_it_waits_for_retry_after_and_goes_on(server, make_client, fake_time, header, bounds):
     low, high = bounds
     date = "Wed, 01 Jan 2020 00:00:00 GMT"
     server.replies += [Reply(429, {"Message": "slow down"}, {"Retry-After": header, "Date": date}), GOOD]
@@ -421,7 +421,7 @@ def test_calls_go_on_when_the_server_is_back(server, make_client, fake_time):
             calls = (client.call(REQUEST, ACCESS_TOKEN, READER.read) for _ in range(10))
             return await fake_time.side_by_side(*calls)
 
-    assert [answer.status for answer in asyncio.run(run())] == [200] * 10
+    assert [response.status for response in asyncio.run(run())] == [200] * 10
     assert fake_time.steady < RetryPolicy().seconds
 
 
@@ -436,7 +436,7 @@ def test_a_refused_connection_names_the_address(make_client, fake_time):
     assert sum(fake_time.pauses) < 1.0, "a person waits"
 
 
-def test_an_address_that_never_answered_is_tried_for_seconds(make_client, fake_time):
+def test_an_address_that_never_responded_is_tried_for_seconds(make_client, fake_time):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         with pytest.raises(Unreachable):
@@ -444,7 +444,7 @@ def test_an_address_that_never_answered_is_tried_for_seconds(make_client, fake_t
     assert 3 < sum(fake_time.pauses) <= RetryPolicy().first_contact_seconds
 
 
-def test_an_address_that_answered_before_is_tried_for_longer(make_client, fake_time):
+def test_an_address_that_responded_before_is_tried_for_longer(make_client, fake_time):
     async def run(client, going):
         async with client:
             await client.call(REQUEST, ACCESS_TOKEN, READER.read)
@@ -582,7 +582,7 @@ def test_a_cancelled_call_leaves_the_client_usable(server, make_client):
     async def run():
         async with make_client() as client:
             stuck = asyncio.create_task(client.call(REQUEST, ACCESS_TOKEN, READER.read))
-            await asyncio.to_thread(server.is_asked.wait)
+            await asyncio.to_thread(server.received_one.wait)
             stuck.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await stuck

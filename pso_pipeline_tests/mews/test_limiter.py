@@ -26,7 +26,7 @@ with filelock.FileLock(sys.argv[1]):
 
 @pytest.fixture
 def limiters(tmp_path, fake_time):
-    """Makes limiters of one token that share a state directory, as those of several processes do."""
+    """Return a function that makes limiters of one token and one state directory, like those of several processes."""
     made = []
 
     def make(fingerprint="0123456789ab", limit=LIMIT):
@@ -66,7 +66,7 @@ def test_a_window_holds_no_more_than_the_limit(limiters, fake_time):
 
 
 @pytest.mark.parametrize("damage", ["not a database", "truncated", "overwritten"])
-def test_a_damaged_file_is_made_again_as_if_the_limit_had_just_been_used(limiters, fake_time, damage):
+def test_a_damaged_file_starts_again_as_if_the_limit_was_just_used(limiters, fake_time, damage):
     limiters().close()
     (file,) = Path().glob("**/*.sqlite")
     content = file.read_bytes()
@@ -185,7 +185,7 @@ def test_callers_of_one_process_are_served_in_order(limiters):
     assert served == list(range(12))
 
 
-def test_a_cancelled_caller_counts_nothing_and_blocks_nobody(limiters, fake_time):
+def test_a_canceled_caller_counts_nothing_and_blocks_nobody(limiters, fake_time):
     limiter = limiters()
     take(limiter, 5)
     blocked = asyncio.Event()

@@ -201,10 +201,10 @@ def test_a_cursor_that_is_no_text_is_a_fault_of_the_server(server, make_client, 
     server.otherwise = reply("a", "b", cursor=cursor)
     with pytest.raises(ServerFault, match=r"Cursor"):
         walk(make_client())
-    assert len(server.received) > 1, "it is tried again"
+    assert len(server.received) > 1, "it is retried"
 
 
-def test_a_page_over_the_limit_is_asked_for_in_halves(make_client, monkeypatch):
+def test_a_page_over_the_limit_is_halved(make_client, monkeypatch):
     monkeypatch.setattr("pso_pipeline.mews.transport.MAX_PAGE_BYTES", 40_000)
     world = World(2500)
 
@@ -230,7 +230,7 @@ def test_a_page_over_the_limit_at_every_size_fails(server, make_client, monkeypa
     assert fake_time.pauses == []
 
 
-def test_a_page_too_heavy_is_asked_for_in_halves_and_larger_again_later(server, make_client):
+def test_a_page_too_heavy_is_halved_and_grows_again(server, make_client):
     world = World(3000, heaviest=300)
     server.otherwise = world
     found = walk(make_client(), GetAll(SERVICES))
@@ -267,14 +267,14 @@ def test_too_large_fails_at_once(server, make_client):
         walk(make_client())
 
 
-def test_the_next_page_is_asked_for_while_the_caller_is_busy(server, make_client):
+def test_the_next_page_is_requested_while_the_caller_is_busy(server, make_client):
     server.replies += [reply("a", "b"), reply("c", cursor=None)]
 
     async def run():
         async with make_client() as client, aclosing(pages(client, REQUEST, ACCESS_TOKEN)) as found:
             await anext(found)
-            server.is_asked.clear()
-            assert await asyncio.to_thread(server.is_asked.wait, 10)
+            server.received_one.clear()
+            assert await asyncio.to_thread(server.received_one.wait, 10)
             return await anext(found)
 
     assert ids([asyncio.run(run())]) == [["c"]]
@@ -287,8 +287,8 @@ def test_stopping_early_leaves_nothing_behind(server, make_client):
         async with make_client() as client:
             async with aclosing(pages(client, REQUEST, ACCESS_TOKEN)) as found:
                 await anext(found)
-                server.is_asked.clear()
-                await asyncio.to_thread(server.is_asked.wait, 10)
+                server.received_one.clear()
+                await asyncio.to_thread(server.received_one.wait, 10)
             return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(run()) == set()

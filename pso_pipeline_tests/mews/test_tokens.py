@@ -71,7 +71,7 @@ def test_mask_hides_tokens_and_pieces_of_them(said, shown):
     assert mask(said, [Token(SECRET)]) == shown
 
 
-def test_mask_hides_a_short_token_whole():
+def test_mask_hides_a_short_token():
     assert mask("the token t0k/en= is wrong", [Token("t0k/en=")]) == "the token *** is wrong"
 
 
@@ -86,7 +86,7 @@ ODD = "pä55/w+rd=?&%0123456789"
     ids=["base64", "base64url", "hex", "percent"],
 )
 def test_mask_hides_encoded_tokens(encode, before, secret):
-    """Wherever a token stands in what was encoded, as in the body of a request as a whole."""
+    """At any place in an encoded text, such as the whole body of a request."""
     encoded = encode(f"{before}{secret}, wrong".encode())
     shown = mask(encoded if isinstance(encoded, str) else encoded.decode(), [Token(secret)])
     assert "***" in shown
