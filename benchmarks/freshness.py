@@ -1,13 +1,13 @@
-"""How long a change takes from the source to the published snapshot, with Dagster's daemon deciding everything.
+"""How long a change takes from the source to the published snapshot, under Dagster's daemon.
 
-Serves a generated group of hotels, starts `dagster dev` beside it, waits for discovery and the first load, and then
+Serves a generated group of hotels, starts `dagster dev`, waits for discovery and the first load, and then
 watches the published snapshot while orders change. Prints one JSON object of figures.
 
     python -m benchmarks.freshness --hotels 50 --own-tokens --revoke
     python -m benchmarks.freshness --hotels 3500 --lift-limit --browser --backfill
 
-With `--revoke`, the token of one hotel is refused for a minute. `--lift-limit` takes the limit of requests away: at
-the documented one, the first read of 3,500 hotels takes 9 minutes of waiting.
+With `--revoke`, the token of one hotel is refused for a minute. `--lift-limit` removes the rate limit, at which the
+first read of 3,500 hotels mostly waits.
 """
 
 import argparse
@@ -61,7 +61,7 @@ STATUSES = """query { assetNodeOrError(assetKey: {path: ["product_service_orders
     partitionKeysByDimension { name partitionKeys }
     assetPartitionStatuses { ... on DefaultPartitionStatuses {
         materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions } } } } }"""
-"""What the partitions page asks for."""
+"""The query of the partitions page."""
 
 
 BACKFILL = """mutation { launchPartitionBackfill(backfillParams: {
@@ -71,7 +71,7 @@ BACKFILL = """mutation { launchPartitionBackfill(backfillParams: {
 
 
 class Webhook:
-    """Takes alerts, with the moment at which they came."""
+    """Receives alerts and notes when."""
 
     def __init__(self) -> None:
         self.alerts: list[tuple[float, dict[str, str]]] = []
@@ -113,7 +113,7 @@ class Watcher:
         self._thread.join()
 
     def latencies(self, since: int, until: int) -> list[float]:
-        """Seconds from change to sight of what changed at the source between two moments."""
+        """Return the seconds from change to snapshot, for the changes between two moments."""
         return sorted(
             at - updated.replace(tzinfo=UTC).timestamp()
             for (_, updated), at in self.seen.items()
@@ -138,7 +138,7 @@ class Watcher:
 
 
 class Meter:
-    """Samples memory and CPU time of the processes below one, by what they are; a thread."""
+    """Samples memory and CPU time of a process and its children, by kind; a thread."""
 
     def __init__(self, root: int) -> None:
         self.peak_mb: dict[str, float] = {}
@@ -173,7 +173,7 @@ class Meter:
 
 
 def below(root: int) -> list[int]:
-    """Give a process and all that it started, directly or not."""
+    """Return a process and all its descendants."""
     found, waiting = [], [root]
     while waiting:
         process = waiting.pop()
@@ -186,7 +186,7 @@ def below(root: int) -> list[int]:
 
 @contextlib.contextmanager
 def dagster_dev(folder: Path) -> Iterator[tuple[int, int]]:
-    """Run the web server, the daemon and the code server; gives the process id and the port."""
+    """Run the web server, the daemon and the code server; yield the process id and the port."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -200,8 +200,8 @@ def dagster_dev(folder: Path) -> Iterator[tuple[int, int]]:
         process.wait(60)
 
 
-def ask(port: int, query: str) -> tuple[float, dict[str, Any]]:
-    """Ask the web server by GraphQL; returns the seconds that it took and the data."""
+def query_ui(port: int, query: str) -> tuple[float, dict[str, Any]]:
+    """Query the web server by GraphQL; return the seconds and the data."""
     began = time.monotonic()
     answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=120)
     data: dict[str, Any] = answer.json()["data"]
@@ -209,13 +209,13 @@ def ask(port: int, query: str) -> tuple[float, dict[str, Any]]:
 
 
 def failed_partitions(port: int) -> list[str]:
-    """The partitions that the UI shows as failed."""
-    found: list[str] = ask(port, STATUSES)[1]["assetNodeOrError"]["assetPartitionStatuses"]["failedPartitions"]
+    """Return the partitions that the UI shows as failed."""
+    found: list[str] = query_ui(port, STATUSES)[1]["assetNodeOrError"]["assetPartitionStatuses"]["failedPartitions"]
     return found
 
 
 def wait_until(condition: Callable[[], object], seconds: float) -> float:
-    """Wait until a condition holds; returns how long that took."""
+    """Wait until a condition is true; return the seconds that took."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > seconds:
@@ -225,7 +225,7 @@ def wait_until(condition: Callable[[], object], seconds: float) -> float:
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
-    """Median, 95th percentile and greatest."""
+    """Return median, 95th percentile and maximum."""
     if len(values) < 2:
         return {"changes": len(values)}
     return {
@@ -237,7 +237,7 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 
 def refresh_once(sandbox: Sandbox[Any]) -> dict[str, Any]:
-    """Refresh by the command line: seconds, CPU, requests."""
+    """Refresh by the command line; return seconds, CPU and requests."""
     sandbox.requests.clear()
     before, began = os.times(), time.monotonic()
     command = [str(Path(sys.executable).with_name("pso")), "refresh"]
@@ -252,9 +252,9 @@ def refresh_once(sandbox: Sandbox[Any]) -> dict[str, Any]:
 
 
 def backfill(instance: DagsterInstance, port: int, meter: Meter) -> dict[str, Any]:
-    """Materialize all partitions from the UI, and tell what that took."""
+    """Materialize all partitions from the UI; return what that cost."""
     before, began = meter.cpu(), time.monotonic()
-    launched = ask(port, BACKFILL)[1]["launchPartitionBackfill"]
+    launched = query_ui(port, BACKFILL)[1]["launchPartitionBackfill"]
     identifier = launched["backfillId"]
 
     def status() -> str:
@@ -272,7 +272,7 @@ def backfill(instance: DagsterInstance, port: int, meter: Meter) -> dict[str, An
 
 
 def revoke(sandbox: Sandbox[Any], token: str, webhook: Webhook, port: int) -> dict[str, Any]:
-    """Refuse one token for a while, and tell when that was seen, and when its end was."""
+    """Refuse one token for a while; return when the UI and the alert showed that, and the recovery."""
     figures: dict[str, Any] = {}
     sandbox.faults.add(Answer(401), times=None, when=lambda body: body["AccessToken"] == token)
     began = time.time()
@@ -290,7 +290,7 @@ def revoke(sandbox: Sandbox[Any], token: str, webhook: Webhook, port: int) -> di
 
 
 def measure(options: argparse.Namespace, folder: Path, figures: dict[str, Any]) -> None:
-    """Serve the hotels, run Dagster beside them, and gather the figures of one scene after the other."""
+    """Serve the hotels, run Dagster, and collect the figures."""
     clock, webhook = Clock(), Webhook()
     world = busy_world(options.hotels, options.hotels * ORDERS_PER_HOTEL, options.orders_a_minute, clock)
     clock.freeze()  # nothing changes until the watch begins
@@ -316,7 +316,9 @@ def measure(options: argparse.Namespace, folder: Path, figures: dict[str, Any]) 
             sandbox.requests.clear()
             time.sleep(30)
             figures["requests of 30 quiet seconds"] = len(sandbox.requests)
-            figures["partition statuses by GraphQL, seconds"] = [round(ask(port, STATUSES)[0], 2) for _ in range(3)]
+            figures["partition statuses by GraphQL, seconds"] = [
+                round(query_ui(port, STATUSES)[0], 2) for _ in range(3)
+            ]
             if options.browser:
                 figures["partitions page in a browser, seconds"] = page_seconds(port)
             if options.backfill:
@@ -332,11 +334,11 @@ def measure(options: argparse.Namespace, folder: Path, figures: dict[str, Any]) 
 
 
 def first_load(hotels: int, instance: DagsterInstance, sandbox: Sandbox[Any], meter: Meter) -> dict[str, Any]:
-    """Wait until the hotels were discovered, and then until all of them have been read and published."""
+    """Wait until all hotels are discovered, read and published; return the figures."""
     discovered = first_load_is_over(hotels, instance)
     record = instance.get_run_records(limit=1, ascending=True)[0]
     return {
-        "discovered so long after the start of dagster dev": round(discovered, 1),
+        "discovered after the start of dagster dev, seconds": round(discovered, 1),
         "first load": {
             "status": record.dagster_run.status.value,
             "seconds": round((record.end_time or 0) - (record.start_time or 0), 1),
@@ -347,7 +349,7 @@ def first_load(hotels: int, instance: DagsterInstance, sandbox: Sandbox[Any], me
 
 
 def first_load_is_over(hotels: int, instance: DagsterInstance) -> float:
-    """Wait until all hotels were read and published; returns the seconds until they were discovered."""
+    """Wait until all hotels are read and published; return the seconds until they were discovered."""
     name = str(ENTERPRISE_PARTITIONS.name)
     discovered = wait_until(lambda: len(instance.get_dynamic_partitions(name)) == hotels, 600)
     wait_until(lambda: len(instance.get_materialized_partitions(METRICS)) == hotels, 1800)
@@ -362,7 +364,7 @@ def watch(
     meter: Meter,
     refuse: Callable[[], dict[str, Any]] | None,
 ) -> dict[str, Any]:
-    """Let orders change for a while, and tell how long the snapshot took to show it, and what that cost."""
+    """Let orders change for a while; return how long the snapshot took to show it, and the cost."""
     time.sleep(20)  # what changed while the clock stood still has arrived by then
     cpu_before, since = meter.cpu(), time.time()
     changed_since = int(since)
@@ -387,7 +389,7 @@ def watch(
 
 
 def page_seconds(port: int) -> list[float]:
-    """Open the partitions page in Chromium, twice; returns the seconds until partitions and their states are shown."""
+    """Open the partitions page in Chromium, twice; return the seconds until partitions and their states are shown."""
     seconds = []
     with chromium() as browser:
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""SIGKILL of runs, code server and daemon in turns, while refreshes go on: what is left, and whether all goes on.
+"""SIGKILL of runs, code server and daemon in turns, during refreshes: what is lost, and whether all continues.
 
     python -m benchmarks.kills --kills 20
 
@@ -36,7 +36,7 @@ from pso_pipeline_tests.fakes.server import serve
 
 ORDERS_A_MINUTE = 20.0
 TARGETS = {"run": "multiprocessing.spawn", "code server": "api grpc", "daemon": "dagster._daemon"}
-"""What the command lines of the processes hold that are killed in turns."""
+"""Parts of the command lines of the processes that are killed in turns."""
 
 PAUSES = (0.2, 1.1, 2.3, 0.6, 1.7, 3.1, 0.0)
 """Seconds before a process is killed, so that it does something else each time."""
@@ -48,7 +48,7 @@ KEEP_SERVING = (
 
 
 def victims(root: int, part: str) -> list[int]:
-    """Processes below one whose command line holds this, the youngest first."""
+    """Return the descendants of a process whose command line contains this, the youngest first."""
     found = []
     for process in below(root):
         try:
@@ -61,7 +61,7 @@ def victims(root: int, part: str) -> list[int]:
 
 
 def kill_in_turns(root: int, kills: int) -> Counter[str]:
-    """Kill `kills` processes, one kind after the other; one that is not there is waited for.
+    """Kill processes, one kind after the other; wait for one that is not there.
 
     Dagster that ends within a minute of its start is not started again, so its daemon is left alone for that long.
     """
@@ -82,7 +82,7 @@ def kill_in_turns(root: int, kills: int) -> Counter[str]:
 
 
 def compare(world: GeneratedWorld, folder: Path) -> dict[str, int]:
-    """Count what the source holds, and what warehouse and snapshot lack of it, hold twice or hold beyond it."""
+    """Count the orders of the source, and those that the snapshot lacks, has twice or has beyond them."""
     expected = {order["Id"]: order["State"] for order in world.snapshot(world.clock.now()).orders}
     with duckdb.connect(str(folder / "bi" / "pso_bi.duckdb"), read_only=True) as snapshot:
         rows = snapshot.execute("SELECT order_id, state FROM mart.fct_product_service_orders").fetchall()
@@ -97,7 +97,7 @@ def compare(world: GeneratedWorld, folder: Path) -> dict[str, int]:
 
 
 def measure(hotels: int, kills: int, folder: Path) -> dict[str, Any]:
-    """Load, kill, wait; returns the figures."""
+    """Load, kill, wait; return the figures."""
     world = busy_world(hotels, hotels * ORDERS_PER_HOTEL, ORDERS_A_MINUTE, Clock())
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))

@@ -1,10 +1,10 @@
-"""An outage of the API under `dagster dev`: when status, assets and alert say so, and when all is well without a hand.
+"""An outage of the API under `dagster dev`: when status, assets and alert show it, and when all has recovered.
 
     python -m benchmarks.outage --hotels 50 --minutes 5
 
-Serves a generated group of hotels, starts `dagster dev` beside it, waits for the first load, drops every connection to
-the API for the time given, and then serves again. Prints one JSON object: the seconds from the beginning and from the
-end of the outage until each of them is red, and green, and the messages that the webhook received.
+Serves a generated group of hotels, starts `dagster dev`, waits for the first load, drops every connection to the API
+for some minutes, and then serves again. Prints one JSON object: the seconds from the beginning and from the end of the
+outage until each of them is red, and green, and the messages that the webhook received.
 """
 
 import argparse
@@ -29,31 +29,31 @@ from pso_pipeline_tests.fakes.server import serve
 
 ANSWERS = AssetCheckKey(AssetKey("enterprises"), "api_answers")
 EVERY_SECONDS = 3.0
-GIVEN_UP_AFTER = 900.0
+TIMEOUT_SECONDS = 900.0
 
 
 def status() -> int:
-    """What `pso status` ends with."""
+    """Return the exit status of `pso status`."""
     command = [str(Path(sys.executable).with_name("pso")), "status"]
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
 def api_answers(instance: DagsterInstance) -> bool:
-    """Whether the latest evaluation of the check passed."""
+    """Return whether the latest evaluation of the check passed."""
     found = instance.event_log_storage.get_latest_asset_check_execution_by_key([ANSWERS]).get(ANSWERS)
     evaluation = found.evaluation if found else None
     return evaluation is None or evaluation.passed
 
 
 def first_times(conditions: dict[str, Callable[[], bool]], seconds: float, began: float) -> dict[str, float | None]:
-    """Poll conditions for so long; returns for each the seconds after which it first held, None where it never did."""
+    """Poll conditions for some time; return for each the seconds until it was first true, None where it never was."""
     found: dict[str, float | None] = dict.fromkeys(conditions)
     while time.time() - began < seconds:
-        for name, holds in conditions.items():
-            if found[name] is None and holds():
+        for name, is_true in conditions.items():
+            if found[name] is None and is_true():
                 found[name] = round(time.time() - began, 1)
         time.sleep(EVERY_SECONDS)
-        if seconds == GIVEN_UP_AFTER and None not in found.values():
+        if seconds == TIMEOUT_SECONDS and None not in found.values():
             break
     return found
 
@@ -98,7 +98,7 @@ def measure(hotels: int, minutes: float, folder: Path) -> dict[str, Any]:
                     "pso status": lambda: status() == 0,
                     "partitions": lambda: not failed_partitions(port),
                 },
-                GIVEN_UP_AFTER,
+                TIMEOUT_SECONDS,
                 ended,
             )
             time.sleep(60)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 class CommandFailed(RuntimeError):
-    """A measured command ended with an error; the message holds the end of what it printed."""
+    """A measured command ended with an error; the message has the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)

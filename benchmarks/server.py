@@ -20,7 +20,7 @@ STOP_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running sandbox: how to reach it, how many orders it holds, and the pipe that sets its clock."""
+    """A running sandbox: its address and tokens, how many orders it has, and the pipe that sets its clock."""
 
     address: str
     client_token: str
