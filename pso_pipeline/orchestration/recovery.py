@@ -32,7 +32,7 @@ ATTEMPT_TAG = "pso/attempt"
 REPEATED_TAG = "pso/repeated"
 """Tag of a killed refresh that another refresh repeats."""
 
-LOOKED_BACK = timedelta(hours=1)
+REPEAT_WITHIN = timedelta(hours=1)
 """The hourly refresh covers refreshes that were killed longer ago than this."""
 
 MOST_RUNS = 5
@@ -66,7 +66,7 @@ def request_killed_refreshes(instance: DagsterInstance, now: datetime) -> RunReq
 
     There are at most `MOST_ATTEMPTS` in a row, with growing pauses. `now` is aware.
     """
-    failed = RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - LOOKED_BACK)
+    failed = RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - REPEAT_WITHIN)
     killed = [
         record
         for record in instance.get_run_records(failed, limit=MOST_RUNS)
