@@ -278,6 +278,15 @@ def _published_before(bi_dir: Path) -> Snapshot | None:
         return None
 
 
+_OPEN_HERE = (
+    duckdb.ConnectionException,
+    duckdb.BinderException,
+    # DuckDB 2 raises it instead of a BinderException
+    getattr(duckdb, "ResourceInUseException", duckdb.BinderException),
+)
+"""The errors of DuckDB if the same process has the file open."""
+
+
 def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.DuckDBPyConnection:
     patiently = Retrying(
         retry=retry_if_exception(_is_held_elsewhere),
@@ -289,7 +298,7 @@ def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.Duck
         return patiently(duckdb.connect, str(marts_path), config={"threads": 1, "custom_user_agent": "publish"})
     except RetryError as error:
         raise MartsBusy(f"{marts_path} is held by another program: {_line(error.last_attempt.exception())}") from None
-    except (duckdb.ConnectionException, duckdb.BinderException):
+    except _OPEN_HERE:
         raise MartsBusy(f"{marts_path} is open in this process itself: close it before publishing") from None
     except duckdb.Error as error:
         raise MartsUnusable(f"{marts_path} cannot be opened: {_line(error)}") from None

@@ -443,12 +443,13 @@ def _is_held_elsewhere(error: BaseException) -> bool:
 
 def _load_ducklake(connection: duckdb.DuckDBPyConnection) -> None:
     for extension in ("ducklake", "postgres_scanner"):
-        package = f"duckdb_extension_{extension}"
-        try:
-            files = importlib.resources.files(package)
-        except ModuleNotFoundError:
-            raise WarehouseUnusable(
-                "PSO_WAREHOUSE names a DuckLake and its extension is missing: pip install 'pso-pipeline[ducklake]'"
-            ) from None
-        path = files.joinpath("extensions", f"v{duckdb.__version__}", f"{extension}.duckdb_extension")
-        connection.execute(f"LOAD {literal(str(path))}")
+        with contextlib.suppress(ModuleNotFoundError):
+            files = importlib.resources.files(f"duckdb_extension_{extension}")
+            path = files.joinpath("extensions", f"v{duckdb.__version__}", f"{extension}.duckdb_extension")
+            if path.is_file():
+                connection.execute(f"LOAD {literal(str(path))}")
+                continue
+        raise WarehouseUnusable(
+            f"PSO_WAREHOUSE is a DuckLake, and the extension {extension} for DuckDB {duckdb.__version__} is missing: "
+            "pip install 'pso-pipeline[ducklake]'"
+        )

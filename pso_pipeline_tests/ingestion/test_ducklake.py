@@ -11,6 +11,7 @@ import pytest
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.truth import expected_rows, landed_rows
+from pso_pipeline_tests.warehouse.files import needs_ducklake
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,7 @@ def warehouse(request, tmp_path):
     return Warehouse(location)
 
 
+@needs_ducklake
 def test_orders_land_change_and_are_measured(warehouse, pipeline, world):
     services = [world.add_service(world.add_enterprise()) for _ in range(2)]
     orders = [world.add_order(services[number % 2], State="Confirmed") for number in range(30)]
