@@ -80,30 +80,16 @@ def read_versions(marts: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]
         duckdb.Error: The marts have no versions.
     """
     versions: dict[str, dict[str, str]] = {table.name: {} for table in MART_TABLES}
-    has_versions = marts.execute("FROM duckdb_tables() WHERE table_name = 'table_versions'").fetchall()
-    for table, month, version in marts.execute(VERSIONS).fetchall() if has_versions else _hash_tables(marts):
+    for table, month, version in marts.execute(VERSIONS).fetchall():
         if table in versions:
             path = month_path(table, month or NO_MONTH) if table in LARGE_TABLES else table_path(table)
             versions[table][path] = version
     for table, files in versions.items():
         if table not in LARGE_TABLES:
             files.setdefault(table_path(table), "")
-        elif has_versions and not files and _count(marts, table) == 0:
+        elif not files and _count(marts, table) == 0:
             (files[month_path(table, NO_MONTH)],) = first_row(marts, EMPTY_VERSION) or ("",)
     return versions
-
-
-def _hash_tables(marts: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, str]]:
-    """Give each table a version by its content, until the marts number their versions."""
-    months = "SELECT DISTINCT strftime(created_date, '%Y-%m') FROM mart.fct_product_service_orders"
-    rows = (
-        "SELECT count(*) || '.' || sum(hash(content)) || '.' || bit_xor(hash(content)) FROM query_table(?) AS content"
-    )
-    return [
-        (table.name, month, str((first_row(marts, rows, [table.qualified_name]) or (None,))[0]))
-        for table in MART_TABLES
-        for (month,) in (marts.execute(months).fetchall() if table.name in LARGE_TABLES else [(None,)])
-    ]
 
 
 def write_tables(

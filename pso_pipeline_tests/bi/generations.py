@@ -71,11 +71,6 @@ CHANGING = {
     "internal.cancellation_curve_runs": RUNS,
 }
 
-VERSIONS = """
-    CREATE TABLE IF NOT EXISTS marts.internal.table_versions (table_name VARCHAR, created_month DATE, version BIGINT);
-    ALTER TABLE marts.internal.marts_origin ADD COLUMN IF NOT EXISTS marts_id VARCHAR;
-    UPDATE marts.internal.marts_origin SET marts_id = coalesce(marts_id, uuid()::VARCHAR);
-"""
 MONTHS = """
     SELECT DISTINCT date_trunc('month', created_date)::DATE AS month FROM mart.fct_product_service_orders
     UNION
@@ -117,7 +112,6 @@ def write_generation(path: Path, generation: int) -> None:
     """Bring the marts file to a generation, in one transaction; the file is made where it is missing."""
     with open_marts(path) as connection:
         create_marts(connection)
-        connection.execute(VERSIONS)
         connection.begin()
         is_first = not connection.execute("SELECT count(*) FROM mart.dim_services").fetchall()[0][0]
         if is_first:

@@ -36,7 +36,7 @@ def failing():
 def change_marts(*statements):
     """Change the marts behind the pipeline's back and publish them without a check."""
     with Warehouse("data/warehouse.duckdb").open() as connection:
-        for statement in statements:
+        for statement in (*statements, "UPDATE marts.internal.table_versions SET version = version + 1"):
             connection.execute(statement)
     publish(Path("data/warehouse.marts.duckdb"), Path("data/bi"))
 
