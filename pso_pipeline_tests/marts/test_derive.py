@@ -2,12 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 import pytest
 
-from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES
+from pso_pipeline.contract.marts import DIM_ENTERPRISES, INTERNAL_TABLES, MART_TABLES
 from pso_pipeline.warehouse.marts import derive as derive_module
 from pso_pipeline.warehouse.marts.derive import Headline, UnknownEnterprise, create_marts, derive, is_complete
 from pso_pipeline.warehouse.schema import create_tables
@@ -253,6 +253,121 @@ def test_time_alone_ages_only_whom_it_concerns_and_once_a_day(landed):
     forget_marts(landed)
     derive(landed)
     assert read_all(landed) == incremental
+
+
+def versions(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, date | None], int]:
+    rows = connection.execute("FROM marts.internal.table_versions").fetchall()
+    assert len({(table, month) for table, month, _ in rows}) == len(rows), "one row for each table or month"
+    return {(table, month): version for table, month, version in rows}
+
+
+def raised(
+    connection: duckdb.DuckDBPyConnection, before: dict[tuple[str, date | None], int]
+) -> set[tuple[str, date | None]]:
+    """Which versions a computation raised: all to the same number, which is higher than any before it."""
+    found = {key: version for key, version in versions(connection).items() if version != before.get(key)}
+    assert len(set(found.values())) <= 1
+    assert all(version > max(before.values()) for version in found.values())
+    return set(found)
+
+
+def test_a_quiet_refresh_changes_as_of_utc_and_nothing_else_until_the_hotels_midnight(landed):
+    landed.execute("UPDATE mews.enterprises SET time_zone_identifier = 'Asia/Tokyo' WHERE id = 'south'")
+    derive(landed)
+    before, numbers = read_all(landed), versions(landed)
+    columns = [column.name for column in DIM_ENTERPRISES.columns if column.name != "as_of_utc"]
+    hotels = read(landed, "dim_enterprises", columns)
+    for later in (timedelta(minutes=15), timedelta(hours=14, minutes=59, seconds=59)):
+        for hotel in ("north", "south"):
+            move_watermark(landed, hotel, AS_OF + later)
+        derived = derive(landed)
+        assert (derived.enterprises_recomputed, derived.enterprises_recounted) == ([], [])
+        assert set(known_until(landed).values()) == {AS_OF + later}
+        after = read_all(landed)
+        assert {name for name, rows in after.items() if rows != before[name]} == {"dim_enterprises"}
+        assert read(landed, "dim_enterprises", columns) == hotels
+        assert raised(landed, numbers) == {("dim_enterprises", None)}
+
+    # 15:00 UTC is midnight in Tokyo
+    move_watermark(landed, "south", AS_OF + timedelta(hours=15))
+    numbers = versions(landed)
+    assert derive(landed).enterprises_recounted == ["south"]
+    changed = {name for name, rows in read_all(landed).items() if rows != before[name]}
+    assert changed == {"dim_enterprises", "agg_cancellation_curve"}
+    assert raised(landed, numbers) == {("dim_enterprises", None), ("agg_cancellation_curve", None)}
+
+
+LARGE = {"fct_product_service_orders", "fct_order_state_changes", "rpt_orders"}
+YOUNG, OLD = date(2024, 6, 1), date(2022, 7, 1)
+"""The months in which the orders of `landed` were created."""
+
+
+def test_every_table_and_month_has_a_version(landed):
+    derive(landed)
+    assert set(versions(landed)) == {
+        *((table, month) for table in LARGE for month in (YOUNG, OLD)),
+        *((table.name, None) for table in MART_TABLES if table.name not in LARGE),
+    }
+
+
+def test_a_version_is_raised_where_a_row_changed_and_nowhere_else(landed):
+    derive(landed)
+    numbers = versions(landed)
+    derive(landed)
+    assert raised(landed, numbers) == set()
+
+    landed.execute("UPDATE mews.product_service_orders SET origin = 'Connector' WHERE id = 'north young'")
+    note(landed, "north young")
+    derive(landed)
+    of_order = {(table, YOUNG) for table in LARGE}
+    assert raised(landed, numbers) == {*of_order, ("agg_orders_daily", None)}
+
+    numbers = versions(landed)
+    note(landed, "north young")
+    derive(landed)
+    assert raised(landed, numbers) == set(), "an order that landed again as it was"
+
+
+def test_the_months_that_an_order_leaves_have_a_new_version_too(landed):
+    derive(landed)
+    numbers = versions(landed)
+    landed.execute("UPDATE mews.product_service_orders SET created_utc = '2024-02-03' WHERE id = 'north young'")
+    note(landed, "north young")
+    derive(landed)
+    large = {key for key in raised(landed, numbers) if key[0] in LARGE}
+    assert large == {(table, month) for table in LARGE for month in (YOUNG, date(2024, 2, 1))}
+
+    numbers = versions(landed)
+    landed.execute("UPDATE mews.product_service_orders SET is_missing_from_source = TRUE WHERE id = 'north young'")
+    revise(landed, "north")
+    derive(landed)
+    large = {key for key in raised(landed, numbers) if key[0] in LARGE}
+    assert large == {(table, date(2024, 2, 1)) for table in LARGE}
+
+
+def test_names_raise_the_versions_of_what_shows_them(landed):
+    derive(landed)
+    numbers = versions(landed)
+    landed.execute("UPDATE mews.enterprises SET name = 'Renamed' WHERE id = 'north'")
+    derive(landed)
+    assert raised(landed, numbers) == {("dim_enterprises", None), ("rpt_orders", YOUNG), ("rpt_orders", OLD)}
+    numbers = versions(landed)
+    landed.execute("UPDATE mews.services SET name = 'Sauna' WHERE id = 'south spa'")
+    derive(landed)
+    assert raised(landed, numbers) == {("dim_services", None), ("rpt_orders", YOUNG), ("rpt_orders", OLD)}
+    numbers = versions(landed)
+    landed.execute("UPDATE mews.services SET is_active = FALSE WHERE id = 'south spa'")
+    derive(landed)
+    assert raised(landed, numbers) == {("dim_services", None)}
+
+
+def test_versions_of_rebuilt_marts_are_told_apart(landed):
+    derive(landed)
+    ids = {landed.execute("SELECT marts_id FROM marts.internal.marts_origin").fetchall()[0][0]}
+    landed.execute("UPDATE marts.internal.marts_definition SET definition_digest = 'that of an older version'")
+    create_marts(landed)
+    ids.add(landed.execute("SELECT marts_id FROM marts.internal.marts_origin").fetchall()[0][0])
+    assert len(ids) == 2
 
 
 def test_an_order_becomes_unresolved_by_time_alone(landed):
