@@ -70,7 +70,12 @@ def prepare(
                 "UPDATE mews.warehouse_info SET schema_version = ?, source = coalesce(source, ?)",
                 [SCHEMA_VERSION, source],
             )
-    _add_what_is_missing(connection, list(endpoints))
+    described = list(endpoints)
+    _add_what_is_missing(connection, described)
+    if version < SCHEMA_VERSION:
+        with transaction(connection):
+            for endpoint in described:
+                _comment_on_tables_of(connection, endpoint)
 
 
 def create_tables(
@@ -104,8 +109,6 @@ def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
         if version < SCHEMA_VERSION:
             for table in (REJECTED_RECORDS, SYNC_STATE):
                 _comment_on(connection, table, table.columns)
-            for endpoint in ENDPOINTS:
-                _comment_on_tables_of(connection, endpoint)
     except duckdb.Error as error:
         raise WarehouseUnusable(
             f"the warehouse stays at table version {version}, since it could not be migrated to {SCHEMA_VERSION}: "

@@ -1,10 +1,13 @@
 """The tables of an older warehouse are migrated on open, in one transaction; those of a newer one are refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from pso_pipeline.contract.columns import Column
+from pso_pipeline.contract.endpoints import ENDPOINTS, ENTERPRISES
 from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseTooNew, WarehouseUnusable
 from pso_pipeline.warehouse.schema import SCHEMA_VERSION
 from pso_pipeline.warehouse.session import Warehouse
@@ -39,6 +42,13 @@ def test_tables_of_any_older_version_become_those_of_a_fresh_warehouse(warehouse
         connection.execute(tables)
     with warehouse.open() as connection, Warehouse(str(tmp_path / "fresh.duckdb")).open() as fresh:
         assert connection.execute(SHAPE).fetchall() == fresh.execute(SHAPE).fetchall()
+
+
+def test_an_older_warehouse_gets_a_column_that_is_newer_than_its_migrations(old_file):
+    column = Column("language", "VARCHAR", "Language of its texts.", "DefaultLanguageCode")
+    longer = replace(ENTERPRISES, columns=(*ENTERPRISES.columns, column))
+    with Warehouse(str(old_file), endpoints=(longer, *ENDPOINTS[1:])).open() as connection:
+        assert ("enterprises", "language", "VARCHAR", column.description) in connection.execute(SHAPE).fetchall()
 
 
 def version_of(path):
