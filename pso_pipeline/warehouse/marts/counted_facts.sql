@@ -5,8 +5,10 @@ CREATE OR REPLACE TEMP TABLE counted_facts AS
 WITH unaffected AS (
     SELECT facts.*
     FROM mart.fct_product_service_orders AS facts
-    SEMI JOIN (FROM affected_enterprises WHERE NOT are_all_orders_affected) AS enterprises
-        ON enterprises.enterprise_id = facts.enterprise_id
+    SEMI JOIN (
+        FROM affected_enterprises
+        WHERE (are_some_orders_affected OR is_maturity_rollover) AND NOT are_all_orders_affected
+    ) AS enterprises ON enterprises.enterprise_id = facts.enterprise_id
     WHERE
         EXISTS (
             SELECT 1 FROM affected_days AS days
