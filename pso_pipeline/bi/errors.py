@@ -2,11 +2,11 @@
 
 SnapshotError
 ├── NothingPublished     no snapshot yet: run a refresh
-├── SnapshotUnreadable   no permission, or not a manifest of ours: mend it, or publish again
+├── SnapshotUnreadable   no permission, or no manifest of this pipeline: repair it, or publish again
 ├── SnapshotBusy         another process publishes into the folder: wait, or end it
-├── SnapshotNotWritten   no room, no permission, something in the way: mend what the message names
-├── MartsBusy            somebody holds the marts file: wait, or close it there
-└── MartsUnusable        no marts, not all of them, or in another format: derive them anew
+├── SnapshotNotWritten   no room, no permission, something in the way: repair what the message names
+├── MartsBusy            another program holds the marts file: wait, or close it there
+└── MartsUnusable        no marts, not all of them, or in another format: compute them again
 """
 
 
@@ -23,7 +23,7 @@ class SnapshotUnreadable(SnapshotError):
 
 
 class SnapshotBusy(SnapshotError):
-    """Another process has been publishing into the folder for longer than our patience."""
+    """Another process has been publishing into the folder for longer than the time to wait."""
 
 
 class SnapshotNotWritten(SnapshotError):
@@ -31,7 +31,7 @@ class SnapshotNotWritten(SnapshotError):
 
 
 class MartsBusy(SnapshotError):
-    """Somebody holds the marts file, and our patience ended."""
+    """Another program has held the marts file for longer than the time to wait."""
 
 
 class MartsUnusable(SnapshotError):

@@ -1,4 +1,4 @@
-"""The folder in which the snapshot is published: which version is current, how it is replaced, what is cleared away.
+"""The folder in which the snapshot is published: which version is current, how it is replaced, what is removed.
 
     pso_bi.duckdb -> current/pso_bi.duckdb     the public names: links that are made once
     parquet       -> current/parquet
@@ -8,8 +8,8 @@
     versions/.building/                        the version that is being made
     report.html                                the report of the current version, written after it
 
-One rename replaces all three public names together. Reading needs no DuckDB and no lock. What goes into a version
-stands in `snapshot.py`.
+One rename replaces all three public names together. Reading needs no DuckDB and no lock. The content of a version
+belongs to `snapshot.py`.
 """
 
 import hashlib
@@ -37,19 +37,19 @@ BUILDING = ".building"
 LOCK = ".lock"
 
 REPORT = "report.html"
-"""Where the report lies unless another place is asked for: a file of its own, not a part of a version."""
+"""The default place of the report: a file of its own, not a part of a version."""
 
 _STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 _STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 _ATTEMPTS = 5
-"""A version stays for one publication after the one that replaced it: to lose it while following a link takes two."""
+"""How often to follow the link: a version stays for one publication after the one that replaced it."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One published version: its own folder, which never changes, and its manifest.
+    """One published version: its folder, which never changes, and its manifest.
 
     All its files belong together. It stays on disk until the second publication after it.
     """
@@ -80,7 +80,7 @@ def current_snapshot(bi_dir: Path) -> Snapshot:
 
     Raises:
         NothingPublished: There is none yet.
-        SnapshotUnreadable: Its manifest cannot be read, or is not one of ours.
+        SnapshotUnreadable: Its manifest cannot be read, or was not written by this pipeline.
     """
     for _ in range(_ATTEMPTS):
         try:
@@ -132,10 +132,10 @@ def current_name(bi_dir: Path) -> str | None:
 
 
 def check_names(bi_dir: Path) -> None:
-    """Make sure that each name of ours is free or a link, before any work is spent.
+    """Make sure that each public name is free or a link, before any work is done.
 
     Raises:
-        SnapshotNotWritten: A file or folder that is not ours stands in the way.
+        SnapshotNotWritten: Another file or folder has one of the names.
     """
     for name in (*PUBLIC_NAMES, CURRENT):
         path = bi_dir / name
@@ -146,7 +146,7 @@ def check_names(bi_dir: Path) -> None:
 
 
 def instant_after(name: str | None) -> datetime:
-    """Tell the time, later than the version `name`: versions stay in order although the clock was set back."""
+    """Return the time, later than the version `name`: versions stay in order even if the clock was set back."""
     now = datetime.now(UTC)
     if name is None or not _STAMP.fullmatch(name):
         return now
@@ -170,7 +170,7 @@ def make_current(bi_dir: Path, name: str) -> None:
 
 
 def clear(bi_dir: Path) -> None:
-    """Remove what killed publications left and every version but the current and the one before it."""
+    """Remove the files of killed publications, and every version except the current one and the one before it."""
     versions, current = bi_dir / VERSIONS, current_name(bi_dir)
     stamps = _stamps(bi_dir)
     before = [name for name in stamps if current is not None and name < current]
@@ -185,7 +185,7 @@ def clear(bi_dir: Path) -> None:
 
 
 def keep_current_only(bi_dir: Path) -> None:
-    """Remove every version but the current one; whoever has an older one open goes on reading it."""
+    """Remove every version except the current one; a reader that has an older one open continues to read it."""
     current = current_name(bi_dir)
     for name in _stamps(bi_dir):
         if name != current:
@@ -213,7 +213,7 @@ def sync_folders(version: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside its place and put it there in one rename."""
+    """Write a file next to its place and move it there in one rename."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_bytes(content)

@@ -1,6 +1,6 @@
 """The headline figures of each hotel, read from the published snapshot for messages and the terminal.
 
-Rates are those of `metrics.yml`. Whole pages of figures belong to the report.
+Rates are those of `metrics.yml`. Pages of figures belong to the report.
 """
 
 import tempfile
@@ -46,7 +46,7 @@ def hotel_headlines(bi_dir: Path) -> list[HotelHeadline]:
         WHERE hotel.is_in_scope
         GROUP BY hotel.enterprise_name, hotel.partition_key, hotel.as_of_utc
         ORDER BY hotel.enterprise_name, hotel.partition_key
-    """  # noqa: S608  # an expression cannot be bound; these stand in metrics.yml, which ships with the package
+    """  # noqa: S608  # an expression cannot be bound; these are in metrics.yml, which ships with the package
     database = snapshot_path(bi_dir)
     with (
         tempfile.TemporaryDirectory(prefix="pso-headlines-") as spill,

@@ -1,7 +1,7 @@
-"""Holding hotels back: their rows in the copy of the marts become those that were published before.
+"""Hotels that a check holds back: their rows in the copy of the marts are replaced by those published before.
 
-Holds how the rows are replaced and marked. Which hotels are held back is decided in `warehouse/checks`, when it is done
-in `snapshot.py`.
+Holds how the rows are replaced and marked. Which hotels are held back is decided in `warehouse/checks`, and
+when in `snapshot.py`.
 """
 
 import logging
@@ -26,7 +26,7 @@ BY_HOTEL = (FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES, AGG_ORDERS_DAIL
 """Tables of a hotel's figures; of the others only what these refer to is replaced."""
 
 OF_NOW = ("enterprise_id", "partition_key", "is_in_scope", "is_held_back", "held_back_reason")
-"""Columns of a hotel that are true whatever figures of it are published."""
+"""Columns of a hotel that describe it now, whichever figures of it are published."""
 
 OF_HELD_BACK = "WHERE enterprise_id IN (SELECT enterprise_id FROM held_back)"
 

@@ -1,6 +1,6 @@
-"""What must hold of a published snapshot: how old its data are, whether its totals and rates can be.
+"""Checks of a published snapshot: how old its data are, and whether its totals and rates are possible.
 
-Reads the snapshot and the one before it. What is made of the findings is decided in `checks`.
+Reads the snapshot and the one before it. What follows from the findings is decided in `orchestration`.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ HOTELS = """
 
 @dataclass(frozen=True, slots=True)
 class PublishedHotel:
-    """What is published of one hotel; `as_of_utc` is aware, and None where there are no figures of it."""
+    """The published figures of one hotel; `as_of_utc` is aware, and None where there are no figures of it."""
 
     enterprise_id: str
     partition_key: str
@@ -76,7 +76,7 @@ class Collapse:
 
 
 def read_hotels(snapshot: Snapshot) -> list[PublishedHotel]:
-    """Read what is published of each hotel, by its id.
+    """Read the published figures of each hotel, in the order of their ids.
 
     Raises:
         duckdb.Error: The snapshot is damaged.

@@ -1,7 +1,7 @@
 """Rates as `contract/metrics.yml` defines them, their SQL, and how sure a rate is.
 
-Read by whatever shows a rate: the command line, the report, the Superset bundle, the documentation. A rate is added in
-`metrics.yml`; no rate is written in code.
+Used by everything that shows a rate: the command line, the report, the Superset bundle, the documentation. Add a rate
+in `metrics.yml`; no rate is written in code.
 """
 
 import functools
@@ -23,7 +23,7 @@ Group = Literal["cancellation", "check_in", "time_to_cancel", "composition"]
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rate: a numerator over a denominator, both SQL aggregates over the columns of `mart.<table>`.
 
-    `maturity_days` says that only orders at least so old are in it. What the fields mean stands at the top of
+    `maturity_days` is the age in days that orders must have to be counted. The fields are explained at the top of
     `metrics.yml`.
     """
 
@@ -46,7 +46,7 @@ class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One figure that is no quotient of counts, as an SQL aggregate over the columns of `mart.<table>`."""
+    """One figure that is not a quotient of counts, as an SQL aggregate over the columns of `mart.<table>`."""
 
     name: str
     label: str
@@ -90,7 +90,7 @@ def rate_sql(rate: Rate) -> str:
 
 
 def is_small_group(orders: int) -> bool:
-    """Tell whether a rate over so many orders is to be shown greyed, with its interval."""
+    """Return whether a rate over that many orders is shown greyed, with its interval."""
     return orders < SMALL_GROUP
 
 

@@ -2,9 +2,9 @@
 
     python -m pso_pipeline.bi.superset dashboards/superset
 
-brings the bundle into step and names what it changed. A rate is added in `metrics.yml` and a column in
-`contract/marts.py`; names, identifiers and words of a data set stay in its YAML file, charts and layout in theirs. What
-starts Superset stands in `dashboards/superset` and imports nothing of this package.
+updates the bundle and names the files that it changed. A rate is added in `metrics.yml` and a column in
+`contract/marts.py`; names, identifiers and words of a data set stay in its YAML file, charts and layout in theirs. The
+programs that start Superset are in `dashboards/superset` and import nothing of this package.
 """
 
 import re
@@ -52,7 +52,7 @@ _Metric = dict[str, Any]
 
 
 def bring_into_step(folder: Path) -> list[Path]:
-    """Write the data sets of the bundle anew where they differ from their sources; return the files that changed.
+    """Write the data sets of the bundle that differ from their sources; return the files that changed.
 
     `folder` holds `sql/` and `bundle/`, as `dashboards/superset` does.
 
@@ -71,7 +71,7 @@ def bring_into_step(folder: Path) -> list[Path]:
 
 
 def data_set_path(folder: Path, name: str) -> Path:
-    """Tell where the bundle keeps a data set of `DATA_SETS`."""
+    """Return where the bundle keeps a data set of `DATA_SETS`."""
     return folder / "bundle" / "datasets" / "pso_bi" / f"{name}.yaml"
 
 
@@ -85,7 +85,7 @@ def make_data_set(folder: Path, name: str) -> str:
 
 
 def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
-    """Make the metrics that Superset offers over a table, as a data set's YAML holds them.
+    """Make the metrics that Superset offers for a table, as a data set's YAML holds them.
 
     Each rate and measure of `metrics.yml` under its own name; beside a share its 95 % interval as text
     (`<name>_interval`); beside a rate with a maturity the same for groups whose orders are all old enough
@@ -172,7 +172,7 @@ def _of_measure(measure: Measure) -> Iterator[_Metric]:
     yield _metric(name, _label(measure), hours, sentence, _D3_FORMATS[measure.format])
     if measure.format == "hours":
         yield _metric(f"{name}_in_days", f"{measure.label} (days)", f"{hours} / 24", sentence, ",.3~g")
-        # to the hour, and below a day to the minute: what is finer, nobody reads
+        # to the hour, and below a day to the minute: nobody reads finer values
         milliseconds = f"CASE WHEN {hours} < 24 THEN 60000 * ROUND(60 * {hours}) ELSE 3600000 * ROUND({hours}) END"
         yield _metric(f"{name}_readable", measure.label, milliseconds, sentence, "DURATION")
 

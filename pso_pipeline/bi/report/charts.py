@@ -1,7 +1,7 @@
 """What each kind of chart in the report looks like, written with Altair and given to the page as Vega specifications.
 
 A chart holds no data: the page fills its data set `rows` again whenever a filter changes. Colours are the page's own
-CSS variables, so that a chart follows dark mode and print. What a row holds is said with each chart; every row also has
+CSS variables, so that a chart follows dark mode and print. Each chart documents its rows; every row also has
 `name`, `shown` and `basis`, the texts of its tooltip. Add a kind here, a place for it in `template/page.html` and its
 rows in `template/page.js`.
 
@@ -82,7 +82,7 @@ def months() -> Chart:
 
     Rows of `kind` `month` hold `month`, `rate` (null where nothing is old enough), `is_complete` and `look`: complete,
     incomplete or small; small ones `low` and `high` too. Rows of `kind` `line` hold `month`, `rate` and `stretch`:
-    complete or incomplete. Every month that is not complete stands on a shade.
+    complete or incomplete. Every month that is not complete is shaded.
     """
     base = alt.Chart().encode(x=alt.X("month:O", axis=_MONTH_AXIS, scale=alt.Scale(paddingInner=0)))
     each = base.transform_filter("datum.kind === 'month'")

@@ -1,7 +1,7 @@
 """The counts on the page, read from a published snapshot: enough to compute every rate under any filter, and no order.
 
-Which counts there are follows from `metrics.yml`. How large the page may grow is set here; how it looks stands in
-`charts.py` and `page.py`.
+The counts follow from `metrics.yml`. The limits of the page's size are set here; its looks belong to `charts.py` and
+`page.py`.
 """
 
 import functools
@@ -203,7 +203,6 @@ def read_report_data(database: Path) -> ReportData:
         raise SnapshotUnreadable(
             f"{database} cannot be read, publish it again: {str(error).splitlines()[0]}"
         ) from error
-    # only now that DuckDB has given its memory back: lists of numbers take six times as much as Arrow's
     return _put_together(found, metrics)
 
 
@@ -218,7 +217,7 @@ def duration_edges() -> tuple[float, ...]:
 
 
 def quantile_of(measure: Measure) -> tuple[str, float]:
-    """Tell which quantile of which column a measure is.
+    """Return the column and the quantile of a measure.
 
     Raises:
         ValueError: It is something else, which bins cannot give.

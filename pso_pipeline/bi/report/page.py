@@ -24,7 +24,7 @@ from pso_pipeline.bi.report.compiled import CompiledCharts, load_charts
 from pso_pipeline.bi.report.data import PRECISION, ReportData, read_report_data
 
 HEAD_BYTES = 1024
-"""Where in the file its snapshot is named, so that telling whether it is the current one takes no time."""
+"""How much of the file to read to find the name of its snapshot."""
 
 DEFAULT_RATE = "cancellation_rate_30d"
 """The rate that charts show before another is chosen."""
@@ -33,7 +33,7 @@ SCRIPTS = ("figures.js", "charts.js", "page.js")
 
 
 def write_report(bi_dir: Path, output: Path | None = None) -> Path:
-    """Write the report of the published snapshot, and return where it lies.
+    """Write the report of the published snapshot, and return its path.
 
     `output` is `report.html` in `bi_dir` unless given; folders on the way are made, and the file is replaced in one
     rename.
@@ -47,9 +47,9 @@ def write_report(bi_dir: Path, output: Path | None = None) -> Path:
 
 
 def keep_report(bi_dir: Path) -> Path:
-    """Make sure that `report.html` in `bi_dir` shows the snapshot that is published now, and return where it lies.
+    """Make sure that `report.html` in `bi_dir` shows the snapshot that is published now, and return its path.
 
-    It is written unless it is that of this snapshot already; raises as `write_report` does.
+    It is written unless it already shows this snapshot; raises as `write_report` does.
     """
     snapshot, path = current_snapshot(bi_dir), bi_dir / REPORT
     return path if _shows(path, snapshot) else _write(snapshot, path)
@@ -106,7 +106,7 @@ def _instant(instant: datetime) -> str:
 
 
 def _age(as_of_utc: datetime | None, published_utc: datetime) -> str:
-    """Say as of when figures are, and how old that was when they were published."""
+    """Write the time that figures are from, and how old they were when they were published."""
     if as_of_utc is None:
         return "not read to its end yet"
     age = published_utc - as_of_utc.replace(tzinfo=UTC)
@@ -132,7 +132,7 @@ def _headline(data: ReportData, rate: Rate) -> str:
 
 
 def _origin(snapshot: Snapshot) -> markupsafe.Markup:
-    """Say in the head of the page which snapshot it was made from."""
+    """Name the snapshot in the head of the page."""
     return markupsafe.Markup('<meta name="snapshot" content="{}">').format(snapshot.directory.name)
 
 

@@ -33,7 +33,7 @@ const figures = (() => {
       && (selection.service === null || service === selection.service);
   }
 
-  /** Calls `use` with the number of each row that the selection leaves. */
+  /** Calls `use` with the number of each row in the selection. */
   function eachRow(table, selection, use) {
     const { hotel, service, month } = table;
     for (let row = 0; row < month.length; row += 1) {
@@ -121,8 +121,8 @@ const figures = (() => {
     return [...found.values()].filter((cohort) => cohort.firm > 0);
   }
 
-  /** The cancellation curve of the cohorts that a selection leaves and that are all at least so many days old: how many
-      of their `orders` were canceled by each age. It ends with the age of the youngest order, so that every order is in
+  /** The cancellation curve of the cohorts that a selection leaves and whose orders are all at least `least` days old:
+      how many of their `orders` were canceled by each age. It ends with the age of the youngest order, so that every order is in
       every point and the line cannot fall. */
   function curve(selection, least = 0) {
     const { days } = data.curve;

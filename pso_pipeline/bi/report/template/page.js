@@ -1,4 +1,4 @@
-/* The page itself: reads the filters, asks figures.js, fills the places of page.html. Add a section here together with
+/* The page itself: reads the filters, calls figures.js, fills the places of page.html. Add a section here together with
    its place in page.html; no rate is defined here, they come with the data. */
 "use strict";
 
