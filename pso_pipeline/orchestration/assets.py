@@ -6,6 +6,7 @@ other. Add an asset here, with its key in `asset_keys`; what a step does stays i
 """
 
 from datetime import timedelta
+from inspect import cleandoc
 
 from dagster import (
     AssetExecutionContext,
@@ -87,12 +88,9 @@ def services(context: AssetExecutionContext, pipeline: PipelineResource) -> Mate
     return _result_of_listing(context, list_services(pipeline))
 
 
-def records_asset(endpoint: Endpoint) -> AssetsDefinition:
-    """Make the asset of an endpoint whose records are read hotel by hotel."""
-
-    @asset(
-        name=endpoint.name,
-        description=f"""{endpoint.description}
+def _describe_records(endpoint: Endpoint) -> str:
+    return cleandoc(
+        f"""{endpoint.description}
 
         Read by `{endpoint.operation}`: all history the first time, then the changes since the watermark of each
         {endpoint.scope}.
@@ -100,7 +98,16 @@ def records_asset(endpoint: Endpoint) -> AssetsDefinition:
         Kept fresh by the job `refresh`, which the sensor `order_updates` starts when orders changed and the schedules
         `hourly_refresh` and `nightly_look_back` start in any case. The job `full_resync` reads all history again; the
         schedule `weekly_full_resync` starts it. A partition is materialized when a record of its hotel changed.
-        """,
+        """
+    )
+
+
+def records_asset(endpoint: Endpoint) -> AssetsDefinition:
+    """Make the asset of an endpoint whose records are read hotel by hotel."""
+
+    @asset(
+        name=endpoint.name,
+        description=_describe_records(endpoint),
         group_name="mews",
         kinds={"python", "duckdb"},
         owners=OWNERS,

@@ -22,7 +22,7 @@ from pso_pipeline.orchestration.recovery import (
     request_interrupted_resync,
     request_killed_refreshes,
 )
-from pso_pipeline.orchestration.runs import KILLED_TAG, MAX_RUNTIME, PROCESS_TAG, end_dead_runs
+from pso_pipeline.orchestration.runs import KILLED_TAG, MAX_RUNTIME, PROCESS_TAG, TERMINATION_TIME, end_dead_runs
 from pso_pipeline_tests.cli.conftest import PSO
 from pso_pipeline_tests.fakes.faults import Hang
 
@@ -176,8 +176,8 @@ def test_runs_of_another_code_location_are_left_alone(daemon):
 
 def test_a_run_of_another_machine_is_judged_by_the_maximum_runtime_alone(daemon):
     run = start(daemon.instance, pso_process="PID 1 on elsewhere")
-    assert ended(daemon.instance, MAX_RUNTIME - LATER) == []
-    assert ended(daemon.instance, MAX_RUNTIME + LATER) == [run]
+    assert ended(daemon.instance, MAX_RUNTIME) == []
+    assert ended(daemon.instance, MAX_RUNTIME + TERMINATION_TIME + LATER) == [run]
     assert "it took longer than 12 hours" in daemon.instance.all_logs(run)[-1].message
 
 

@@ -47,7 +47,7 @@ def test_the_sql_of_every_mart_and_the_meaning_of_every_metric_are_shown():
     for table in MART_TABLES:
         sql = shown[f"sql_{table.name}"].value
         assert sql.startswith("```sql\n-- ")
-        assert ("CREATE OR REPLACE VIEW" if table.name in views else "INSERT") in sql
+        assert ("CREATE OR REPLACE VIEW" if table.name in views else "SELECT") in sql
     assert "cancellation_rate_30d" in shown["metrics"].value
     assert "fct_product_service_orders" in shown["data_dictionary"].value
 
