@@ -32,7 +32,7 @@ MANY_ORDERS = f"""
 
 @pytest.fixture
 def little_memory(monkeypatch):
-    monkeypatch.setenv("PSO_MEMORY_LIMIT", "100MB")
+    monkeypatch.setenv("PSO_MEMORY_LIMIT", "200MB")
 
 
 @pytest.mark.usefixtures("little_memory")
