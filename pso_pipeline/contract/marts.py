@@ -1,7 +1,7 @@
 """The tables of schema `mart`: what BI tools, the report and the documentation read.
 
 Add a column here and to its `.sql` file in `warehouse/marts`. Names and order that interface documents promise do not
-change; additions go to the end. Rates stand in `metrics.yml`, never here.
+change; additions go to the end. Rates are in `metrics.yml`, never here.
 """
 
 from pso_pipeline.contract.columns import Column, Table

@@ -187,7 +187,7 @@ class Fetcher:
                 await self._read_pieces(read, _Piece(read.scope_ids, interval))
 
     async def _read_pieces(self, read: Read, whole: _Piece) -> None:
-        """Read a piece, and smaller ones instead where the API refuses it."""
+        """Read a piece, or smaller ones if the API refuses it."""
         pending, refusals, answered = [whole], 0, 0
         while pending:
             piece = self._without_failed(pending.pop())

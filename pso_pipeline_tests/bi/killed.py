@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-import pandas as pd  # noqa: F401 DuckDB imports it at the first bound value, in every child anew if it is not there
+import pandas as pd  # noqa: F401 DuckDB imports it at the first bound value, in every child again if it is not there
 
 from pso_pipeline.bi.snapshot import publish
 

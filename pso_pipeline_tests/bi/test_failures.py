@@ -263,7 +263,7 @@ def test_nobody_else_can_open_a_snapshot_for_writing(unprivileged):
 
 @contextlib.contextmanager
 def largest_file(size):
-    """Stand in for a full disk: a write that would make a file larger than `size` bytes fails midway."""
+    """Imitate a full disk: a write that would make a file larger than `size` bytes fails midway."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

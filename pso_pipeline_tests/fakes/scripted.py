@@ -128,7 +128,7 @@ class ScriptedWorld:
 
         Args:
             service: The service or its id.
-            at: Where the order stands in time, for one whose own dates do not say.
+            at: The time of the order, for one whose own dates do not say it.
             visible_from: Left out of every answer until then.
             fields: Fields of the record. `CreatedUtc` is now unless given, `UpdatedUtc` follows it, and `CancelledUtc`
                 follows that where the state is Canceled.

@@ -325,8 +325,8 @@ def test_an_order_of_a_service_that_no_list_names_lands_and_finds_its_hotel_late
     assert pipeline.query(f"SELECT revision > 0 FROM mews.sync_state WHERE scope_id = '{stranger}'") == [(True,)]
 
 
-@pytest.mark.parametrize("told", [1, NOON + timedelta(seconds=1), None], ids=["seconds", "date", "missing"])
-def test_while_the_server_answers_429_nothing_but_what_was_under_way_reaches_it(pipeline, world, told):
+@pytest.mark.parametrize("retry_after", [1, NOON + timedelta(seconds=1), None], ids=["seconds", "date", "missing"])
+def test_while_the_server_answers_429_nothing_but_what_was_under_way_reaches_it(pipeline, world, retry_after):
     """Twenty hotels, eight reads at once: the server refuses everything for a second and counts what still comes."""
     for number in range(20):
         world.add_order(world.add_service(world.add_enterprise(Name=f"Hotel {number}")))
@@ -337,7 +337,7 @@ def test_while_the_server_answers_429_nothing_but_what_was_under_way_reaches_it(
         refused_since.append(time.monotonic())
         return refused_since[-1] - refused_since[0] < 0.9
 
-    pipeline.sandbox.faults.add(too_many_requests(told), operation=ORDERS, when=is_refusing, times=None)
+    pipeline.sandbox.faults.add(too_many_requests(retry_after), operation=ORDERS, when=is_refusing, times=None)
     assert pipeline.refresh().failed == ()
     assert 1 <= sum(request.status == 429 for request in pipeline.order_requests()) <= 8
     assert_equals_source(pipeline)

@@ -1,4 +1,4 @@
-"""What is made anew and what is left alone; failures change nothing; the marts file stands by itself."""
+"""What is recomputed and what stays; failures change nothing; the marts file needs no other file."""
 
 import contextlib
 from collections.abc import Iterator

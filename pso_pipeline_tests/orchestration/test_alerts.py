@@ -73,23 +73,23 @@ def health(**errors):
     return [EnterpriseHealth(key, f"{key}-key", key.title(), error) for key, error in errors.items()]
 
 
-def told(decision):
+def messages_of(decision):
     return [(message.event, message.enterprise_id, message.reason) for message in decision.messages]
 
 
 def test_a_hotel_that_fails_is_said_once_and_its_recovery_once():
     decision = decide_on_messages(health(astoria="refused", bristol=None), {})
-    assert told(decision) == [("hotel_failing", "astoria", "refused")]
+    assert messages_of(decision) == [("hotel_failing", "astoria", "refused")]
     again = decide_on_messages(health(astoria="refused, RequestId 2", bristol=None), decision.failing)
-    assert told(again) == []
+    assert messages_of(again) == []
     recovered = decide_on_messages(health(astoria=None, bristol=None), again.failing)
-    assert told(recovered) == [("hotel_recovered", "astoria", "refused")]
+    assert messages_of(recovered) == [("hotel_recovered", "astoria", "refused")]
     assert recovered.failing == {}
 
 
 def test_a_hotel_that_went_out_of_scope_has_not_recovered():
     decision = decide_on_messages(health(bristol=None), {"astoria": "refused"})
-    assert (told(decision), decision.failing) == ([], {})
+    assert (messages_of(decision), decision.failing) == ([], {})
 
 
 def test_hotels_that_fail_for_one_cause_are_one_message_and_their_recovery_another():
@@ -178,11 +178,11 @@ def is_failed(instance, name):
 
 def test_hotels_that_still_fail_long_after_an_outage_are_spoken_of():
     outage = decide_on_messages(health(astoria="down", bristol="down"), {}, in_outage=True)
-    assert (told(outage), outage.failing, sorted(outage.suppressed)) == ([], {}, ["astoria", "bristol"])
+    assert (messages_of(outage), outage.failing, sorted(outage.suppressed)) == ([], {}, ["astoria", "bristol"])
     settling = decide_on_messages(health(astoria="down", bristol=None), {}, outage.suppressed, in_outage=True)
-    assert (told(settling), sorted(settling.suppressed)) == ([], ["astoria"])
+    assert (messages_of(settling), sorted(settling.suppressed)) == ([], ["astoria"])
     after = decide_on_messages(health(astoria="down", bristol=None), {}, settling.suppressed)
-    assert told(after) == [("hotel_failing", "astoria", "down")]
+    assert messages_of(after) == [("hotel_failing", "astoria", "down")]
 
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

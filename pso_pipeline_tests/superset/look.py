@@ -37,7 +37,7 @@ STEADY = f"""count => {{
     window.timesSettled = settled ? (window.timesSettled ?? 0) + 1 : 0;
     return window.timesSettled >= 4;
 }}"""
-"""Filters lay the page out anew after a first drawing, so the charts must be seen drawn several times in a row."""
+"""Filters change the layout after a first drawing, so the charts must be seen drawn several times in a row."""
 
 PICTURES = {
     "superset.png": (None, "Time to cancel"),

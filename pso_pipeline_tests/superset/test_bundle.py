@@ -205,9 +205,9 @@ def test_the_connection_is_read_only_and_keeps_to_the_snapshot(bundle):
 
 def test_the_readme_tells_of_every_chart():
     words = (FOLDER / "README.md").read_text(encoding="utf-8")
-    told = [line.split(" | ")[0].removeprefix("| ") for line in words.splitlines() if line.startswith("| ")]
+    explained = [line.split(" | ")[0].removeprefix("| ") for line in words.splitlines() if line.startswith("| ")]
     names = [str(chart["slice_name"]) for chart in CHARTS]
-    rest = "; ".join(told)
+    rest = "; ".join(explained)
     for name in sorted(names, key=len, reverse=True):
         assert name in rest, f"README.md does not tell what {name} says"
         rest = rest.replace(name, "", 1)

@@ -1,4 +1,4 @@
-"""Who may open the warehouse, and what a person is told where that cannot be: the path, the holder, what to do."""
+"""Who can open the warehouse, and what the error names if that fails: the path, the holder, what to do."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ with Warehouse(sys.argv[1]).hold():
 
 @contextlib.contextmanager
 def another_process(script, location):
-    """A process that holds the warehouse until the block ends, or it is told to let go."""
+    """A process that holds the warehouse until the block ends or its input does."""
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(location)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -116,7 +116,7 @@ def test_a_warehouse_that_was_made_in_an_older_format_is_used_on(warehouse):
 
 @contextlib.contextmanager
 def largest_file(size):
-    """Stand in for a full disk: a write that would make a file larger than `size` bytes fails midway."""
+    """Imitate a full disk: a write that would make a file larger than `size` bytes fails midway."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -185,7 +185,7 @@ def bars() -> Chart:
         ),
         tooltip=_TOOLTIP,
     )
-    # the texts of the figures stand in the last pixels
+    # the texts of the figures are in the last pixels
     rate = alt.X("rate:Q", axis=None, stack=False, scale=alt.Scale(range=[0, alt.ExprRef("width - 52")]))
     bar = base.mark_bar(cornerRadiusEnd=2, height=14).encode(x=rate, color=_look())
     halo = base.mark_rule(color=_CARD, strokeWidth=4).encode(x="low:Q", x2="high:Q")

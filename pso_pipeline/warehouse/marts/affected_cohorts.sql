@@ -1,5 +1,5 @@
 -- affected_cohorts: one row for each hotel, service and local month of creation whose cancellation curve is computed again:
--- an order of it changed or may have grown older, or all orders of the hotel are affected.
+-- an order of it changed or may have matured, or all orders of the hotel are affected.
 -- Source: affected_enterprises, internal.computed_services, internal.cancellation_curve_runs and what changes of
 -- mart.fct_product_service_orders. Reason for the months of a maturity rollover: the curve ends at the age of 365 days.
 CREATE OR REPLACE TEMP TABLE affected_cohorts AS

@@ -398,7 +398,7 @@ def _stored(connection: duckdb.DuckDBPyConnection, table: str, database: str = "
 
 
 def _definition_digest() -> str:
-    """Digest everything that decides what stands in the marts, so that nobody has to remember to raise a version."""
+    """Digest everything that determines the content of the marts, so that nobody has to remember to raise a version."""
     made_of = (SCHEMA_VERSION, MART_TABLES, INTERNAL_TABLES, ORDER_STATES, version("babel"))
     digest = hashlib.sha256(repr(made_of).encode())
     folder = files("pso_pipeline.warehouse").joinpath("marts")
