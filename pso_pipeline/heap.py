@@ -1,4 +1,4 @@
-"""When Python looks for garbage: not while modules are imported, which stay, and seldom after that."""
+"""When Python collects garbage: not while modules are imported, because they stay, and seldom after that."""
 
 import contextlib
 import gc
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """Look for no garbage within the block, never in the objects that exist at its end, and seldom after it."""
+    """Collect no garbage within the block, never the objects that exist at its end, and seldom after it."""
     gc.disable()
     try:
         yield

@@ -14,6 +14,6 @@ loglevel = "warning"
 
 
 def post_worker_init(worker):
-    """Tell the person at the terminal that Superset answers now."""
+    """Say at the terminal that Superset is ready."""
     sys.stdout.write(os.environ["PSO_SUPERSET_GREETING"])
     sys.stdout.flush()

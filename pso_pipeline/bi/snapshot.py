@@ -39,7 +39,7 @@ from pso_pipeline.warehouse.marts.derive import is_complete
 from pso_pipeline.warehouse.session import open_duckdb
 from pso_pipeline.warehouse.sql import first_row
 
-PATIENCE_SECONDS = 900.0
+LONGEST_WAIT_SECONDS = 900.0
 """How long to wait for a marts file that another program holds, or for another publication into the same folder."""
 
 READABLE_STORAGE = (1, 0)
@@ -95,7 +95,7 @@ def publish(
     *,
     marts_lock: contextlib.AbstractContextManager[object] | None = None,
     find_held_back: Callable[[], Mapping[str, str]] = dict,
-    patience_seconds: float = PATIENCE_SECONDS,
+    wait_seconds: float = LONGEST_WAIT_SECONDS,
 ) -> Published:
     """Publish the marts for BI tools: readers see the snapshot before or this one, never a part.
 
@@ -108,16 +108,16 @@ def publish(
     published, by id, with the reason. Their last published figures stay; the others are published.
 
     Raises:
-        MartsBusy: Another program holds the marts file for longer than `patience_seconds`, or this process does.
+        MartsBusy: Another program holds the marts file for longer than `wait_seconds`, or this process does.
         MartsUnusable: There are no marts, or not all of them, or BI tools could not read the file.
-        SnapshotBusy: Another process publishes into the folder for longer than `patience_seconds`.
+        SnapshotBusy: Another process publishes into the folder for longer than `wait_seconds`.
         SnapshotNotWritten: The disk is full, permission is missing, or something is in the way.
     """
     versions = bi_dir / folder.VERSIONS
     building = versions / folder.BUILDING
     with _failures_named(bi_dir):
         versions.mkdir(parents=True, exist_ok=True)
-        with _only_publisher(versions / folder.LOCK, patience_seconds):
+        with _only_publisher(versions / folder.LOCK, wait_seconds):
             folder.check_names(bi_dir)
             folder.clear(bi_dir)
             before = _published_before(bi_dir)
@@ -125,7 +125,7 @@ def publish(
                 building.mkdir()
                 with marts_lock or contextlib.nullcontext():
                     held_back = _since(find_held_back(), before)
-                    is_copied = _copy_changed_marts(marts_path, building, held_back, before, patience_seconds)
+                    is_copied = _copy_changed_marts(marts_path, building, held_back, before, wait_seconds)
                 if before is None or is_copied:
                     return _publish_copy(building, bi_dir, marts_path, held_back, before)
                 folder.make_current(bi_dir, before.directory.name)
@@ -164,7 +164,7 @@ def _flat(versions: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def _copy_changed_marts(
-    marts_path: Path, building: Path, held_back: _HeldBack, before: Snapshot | None, patience_seconds: float
+    marts_path: Path, building: Path, held_back: _HeldBack, before: Snapshot | None, wait_seconds: float
 ) -> bool:
     """Copy the marts file, with everything that was committed to it, while nobody else can open it.
 
@@ -172,7 +172,7 @@ def _copy_changed_marts(
     """
     if not marts_path.is_file():
         raise MartsUnusable(f"there are no marts at {marts_path}: run a refresh first")
-    connection = _connect_patiently(marts_path, patience_seconds)
+    connection = _connect_when_free(marts_path, wait_seconds)
     # POSIX drops all of a process's locks on a file when any descriptor of it is closed: ours outlives DuckDB's
     with (
         _missing_marts_named(marts_path),
@@ -287,15 +287,15 @@ _OPEN_HERE = (
 """The errors of DuckDB if the same process has the file open."""
 
 
-def _connect_patiently(marts_path: Path, patience_seconds: float) -> duckdb.DuckDBPyConnection:
-    patiently = Retrying(
+def _connect_when_free(marts_path: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
+    retrying = Retrying(
         retry=retry_if_exception(_is_held_elsewhere),
         wait=wait_random_exponential(multiplier=0.1, max=5),
-        stop=stop_after_delay(patience_seconds),
+        stop=stop_after_delay(wait_seconds),
     )
     try:
         # a configuration of its own, so that DuckDB does not share a connection that this process still has
-        return patiently(duckdb.connect, str(marts_path), config={"threads": 1, "custom_user_agent": "publish"})
+        return retrying(duckdb.connect, str(marts_path), config={"threads": 1, "custom_user_agent": "publish"})
     except RetryError as error:
         raise MartsBusy(f"{marts_path} is held by another program: {_line(error.last_attempt.exception())}") from None
     except _OPEN_HERE:
@@ -313,13 +313,13 @@ def _open(database: Path, spill: Path, *, read_only: bool) -> Iterator[duckdb.Du
 
 
 @contextlib.contextmanager
-def _only_publisher(lock_path: Path, patience_seconds: float) -> Iterator[None]:
-    lock = FileLock(lock_path, timeout=patience_seconds)
+def _only_publisher(lock_path: Path, wait_seconds: float) -> Iterator[None]:
+    lock = FileLock(lock_path, timeout=wait_seconds)
     try:
         lock.acquire()
     except Timeout:
         raise SnapshotBusy(
-            f"another process has been publishing for more than {patience_seconds:.0f} s (it holds {lock_path}): "
+            f"another process has been publishing for more than {wait_seconds:.0f} s (it holds {lock_path}): "
             "wait until it ends, or end it"
         ) from None
     try:

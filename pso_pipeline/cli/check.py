@@ -21,7 +21,7 @@ from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.session import Warehouse
 
-PATIENCE_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 60.0
 SHOWN_NAMES = 5
 TRIAL_BYTES = 65_536
 
@@ -68,7 +68,7 @@ def _describe(reach: TokenReach) -> str:
 
 def _check_warehouse(settings: Settings) -> bool:
     """Read the whole warehouse and print the result; return whether it is intact."""
-    warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds=PATIENCE_SECONDS)
+    warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, wait_seconds=LONGEST_WAIT_SECONDS)
     try:
         with warehouse.open() as connection:
             warehouse.verify(connection)

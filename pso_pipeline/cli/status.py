@@ -17,7 +17,7 @@ from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, reason_of, state_of
 from pso_pipeline.warehouse.session import Warehouse
 
-PATIENCE_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 60.0
 """How long the command waits for a writer to release the warehouse."""
 
 _COLOURS = {
@@ -40,7 +40,7 @@ _COLOURS = {
 def command(as_json: bool) -> None:  # click passes options by name
     """Show each hotel, the snapshot and the daemon; the status is 1 if anything is failing or stale."""
     settings = load_settings()
-    warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, patience_seconds=PATIENCE_SECONDS)
+    warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, wait_seconds=LONGEST_WAIT_SECONDS)
     if not warehouse.exists:
         stop(f"{warehouse.shown_location} contains no orders yet: run `pso refresh`", FAILED)
     try:

@@ -481,7 +481,7 @@ CHECK_COUNTS = Table(
         Column("checked", "BIGINT", "Orders that the check is about."),
         Column("violations", "BIGINT", "Orders among them that break its rule."),
         Column("detail", "VARCHAR", "What was found, in a few words."),
-        Column("input_digest", "VARCHAR", "Digest of what was looked at."),
+        Column("input_digest", "VARCHAR", "Digest of what was checked."),
     ),
 )
 

@@ -142,7 +142,7 @@ def find_overdue_refresh(last: Outcome | None, watching: datetime, now: datetime
     if now - since <= max(MIN_OVERDUE, stale_after):
         return None
     ended = f"{last.ended_utc:%Y-%m-%d %H:%M} UTC" if last else "the first start"
-    return f"No refresh has ended since {ended}: look at the running runs and at the queue"
+    return f"No refresh has ended since {ended}: check the running runs and the queue"
 
 
 def watch_api(state: AlertState, silence: str | None, now: datetime) -> AlertState:
@@ -244,7 +244,7 @@ def _decide_on_publication(
 
 
 def _read_health(pipeline: PipelineResource) -> list[EnterpriseHealth]:
-    warehouse = pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS)
+    warehouse = pipeline.warehouse(wait_seconds=WAREHOUSE_SECONDS)
     if not warehouse.exists:
         return []
     with warehouse.open() as connection:

@@ -64,7 +64,7 @@ def enterprises(context: AssetExecutionContext, pipeline: PipelineResource) -> M
     any more stays, marked as out of scope.
 
     Kept fresh by the job `refresh`, which the schedule `hourly_refresh` starts every hour; the sensor
-    `enterprise_discovery` looks for new hotels every ten minutes.
+    `enterprise_discovery` lists new hotels every ten minutes.
     """
     return _result_of_listing(context, list_enterprises(pipeline, context.instance))
 

@@ -27,7 +27,7 @@ from pso_pipeline.orchestration.runs import run_lock
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
-from pso_pipeline.warehouse.session import PATIENCE_SECONDS, Warehouse
+from pso_pipeline.warehouse.session import LONGEST_WAIT_SECONDS, Warehouse
 
 T = TypeVar("T")
 
@@ -38,8 +38,8 @@ API_POOL = "mews_api"
 class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagster's own subclasses leave it open too
     """The settings of the environment, with the API and the warehouse that they name."""
 
-    patience_seconds: float = Field(
-        default=PATIENCE_SECONDS, description="How long a run waits for a warehouse that another process holds."
+    wait_seconds: float = Field(
+        default=LONGEST_WAIT_SECONDS, description="How long a run waits for a warehouse that another process holds."
     )
 
     @contextlib.contextmanager
@@ -61,11 +61,11 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         """
         return Settings.load()
 
-    def warehouse(self, patience_seconds: float | None = None) -> Warehouse:
-        """Return the warehouse, not yet open; `Warehouse.open` waits `patience_seconds` for other processes."""
+    def warehouse(self, wait_seconds: float | None = None) -> Warehouse:
+        """Return the warehouse, not yet open; `Warehouse.open` waits `wait_seconds` for other processes."""
         settings = self.settings()
-        patience = self.patience_seconds if patience_seconds is None else patience_seconds
-        return Warehouse(settings.pso_warehouse, settings.platform_address, patience, _connect)
+        wait = self.wait_seconds if wait_seconds is None else wait_seconds
+        return Warehouse(settings.pso_warehouse, settings.platform_address, wait, _connect)
 
     def with_api(
         self,

@@ -82,7 +82,7 @@ def decide_on_discovery(enterprises: Collection[EnterpriseRow], known: Collectio
 def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:
     """List the hotels of every token, add partitions for new ones and mark those that left the scope."""
     try:
-        warehouse = pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS)
+        warehouse = pipeline.warehouse(wait_seconds=WAREHOUSE_SECONDS)
         max_lost_share = pipeline.settings().pso_scope_max_lost_share
         report = pipeline.with_api(lambda api: _discover(api, warehouse, max_lost_share), BRIEF)
         with warehouse.open() as connection:
@@ -118,7 +118,7 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
     states = decode_polls(context.cursor)
     try:
         settings = pipeline.settings()
-        with pipeline.warehouse(patience_seconds=WAREHOUSE_SECONDS).open() as connection:
+        with pipeline.warehouse(wait_seconds=WAREHOUSE_SECONDS).open() as connection:
             enterprises, services = read_enterprises(connection), read_scopes(connection, PRODUCT_SERVICE_ORDERS)
         due = choose_polls(
             enterprises,

@@ -37,7 +37,7 @@ SHORTEST_ID = 8
 
 
 def choose_account_ids(connection: duckdb.DuckDBPyConnection, *, is_plain: bool) -> bool:
-    """Note how the marts hold account ids, as they are or hashed; tell whether the marts hold them otherwise now.
+    """Note how the marts hold account ids, as they are or hashed; return whether that is a change.
 
     Then the marts must be made again, as a new file: of what is deleted the bytes stay in a file.
     """

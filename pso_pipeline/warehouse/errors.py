@@ -23,7 +23,7 @@ class WarehouseError(Exception):
 
 
 class WarehouseBusy(WarehouseError):
-    """Another process holds the warehouse, and our patience ended."""
+    """Another process held the warehouse for longer than this one waits."""
 
 
 class WarehouseUnusable(WarehouseError):
@@ -43,7 +43,7 @@ class WarehouseMixed(WarehouseError):
 
 
 def is_damage(error: BaseException) -> bool:
-    """Tell whether DuckDB could not read a file because it is not as it was written."""
+    """Return whether DuckDB could not read a file because it is not as it was written."""
     return isinstance(error, duckdb.InternalException | duckdb.SerializationException) or (
         isinstance(error, duckdb.Error) and _DAMAGE.search(str(error)) is not None
     )

@@ -18,7 +18,7 @@ from pso_pipeline.warehouse.sql import first_row, statement
 
 @dataclass(frozen=True, slots=True)
 class EnterpriseRow:
-    """One enterprise as the warehouse knows it; `token_fingerprint` tells which access token saw it last."""
+    """One enterprise as the warehouse knows it; `token_fingerprint` is that of the access token that saw it last."""
 
     enterprise_id: str
     partition_key: str
@@ -155,14 +155,14 @@ def read_latest_fetch(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint)
 
 
 def read_status(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseStatus]:
-    """Tell how each enterprise stands, by partition key."""
+    """Return the state of each enterprise, by partition key."""
     return [
         EnterpriseStatus(*map(_aware, row)) for row in connection.execute(statement("queries/status.sql")).fetchall()
     ]
 
 
 def read_health(connection: duckdb.DuckDBPyConnection) -> list[EnterpriseHealth]:
-    """Tell of each enterprise in scope whether it could be read last time, by partition key."""
+    """Return whether each enterprise in scope could be read last time, by partition key."""
     return [EnterpriseHealth(*row) for row in connection.execute(statement("queries/health.sql")).fetchall()]
 
 

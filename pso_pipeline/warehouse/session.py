@@ -26,7 +26,7 @@ from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, Wareh
 from pso_pipeline.warehouse.schema import prepare
 from pso_pipeline.warehouse.sql import first_row, literal
 
-PATIENCE_SECONDS = 900.0
+LONGEST_WAIT_SECONDS = 900.0
 """How long to wait for a warehouse that somebody else holds; an analyst's query in a DuckDB shell takes minutes."""
 
 WAREHOUSE_STORAGE = "v1.3.0"
@@ -99,7 +99,7 @@ class Warehouse:
 
     location: str = field(repr=False)
     source: str | None = None
-    patience_seconds: float = PATIENCE_SECONDS
+    wait_seconds: float = LONGEST_WAIT_SECONDS
     connect: Connect = open_in_memory
     endpoints: tuple[Endpoint, ...] = ENDPOINTS
     marts_path: Path = field(init=False)
@@ -134,7 +134,7 @@ class Warehouse:
         `threads` as in `open_duckdb`.
 
         Raises:
-            WarehouseBusy: Somebody else held it for longer than `patience_seconds`; the message names the holder.
+            WarehouseBusy: Somebody else held it for longer than `wait_seconds`; the message names the holder.
             WarehouseUnusable: The path cannot be opened, or not be written: no permission, no room.
             WarehouseTooNew: It was made by a newer version of the package.
             WarehouseMixed: It holds data of another kind of source.
@@ -224,17 +224,17 @@ class Warehouse:
         """Keep everybody else from opening the warehouse and the marts, for the length of the block.
 
         Raises:
-            WarehouseBusy: Another process of ours held them for longer than `patience_seconds`; the message names it.
+            WarehouseBusy: Another process of ours held them for longer than `wait_seconds`; the message names it.
             WarehouseUnusable: The folder cannot be made or written.
         """
-        return _locked(self.lock_path, self.patience_seconds)
+        return _locked(self.lock_path, self.wait_seconds)
 
     def resyncing(self) -> contextlib.AbstractContextManager[None]:
         """Keep other full resyncs of this warehouse waiting, for the length of the block; all else goes on.
 
         Two of them would each forget what the other one met. Raises as `hold` does.
         """
-        return _locked(self.marts_path.with_name(self.marts_path.name + ".resync.lock"), self.patience_seconds)
+        return _locked(self.marts_path.with_name(self.marts_path.name + ".resync.lock"), self.wait_seconds)
 
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("SET TimeZone = 'UTC'")
@@ -264,17 +264,17 @@ class Warehouse:
 
     def _attach_ducklake(self, connection: duckdb.DuckDBPyConnection) -> None:
         try:
-            self._attach_patiently(connection, self.location, "warehouse")
+            self._attach_when_free(connection, self.location, "warehouse")
         except _NoDataPath:
             data_path = f"{self.marts_path.with_name('ducklake.files')}/"
-            self._attach_patiently(connection, self.location, "warehouse", f"(DATA_PATH {literal(data_path)})")
+            self._attach_when_free(connection, self.location, "warehouse", f"(DATA_PATH {literal(data_path)})")
 
     def _attach_file(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str, storage: str) -> None:
         options = f"(STORAGE_VERSION {literal(storage)})"
         if not path.exists():
             self._make_file(connection, path, options)
         has_log = path.with_name(f"{path.name}.wal").exists()
-        self._attach_patiently(connection, str(path), name, options)
+        self._attach_when_free(connection, str(path), name, options)
         if not has_log and _is_truncated(connection, name, path):
             try:
                 _read_all(connection, name)
@@ -292,19 +292,19 @@ class Warehouse:
             connection.execute("DETACH fresh")
             fresh.replace(path)
 
-    def _attach_patiently(self, connection: duckdb.DuckDBPyConnection, path: str, name: str, options: str = "") -> None:
+    def _attach_when_free(self, connection: duckdb.DuckDBPyConnection, path: str, name: str, options: str = "") -> None:
         try:
             for attempt in Retrying(
                 retry=retry_if_exception(_is_held_elsewhere),
                 wait=wait_random_exponential(multiplier=0.1, max=5),
-                stop=stop_after_delay(self.patience_seconds),
+                stop=stop_after_delay(self.wait_seconds),
             ):
                 with attempt, _naming(path):
                     connection.execute(f"ATTACH {literal(path)} AS {name} {options}")
         except RetryError as error:
             raise WarehouseBusy(
                 f"{_without_passwords(path)} has been held by another program for more than "
-                f"{self.patience_seconds:.0f} s, close it there: "
+                f"{self.wait_seconds:.0f} s, close it there: "
                 f"{_first_line(error.last_attempt.exception())}"
             ) from None
 
@@ -314,15 +314,15 @@ _UNWRITABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.Transacti
 
 
 @contextlib.contextmanager
-def _locked(path: Path, patience_seconds: float) -> Iterator[None]:
+def _locked(path: Path, wait_seconds: float) -> Iterator[None]:
     """Hold a lock between processes, for the length of the block; it ends with the process, however that ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=patience_seconds)
+        lock = FileLock(path, timeout=wait_seconds)
         lock.acquire()
     except Timeout:
         raise WarehouseBusy(
-            f"another pso_pipeline process{_holder(path)} has held {path} for more than {patience_seconds:.0f} s: "
+            f"another pso_pipeline process{_holder(path)} has held {path} for more than {wait_seconds:.0f} s: "
             "wait until it ends, or end it"
         ) from None
     except OSError as error:
@@ -336,7 +336,7 @@ def _locked(path: Path, patience_seconds: float) -> Iterator[None]:
 
 
 def _is_truncated(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> bool:
-    """Tell whether a file is shorter than the blocks that DuckDB counts in it; some of them may be free."""
+    """Return whether a file is shorter than the blocks that DuckDB counts in it; some of them may be free."""
     row = first_row(
         connection,
         "SELECT block_size * total_blocks + $header FROM pragma_database_size() WHERE database_name = $name",
@@ -421,7 +421,7 @@ def _without_passwords(text: str) -> str:
 
 
 def source_kind(address: str) -> str:
-    """Tell the sandbox's data from real data: `loopback` or `remote`, by the host of the API's address."""
+    """Return `loopback` for the sandbox's data and `remote` for real data, by the host of the API's address."""
     return "loopback" if is_this_machine(urlsplit(address).hostname or "") else "remote"
 
 

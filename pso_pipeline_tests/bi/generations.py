@@ -1,4 +1,4 @@
-"""Marts whose every table tells which generation it belongs to, so that a mixture of two generations cannot pass.
+"""Marts whose every table contains the generation it belongs to, so that a mixture of two generations cannot pass.
 
 Generation g holds ORDERS + g orders, all numbered g, and its hotels are as of START + g seconds. The services and dates
 are the same in every generation.
@@ -157,7 +157,7 @@ def as_of(generation: int) -> datetime:
 
 
 def read_generation(connection: duckdb.DuckDBPyConnection) -> int:
-    """Tell the generation of what a connection sees as schema `mart`; every table has to agree."""
+    """Return the generation of what a connection sees as schema `mart`; every table has to agree."""
     row = connection.execute(TOTALS).fetchone()
     assert row is not None
     generation = int(row[6])
@@ -179,7 +179,7 @@ def read_parquet(directory: Path, table: str) -> str:
 
 
 def read_parquet_generation(directory: Path, read: Callable[[duckdb.DuckDBPyConnection], int] = read_generation) -> int:
-    """Tell the generation of the Parquet files of one version's folder."""
+    """Return the generation of the Parquet files of one version's folder."""
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("CREATE SCHEMA mart")
         for table in MART_TABLES:
@@ -193,7 +193,7 @@ def read_database_generation(path: Path, read: Callable[[duckdb.DuckDBPyConnecti
 
 
 def check_whole(snapshot: Snapshot) -> int:
-    """Make sure that every file of a snapshot is what the manifest says and of one generation, and tell it."""
+    """Make sure that every file of a snapshot is what the manifest says and of one generation, and return it."""
     for published in snapshot.manifest.files:
         content = (snapshot.directory / published.file).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (published.bytes, published.sha256)

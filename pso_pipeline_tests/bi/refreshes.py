@@ -1,4 +1,4 @@
-"""Hotels to which every refresh adds one order each: the counts of each table tell how many refreshes they hold.
+"""Hotels to which every refresh adds one order each: the counts of each table show how many refreshes they hold.
 
 Order g of each hotel is numbered g; those with an even number are canceled, the others checked in.
 """
@@ -46,7 +46,7 @@ class Hotels:
 
 
 def read_generation(connection: duckdb.DuckDBPyConnection) -> int:
-    """Tell the newest order of what a connection sees as schema `mart`; every table has to agree."""
+    """Return the newest order of what a connection sees as schema `mart`; every table has to agree."""
     row = connection.execute(TOTALS).fetchone()
     assert row is not None
     generation = int(row[0])

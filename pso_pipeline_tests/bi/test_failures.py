@@ -105,7 +105,7 @@ def test_a_storage_format_that_bi_tools_cannot_read(marts, published, tmp_path):
 def test_a_stranger_who_does_not_let_go_is_named(marts, published, read_only):
     with stranger(marts, read_only) as process:
         with pytest.raises(MartsBusy, match=f"held by another program: .*PID {process.pid}"):
-            publish(marts, published, patience_seconds=0.05)
+            publish(marts, published, wait_seconds=0.05)
         check_untouched(published)
 
 
@@ -113,7 +113,7 @@ def test_a_stranger_who_lets_go_is_waited_for(marts, published):
     with stranger(marts, read_only=True) as process:
         release = threading.Timer(0.1, process.stdin.close)
         release.start()
-        publish(marts, published, patience_seconds=60)
+        publish(marts, published, wait_seconds=60)
         release.join()
     assert check_whole(current_snapshot(published)) == 2
 
@@ -162,7 +162,7 @@ def test_the_writers_lock_of_the_warehouse_fits(tmp_path, bi_dir):
 def test_another_publication_is_waited_for_and_then_named(marts, published):
     lock = published / "versions" / ".lock"
     with FileLock(lock), pytest.raises(SnapshotBusy, match=f"it holds {lock}"):
-        publish(marts, published, patience_seconds=0.05)
+        publish(marts, published, wait_seconds=0.05)
     check_untouched(published)
 
 

@@ -1,7 +1,7 @@
 """SIGKILL while publishing: the snapshot stays whole, and the next publication leaves no litter.
 
 Short where nothing is said; PSO_KILLS=50 kills before every call and 50 times at random, and `--log-cli-level=INFO`
-tells how often.
+says how often.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ KILLS = int(os.environ.get("PSO_KILLS", "0"))
 
 @pytest.fixture(scope="module")
 def publish_and_kill():
-    """Publish in another process, which is killed; tells whether it was, or was through before."""
+    """Publish in another process, which is killed; returns whether it was, or had ended before."""
     command = [sys.executable, killed.__file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin

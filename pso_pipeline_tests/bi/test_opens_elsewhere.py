@@ -33,7 +33,7 @@ with duckdb.connect(f"{folder}/pso_bi.duckdb", read_only=True) as connection:
     )
 with duckdb.connect() as connection:
     connection.execute(f"ATTACH '{folder}/pso_bi.duckdb' AS other (READ_ONLY)")
-    # before 1.2, a view of an attached file is looked for in the database in use
+    # before 1.2, a view of an attached file is searched in the database in use
     connection.execute("USE other.mart")
     attached = connection.execute(totals).fetchone()
 parquet = duckdb.execute(f"SELECT count(*) FROM '{folder}/parquet/rpt_orders/*/*.parquet'").fetchone()[0]

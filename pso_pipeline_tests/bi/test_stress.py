@@ -50,7 +50,7 @@ def readers(bi_dir: Path, published: str) -> Iterator[Callable[[], list[dict[str
 
 
 def repeat(step: Callable[[], object]) -> int:
-    """Take a step again and again for as long as the stress lasts; tell how often."""
+    """Take a step again and again for as long as the stress lasts; return how often."""
     times: list[float] = []
     end = monotonic() + SECONDS
     while monotonic() < end or len(times) < LEAST:

@@ -149,7 +149,7 @@ def test_a_missing_setting_is_one_line():
 
 def test_a_locked_warehouse_is_an_error_that_names_the_process(sandbox, monkeypatch):
     read()
-    monkeypatch.setattr(status, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(status, "LONGEST_WAIT_SECONDS", 0.1)
     with filelock.FileLock(Warehouse("data/warehouse.duckdb").lock_path):
         outcome = run()
     assert outcome.exit_code == 1

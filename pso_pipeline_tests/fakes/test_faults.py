@@ -102,7 +102,7 @@ def test_a_connection_closed_within_the_body(sandbox, api, after_bytes):
     with api.http.stream("POST", api.url(ENTERPRISES), json=api.body()) as answer:
         assert answer.status_code == 200
         parts = answer.iter_raw()
-        with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  # the parts before the break are looked at too
+        with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  # the parts before the break are checked too
             for part in parts:
                 received += part
     assert len(received) == after_bytes

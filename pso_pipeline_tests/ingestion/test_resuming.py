@@ -175,7 +175,7 @@ def test_an_order_that_cannot_be_read_is_not_missing(pipeline, world, service, o
 
 def test_two_full_resyncs_at_once_wait_for_each_other(pipeline, warehouse, orders):
     pipeline.refresh()
-    pipeline.warehouse = replace(warehouse, patience_seconds=0.1)
+    pipeline.warehouse = replace(warehouse, wait_seconds=0.1)
     with warehouse.resyncing():
         with pytest.raises(WarehouseBusy, match=rf"PID {os.getpid()}"):
             pipeline.refresh(is_full=True)

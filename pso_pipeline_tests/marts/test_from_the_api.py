@@ -1,6 +1,6 @@
 """A sandbox's world through the whole pipeline: what is published agrees with plain Python over the API's records.
 
-Small where nothing is said; PSO_WORLD_ORDERS=100000 makes it large, and `--log-cli-level=INFO` tells its size.
+Small where nothing is said; PSO_WORLD_ORDERS=100000 makes it large, and `--log-cli-level=INFO` shows its size.
 """
 
 import json

@@ -30,7 +30,7 @@ class SmallDaemon:
         return outcome
 
     def run(self, outcome):
-        """Run what a tick requested, and tell whether it all succeeded."""
+        """Run what a tick requested, and return whether it all succeeded."""
         return all(
             defs.get_job_def(request.job_name)
             .execute_in_process(

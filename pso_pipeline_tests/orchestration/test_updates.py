@@ -29,7 +29,7 @@ def in_a_hurry(monkeypatch):
 
 @pytest.fixture
 def loaded(daemon, sandbox, world):
-    """Three hotels have been read, and looked at once."""
+    """Three hotels have been read, and polled once."""
     world.add_order(world.add_service(world.add_enterprise(Name="Carlton")))
     daemon.read()
     daemon.tick("order_updates")

@@ -1,4 +1,4 @@
-"""Garbage is not looked for while modules are imported, and seldom after that."""
+"""Garbage is not collected while modules are imported, and seldom after that."""
 
 import gc
 

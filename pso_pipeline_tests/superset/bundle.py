@@ -87,7 +87,7 @@ def metric_expressions(data_set: Mapping[str, Any]) -> dict[str, str]:
 
 
 def queries(chart: Mapping[str, Any]) -> Iterator[Query]:
-    """Tell what a chart asks; a mixed chart asks twice."""
+    """Return the queries of a chart; a mixed chart has two."""
     params = chart["params"]
     for suffix in ("", "_b") if chart["viz_type"] == "mixed_timeseries" else ("",):
         groups = params.get(f"groupby{suffix}", [])

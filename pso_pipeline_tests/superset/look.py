@@ -79,9 +79,9 @@ class Visit:
 
 
 def wait_for_charts(page: Page, count: int) -> list[dict[str, Any]]:
-    """Wait until so many charts are drawn or have failed, and tell of each: `title`, `drawn`, words of a `failure`.
+    """Wait until so many charts are drawn or have failed, and return of each: `title`, `drawn`, words of a `failure`.
 
-    Where that does not happen, tell what is there.
+    Where that does not happen, say what is there.
     """
     with contextlib.suppress(NotInTime):
         page.wait_for_function(STEADY, arg=count, polling=500)

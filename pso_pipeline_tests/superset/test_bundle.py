@@ -209,7 +209,7 @@ def test_the_readme_tells_of_every_chart():
     names = [str(chart["slice_name"]) for chart in CHARTS]
     rest = "; ".join(explained)
     for name in sorted(names, key=len, reverse=True):
-        assert name in rest, f"README.md does not tell what {name} says"
+        assert name in rest, f"README.md does not describe {name}"
         rest = rest.replace(name, "", 1)
 
 

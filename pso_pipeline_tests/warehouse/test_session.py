@@ -57,7 +57,7 @@ def count(warehouse):
 @pytest.mark.parametrize("script", [HOLD_FILE, HOLD_LOCK], ids=["a stranger", "one of ours"])
 def test_a_busy_warehouse_names_who_holds_it_and_opens_when_that_lets_go(warehouse, script):
     count(warehouse)
-    impatient = replace(warehouse, patience_seconds=0.2)
+    impatient = replace(warehouse, wait_seconds=0.2)
     with another_process(script, warehouse.location) as holder:
         with pytest.raises(WarehouseBusy, match=rf"PID {holder.pid}\b") as caught:
             count(impatient)

@@ -98,7 +98,7 @@ def curve() -> Chart:
     """Draw the share of canceled orders by their age, one line for each series.
 
     Rows hold `series`, `place` (0 to 4, the series' colour and shape), `days` and `rate`. Ages are spaced by their
-    square root. Shapes tell the series apart where colours do not: to one in twelve men, and in print.
+    square root. Shapes distinguish the series where colours do not: to one in twelve men, and in print.
     """
     by_place = alt.EncodingSortField("place", op="min")
     legend = alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 420 ? 3 : 5"))

@@ -29,7 +29,7 @@ MAX_MONTHS = 60
 """The newest months that the page holds."""
 
 MAX_CELLS = 80_000
-"""About how many groups of counts the listed hotels may have: 80,000 are 1.3 MB of the page."""
+"""About how many groups of counts the listed hotels may have: more would make the page slow to open."""
 
 MAX_HOTELS = 200
 MAX_SERVICES = 60

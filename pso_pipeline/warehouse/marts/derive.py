@@ -189,7 +189,7 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def is_complete(connection: duckdb.DuckDBPyConnection, database: str = "marts") -> bool:
-    """Tell whether the marts attached as `database` hold every hotel, so that they may be published.
+    """Return whether the marts attached as `database` hold every hotel, so that they may be published.
 
     They do not after an upgrade, or another warehouse, dropped them, until all hotels have been computed.
     """

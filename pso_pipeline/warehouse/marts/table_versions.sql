@@ -26,25 +26,29 @@ USING (
     ),
 
     renamed_enterprises AS (
-        SELECT renamed.enterprise_id
+        SELECT enterprise_id
         FROM (
-            SELECT enterprise_id, enterprise_name, time_zone, chain_name, country_code, city
-            FROM new_dim_enterprises
-            EXCEPT
-            SELECT enterprise_id, enterprise_name, time_zone, chain_name, country_code, city
-            FROM stored_dim_enterprises
-        ) AS renamed
-        SEMI JOIN stored_dim_enterprises AS stored ON stored.enterprise_id = renamed.enterprise_id
+            SELECT enterprise_id, enterprise_name, time_zone, chain_name, country_code, city FROM new_dim_enterprises
+            UNION
+            SELECT enterprise_id, enterprise_name, time_zone, chain_name, country_code, city FROM stored_dim_enterprises
+        ) AS names
+        GROUP BY enterprise_id
+        HAVING count(*) > 1
+            OR enterprise_id NOT IN (SELECT enterprise_id FROM stored_dim_enterprises)
+            OR enterprise_id NOT IN (SELECT enterprise_id FROM new_dim_enterprises)
     ),
 
     renamed_services AS (
-        SELECT renamed.service_id
+        SELECT service_id
         FROM (
             SELECT service_id, service_name FROM new_dim_services
-            EXCEPT
+            UNION
             SELECT service_id, service_name FROM stored_dim_services
-        ) AS renamed
-        SEMI JOIN stored_dim_services AS stored ON stored.service_id = renamed.service_id
+        ) AS names
+        GROUP BY service_id
+        HAVING count(*) > 1
+            OR service_id NOT IN (SELECT service_id FROM stored_dim_services)
+            OR service_id NOT IN (SELECT service_id FROM new_dim_services)
     ),
 
     months_of_names AS (

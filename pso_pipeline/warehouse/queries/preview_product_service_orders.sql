@@ -1,6 +1,6 @@
 -- The five orders of each of the enterprises $enterprise_ids that changed last, for a preview: no ids of accounts, bookers or
 -- profiles. Source: mews.product_service_orders, mews.services.
--- Only the times of all orders are looked at: sorting the whole of a million takes 300 MB.
+-- Only the times of all orders are sorted: sorting whole rows takes much memory.
 WITH latest AS (
     SELECT enterprise_id, list_min(max(updated_utc, 5)) AS since_utc
     FROM mews.product_service_orders

@@ -1,8 +1,8 @@
 -- One row for each hotel, service, month on the page and bin of $edges that is not empty: the number of {column} in it.
 -- A bin reaches from the edge before (not included) to its own edge (included); the first and the last take what lies beyond.
 -- Reason: a median under any filter cannot be made from medians, but it can be read from counts.
--- Reason for cells, which are narrower than bins and only say which bins to look at: an ASOF join sorts every duration,
--- which takes 50 MB for 5 million orders. One cell more on either side leaves no room for what the logarithm rounds.
+-- Reason for cells, which are narrower than bins and only say which bins to compare: an ASOF join sorts every duration, which
+-- takes much memory. One cell more on either side leaves no room for what the logarithm rounds.
 WITH edges AS (
     SELECT
         edge,

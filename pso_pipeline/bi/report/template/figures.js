@@ -1,5 +1,5 @@
 /* What the page computes: rates, intervals and quantiles from the counts that a selection leaves. It touches no element
-   of the page. What the counts are stands in data.py; rates come with the data, as metrics.yml defines them.
+   of the page. The counts are defined in data.py; rates come with the data, as metrics.yml defines them.
 
    A selection is {hotel, service, from, to}: positions in the lists of the data, null for every hotel that is counted or
    every service, and months from and to, both included. */
@@ -174,7 +174,7 @@ const figures = (() => {
   }
 
   /** A quantile as {hours, beyond}, read from the bins, and so off by no more than the width of one; `beyond` says that
-      it is longer (1) or shorter (-1) than what the bins tell apart. `hours` is null where there is none. */
+      it is longer (1) or shorter (-1) than what the bins separate. `hours` is null where there is none. */
   function quantile(share, counts) {
     const { edges } = data.durations;
     const total = counts.reduce((before, orders) => before + orders, 0);

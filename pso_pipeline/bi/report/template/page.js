@@ -293,9 +293,9 @@
   }
 
   function curveNote([first], tooYoung, shortest) {
-    const told = first.points.filter(({ days }) => [1, 7, 30, 90].includes(days))
+    const shown = first.points.filter(({ days }) => [1, 7, 30, 90].includes(days))
       .map(({ days, canceled }) => `${shared.format(canceled / first.orders)} by day ${days}`);
-    const canceled = told.length ? `${first.name}: canceled ${listed.format(told)}, of ${counted.format(first.orders)} firm orders.` : "";
+    const canceled = shown.length ? `${first.name}: canceled ${listed.format(shown)}, of ${counted.format(first.orders)} firm orders.` : "";
     const young = first.leftOut > 0
       ? ` Not among them: ${counted.format(first.leftOut)} firm orders of months in whose hotel and service some order is younger.`
       : "";
@@ -412,8 +412,8 @@
       label, cell(rate, quotient), basis(quotient),
     ]));
     const drawn = rows.filter((row) => row.rate !== null).slice(0, LISTED);
-    const told = drawn.slice(0, 3).map((row) => `${row.label} ${row.shown}`);
-    await charts.draw(name, drawn, `${rate.label}: ${told.join("; ") || "nothing to show"}. All figures are in the table below.`);
+    const named = drawn.slice(0, 3).map((row) => `${row.label} ${row.shown}`);
+    await charts.draw(name, drawn, `${rate.label}: ${named.join("; ") || "nothing to show"}. All figures are in the table below.`);
   }
 
   async function showCheckIns(selection) {
