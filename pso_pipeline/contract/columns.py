@@ -25,9 +25,9 @@ class Column:
     """One column: its name, its DuckDB type, and one sentence for the people who read it.
 
     `path` is the field of the API's record that the column holds, dotted where nested; None where the pipeline fills
-    the column. A record without a `required` field cannot land: it is kept in `mews.rejected_records`. `values` are
-    those that the API documents for the field; other values land too. `is_personal` says that the column can name or
-    describe a person.
+    the column. A record without a `required` field cannot land: it is kept in `mews.rejected_records`. One
+    without a field that `is_promised` lands and is reported. `values` are those that the API documents for the field;
+    other values land too, and are reported. `is_personal` says that the column can name or describe a person.
     Every TIMESTAMP is UTC; every DATE in the marts is local to the property.
     """
 
@@ -36,6 +36,7 @@ class Column:
     description: str
     path: str | None = None
     required: bool = False
+    is_promised: bool = False
     is_personal: bool = False
     values: tuple[str, ...] = ()
 

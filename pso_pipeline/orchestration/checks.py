@@ -10,12 +10,14 @@ from dagster import (
     AssetCheckEvaluation,
     AssetCheckExecutionContext,
     AssetCheckResult,
+    AssetChecksDefinition,
     AssetCheckSpec,
     AssetKey,
     multi_asset_check,
 )
 
 from pso_pipeline.bi.quality import COLLAPSED_ORDERS, COLLAPSED_SHARE
+from pso_pipeline.contract.endpoints import ENDPOINTS, PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.contract.limits import MAX_COUNT
 from pso_pipeline.orchestration.asset_keys import ENTERPRISES, METRICS, ORDERS, SERVICES, SNAPSHOT
 from pso_pipeline.orchestration.evaluations import (
@@ -35,13 +37,13 @@ from pso_pipeline.orchestration.evaluations import (
     evaluate_counts,
     evaluate_enterprises,
     evaluate_metrics,
-    evaluate_orders,
+    evaluate_records,
     evaluate_services,
     evaluate_snapshot,
     sample_hotels,
 )
 from pso_pipeline.orchestration.resources import PipelineResource, one_line_failures
-from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES, Rule
+from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, Rule, landed_rules
 from pso_pipeline.warehouse.reading import read_enterprises
 
 _READABLE_DESCRIPTION = (
@@ -76,8 +78,6 @@ SERVICES_SPECS = (
     AssetCheckSpec(READABLE, asset=SERVICES, description=_READABLE_DESCRIPTION),
 )
 ORDERS_SPECS = (
-    *(_rule_spec(rule, ORDERS) for rule in LANDED_RULES),
-    AssetCheckSpec(READABLE, asset=ORDERS, description=_READABLE_DESCRIPTION),
     AssetCheckSpec(
         FRESH,
         asset=ORDERS,
@@ -159,13 +159,22 @@ def services_checks(context: AssetCheckExecutionContext, pipeline: PipelineResou
     yield from _results(context, lambda: evaluate_services(pipeline))
 
 
-@multi_asset_check(specs=ORDERS_SPECS, can_subset=True)
-def product_service_orders_checks(
-    context: AssetCheckExecutionContext, pipeline: PipelineResource
-) -> Iterator[AssetCheckResult]:
-    """Check the landed orders of every hotel, and compare those of some hotels with the source."""
-    yield from _results(context, lambda: evaluate_orders(pipeline, _all_hotels(pipeline)))
-    yield from _results(context, lambda: evaluate_counts(pipeline, sample_hotels(pipeline)), COUNTS_MATCH)
+def records_checks(endpoint: Endpoint) -> AssetChecksDefinition:
+    """Make the checks of an endpoint whose records are read hotel by hotel; orders have some of their own."""
+    asset = AssetKey(endpoint.name)
+    specs = (
+        *(_rule_spec(rule, asset) for rule in landed_rules(endpoint)),
+        AssetCheckSpec(READABLE, asset=asset, description=_READABLE_DESCRIPTION),
+        *(ORDERS_SPECS if endpoint is PRODUCT_SERVICE_ORDERS else ()),
+    )
+
+    @multi_asset_check(name=f"{endpoint.name}_checks", specs=specs, can_subset=True)
+    def checks(context: AssetCheckExecutionContext, pipeline: PipelineResource) -> Iterator[AssetCheckResult]:
+        """Check the landed records of every hotel, and compare the orders of some hotels with the source."""
+        yield from _results(context, lambda: evaluate_records(pipeline, _all_hotels(pipeline), endpoint))
+        yield from _results(context, lambda: evaluate_counts(pipeline, sample_hotels(pipeline)), COUNTS_MATCH)
+
+    return checks
 
 
 @multi_asset_check(specs=METRICS_SPECS, can_subset=True)
@@ -185,7 +194,7 @@ def bi_snapshot_checks(context: AssetCheckExecutionContext, pipeline: PipelineRe
 ASSET_CHECKS = (
     enterprises_checks,
     services_checks,
-    product_service_orders_checks,
+    *(records_checks(endpoint) for endpoint in ENDPOINTS if endpoint.keeps_versions),
     check_in_cancellation_metrics_checks,
     bi_snapshot_checks,
 )

@@ -34,11 +34,12 @@ from pso_pipeline.bi.quality import (
     read_hotels,
 )
 from pso_pipeline.contract import endpoints
+from pso_pipeline.contract.endpoints import ENDPOINTS, PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.contract.marts import AGG_CANCELLATION_CURVE, AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.answering import why_silent
 from pso_pipeline.ingestion.comparing import Comparison, compare_with_source
 from pso_pipeline.mews.retry import BRIEF
-from pso_pipeline.orchestration.asset_keys import ENTERPRISES, METRICS, ORDERS, SERVICES, SNAPSHOT
+from pso_pipeline.orchestration.asset_keys import ENTERPRISES, METRICS, ORDERS, SNAPSHOT
 from pso_pipeline.orchestration.metadata import Cells, hotels_table
 from pso_pipeline.orchestration.resources import PipelineResource, one_line_failures
 from pso_pipeline.text import for_markdown
@@ -90,13 +91,13 @@ _STATES_BY_URGENCY = ("failing", "never read", "stale", "fresh")
 def evaluate_enterprises(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
     """Evaluate the checks on the list of hotels, except whether the API answers."""
     with one_line_failures(), pipeline.warehouse().open() as connection:
-        return _evaluate_listing(connection, ENTERPRISES, endpoints.ENTERPRISES.operation)
+        return _evaluate_listing(connection, endpoints.ENTERPRISES)
 
 
 def evaluate_services(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
     """Evaluate the checks on the list of services."""
     with one_line_failures(), pipeline.warehouse().open() as connection:
-        return _evaluate_listing(connection, SERVICES, endpoints.SERVICES.operation)
+        return _evaluate_listing(connection, endpoints.SERVICES)
 
 
 def evaluate_api(pipeline: PipelineResource) -> AssetCheckEvaluation:
@@ -127,29 +128,33 @@ def read_api_problem(instance: DagsterInstance) -> str | None:
     return None if found.passed else found.description or "no reason is known"
 
 
-def evaluate_orders(
-    pipeline: PipelineResource, enterprise_ids: Collection[str] | None = None
+def evaluate_records(
+    pipeline: PipelineResource,
+    enterprise_ids: Collection[str] | None = None,
+    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS,
 ) -> list[AssetCheckEvaluation]:
-    """Evaluate the checks on landed orders, except the comparison with the source.
+    """Evaluate the checks on the landed records of an endpoint, except the comparison with the source.
 
     The rules are counted again for the hotels `enterprise_ids` and for those that changed since the last evaluation.
     """
     with one_line_failures():
         stale_after = timedelta(hours=pipeline.settings().pso_stale_after_hours)
         with pipeline.warehouse().open() as connection:
-            return _evaluate_orders(connection, stale_after, enterprise_ids)
+            return _evaluate_records(connection, endpoint, stale_after, enterprise_ids)
 
 
 def evaluate_landed_tables(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
-    """Evaluate the checks on hotels, services and orders, the rules for the hotels that changed."""
+    """Evaluate the checks on the tables of all endpoints, the rules for the hotels that changed."""
     with one_line_failures():
         stale_after = timedelta(hours=pipeline.settings().pso_stale_after_hours)
         with pipeline.warehouse().open() as connection:
-            return [
-                *_evaluate_listing(connection, ENTERPRISES, endpoints.ENTERPRISES.operation),
-                *_evaluate_listing(connection, SERVICES, endpoints.SERVICES.operation),
-                *_evaluate_orders(connection, stale_after, None),
+            found = [
+                _evaluate_records(connection, endpoint, stale_after, None)
+                if endpoint.keeps_versions
+                else _evaluate_listing(connection, endpoint)
+                for endpoint in ENDPOINTS
             ]
+    return [each for evaluations in found for each in evaluations]
 
 
 def evaluate_counts(pipeline: PipelineResource, enterprise_ids: Collection[str]) -> list[AssetCheckEvaluation]:
@@ -166,7 +171,7 @@ def evaluate_counts(pipeline: PipelineResource, enterprise_ids: Collection[str])
 def evaluate_metrics(
     pipeline: PipelineResource, enterprise_ids: Collection[str] | None = None
 ) -> list[AssetCheckEvaluation]:
-    """Evaluate the checks on the marts; `enterprise_ids` as in `evaluate_orders`."""
+    """Evaluate the checks on the marts; `enterprise_ids` as in `evaluate_records`."""
     with one_line_failures(), pipeline.warehouse().open() as connection:
         verdicts = evaluate_derived(connection, enterprise_ids)
         volumes = read_volumes(connection)
@@ -217,22 +222,26 @@ def sample_hotels(pipeline: PipelineResource, instance: DagsterInstance | None =
     return random.sample(known, min(SAMPLED_HOTELS, len(known)))
 
 
-def _evaluate_listing(
-    connection: duckdb.DuckDBPyConnection, asset: AssetKey, operation: str
-) -> list[AssetCheckEvaluation]:
-    repeated = [each for each in read_repeated_ids(connection) if each.table == asset.to_user_string()]
-    return [_unique(asset, repeated), _readable(asset, read_rejections(connection, operation))]
+def _evaluate_listing(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> list[AssetCheckEvaluation]:
+    asset = AssetKey(endpoint.name)
+    repeated = [each for each in read_repeated_ids(connection) if each.table == endpoint.name]
+    return [_unique(asset, repeated), _readable(asset, read_rejections(connection, endpoint))]
 
 
-def _evaluate_orders(
-    connection: duckdb.DuckDBPyConnection, stale_after: timedelta, enterprise_ids: Collection[str] | None
+def _evaluate_records(
+    connection: duckdb.DuckDBPyConnection,
+    endpoint: Endpoint,
+    stale_after: timedelta,
+    enterprise_ids: Collection[str] | None,
 ) -> list[AssetCheckEvaluation]:
-    verdicts = evaluate_landed(connection, enterprise_ids)
-    return [
-        *(_verdict(ORDERS, verdict) for verdict in verdicts),
-        _readable(ORDERS, read_rejections(connection, endpoints.PRODUCT_SERVICE_ORDERS.operation)),
-        _freshness(read_status(connection), datetime.now(UTC), stale_after),
+    asset = AssetKey(endpoint.name)
+    found = [
+        *(_verdict(asset, verdict) for verdict in evaluate_landed(connection, enterprise_ids, endpoint)),
+        _readable(asset, read_rejections(connection, endpoint)),
     ]
+    if endpoint is PRODUCT_SERVICE_ORDERS:
+        found.append(_freshness(read_status(connection), datetime.now(UTC), stale_after))
+    return found
 
 
 def _evaluation(
@@ -310,7 +319,7 @@ def _verdict(asset: AssetKey, verdict: Verdict) -> AssetCheckEvaluation:
         passed=not verdict.violations,
         description=_describe(verdict, shown),
         metadata={
-            "orders_checked": verdict.checked,
+            f"{verdict.rule.records.replace(' ', '_')}_checked": verdict.checked,
             "violations": verdict.violations,
             "hotels_with_violations": len(verdict.found_in),
             "hotels": verdict.hotels,
@@ -323,10 +332,10 @@ def _verdict(asset: AssetKey, verdict: Verdict) -> AssetCheckEvaluation:
 
 def _describe(verdict: Verdict, shown: Sequence[HotelCount]) -> str:
     if not shown:
-        return f"holds for {verdict.checked:,} orders of {verdict.hotels:,} hotels"
-    first = shown[0]
+        return f"holds for {verdict.checked:,} {verdict.rule.records} of {verdict.hotels:,} hotels"
+    first, violations = shown[0], sum(each.violations for each in shown)
     return (
-        f"{sum(each.violations for each in shown):,} orders in {len(shown):,} hotel(s), such as {first.partition_key}: "
+        f"{violations:,} {verdict.rule.records} in {len(shown):,} hotel(s), such as {first.partition_key}: "
         f"{first.violations:,} of {first.checked:,}" + (f" ({first.detail})" if first.detail else "")
     )
 

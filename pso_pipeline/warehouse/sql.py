@@ -1,7 +1,7 @@
-"""Small helpers for SQL: packaged statements, literals for DDL (which takes no bound values), rows and transactions."""
+"""Small helpers for SQL: packaged statements, templates, literals for DDL, rows and transactions."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -11,6 +11,13 @@ import duckdb
 def statement(name: str) -> str:
     """Read a packaged `.sql` file, named by its path below `warehouse/`."""
     return files("pso_pipeline.warehouse").joinpath(name).read_text(encoding="utf-8")
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace each `{{name}}` of a template by its value."""
+    for name, value in values.items():
+        text = text.replace(f"{{{{{name}}}}}", value)
+    return text
 
 
 def literal(text: str) -> str:

@@ -23,7 +23,10 @@ from pso_pipeline.ingestion.fetch import fetch_records
 from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, sync_records
 from pso_pipeline.mews.tokens import Token
+from pso_pipeline.orchestration.checks import records_checks
 from pso_pipeline.settings import Settings
+from pso_pipeline.warehouse.checks.evaluate import evaluate_landed, find_held_back
+from pso_pipeline.warehouse.checks.readings import read_rejections
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.mews.scripted_server import Received, Reply, ScriptedServer
 
@@ -42,7 +45,7 @@ ORDER_ITEMS = Endpoint(
         Column("enterprise_id", "VARCHAR", "Hotel that it belongs to.", "EnterpriseId", required=True),
         Column("notes", "VARCHAR", "Free text.", "Notes", is_personal=True),
         Column("gross_value", "DECIMAL(18,4)", "What was charged, with tax.", "Amount.GrossValue", required=True),
-        Column("currency", "VARCHAR", "Currency of the amount.", "Amount.Currency"),
+        Column("currency", "VARCHAR", "Currency of the amount.", "Amount.Currency", values=("EUR", "CHF")),
         Column("tax_values", "JSON", "Taxes of the amount.", "Amount.TaxValues"),
         Column("tags", "VARCHAR[]", "Labels.", "Tags"),
         Column("unit_count", "BIGINT", "How many.", "UnitCount", required=True),
@@ -166,6 +169,42 @@ def test_two_full_reads_without_a_record_mark_it_missing(refresh, source):
         report, warehouse = refresh(is_full=True)
         assert report.enterprises[0].reconciled.marked == marked
     assert query(warehouse, "SELECT id FROM mews.order_items WHERE is_missing_from_source") == [("i1",)]
+
+
+def test_its_checks_find_what_is_undocumented_missing_and_stored_twice(refresh, source):
+    source.items.append(item("i3", Amount={"GrossValue": 1, "Currency": "Doubloon"}, Data={}))
+    source.items += [item("i4", Amount={"GrossValue": 1, "Currency": None}, Data={}), item("i5", UnitCount=None)]
+    _, warehouse = refresh()
+    with warehouse.open() as connection:
+        ids, documented = evaluate_landed(connection, endpoint=ORDER_ITEMS)
+        assert (ids.rule.name, ids.checked, ids.violations) == ("ids_are_unique", 4, 0)
+        assert [(each.partition_key, each.violations, each.checked, each.detail) for each in documented.found_in] == [
+            ("one-h1", 2, 3, "currency Doubloon: 1, field Amount: 1, field Data: 1"),
+            ("two-h2", 1, 1, "field Amount: 1, field Data: 1"),
+        ]
+        assert evaluate_landed(connection, endpoint=ORDER_ITEMS) == [], "nothing changed"
+        assert [each.records for each in read_rejections(connection, ORDER_ITEMS)] == [1]
+        assert find_held_back(connection, REGISTRY) == {}
+
+        connection.execute("INSERT INTO mews.order_items FROM mews.order_items WHERE id = 'i3'")
+        connection.execute("UPDATE mews.order_items SET unit_count = NULL WHERE id = 'i4'")
+        connection.execute("UPDATE mews.sync_state SET revision = revision + 1 WHERE scope_id = 'h1'")
+        ids, documented = evaluate_landed(connection, endpoint=ORDER_ITEMS)
+        assert (ids.counted_now, ids.violations) == (1, 2)
+        assert "unit count null: 1" in str(documented.found_in[0].detail)
+        held_back = {"h1": "ids_are_unique: 2 of 4 order items (for example i3)"}
+        assert find_held_back(connection, REGISTRY) == held_back
+    source.items[-1] = item("i5", UpdatedUtc=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    refresh()
+    with warehouse.open() as connection:
+        assert read_rejections(connection, ORDER_ITEMS) == [], "it could be read later"
+
+
+def test_its_checks_are_in_dagster():
+    found = records_checks(ORDER_ITEMS)
+    names = {"ids_are_unique", "values_and_fields_are_documented", "records_are_readable"}
+    assert {key.name for key in found.check_keys} == names
+    assert {key.asset_key.to_user_string() for key in found.check_keys} == {"order_items"}
 
 
 def test_a_change_of_its_columns_changes_the_tables_and_the_frame_with_no_other_edit(refresh, source):

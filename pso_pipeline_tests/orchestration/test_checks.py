@@ -12,7 +12,7 @@ from dagster import AssetCheckSeverity, AssetKey, DagsterEventType, materialize
 from pso_pipeline.orchestration import steps
 from pso_pipeline.orchestration.checks import ASSET_CHECKS
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
-from pso_pipeline.orchestration.evaluations import evaluate_counts, evaluate_orders
+from pso_pipeline.orchestration.evaluations import evaluate_counts, evaluate_records
 from pso_pipeline.orchestration.metadata import SHOWN_HOTELS
 from pso_pipeline.warehouse.checks import evaluate
 from pso_pipeline.warehouse.marts.derive import derive
@@ -254,7 +254,7 @@ def test_a_table_of_hotels_is_bounded(instance, sandbox, world, monkeypatch):
 
 def test_stale_hotels_and_orders_missing_here_are_found(instance, landed, monkeypatch):
     monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0.0000001")
-    (stale,) = [each for each in evaluate_orders(PIPELINE) if each.check_name == "hotels_are_fresh"]
+    (stale,) = [each for each in evaluate_records(PIPELINE) if each.check_name == "hotels_are_fresh"]
     assert not stale.passed
     assert {key: row["state"] for key, row in hotels_of(stale).items()} == {ASTORIA: "stale", BRISTOL: "stale"}
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.warehouse.checks import evaluate
 from pso_pipeline.warehouse.checks.evaluate import evaluate_derived, evaluate_landed, find_held_back
 from pso_pipeline.warehouse.checks.readings import Volume, read_rejections, read_repeated_ids, read_volumes
@@ -325,14 +326,14 @@ def test_a_rejected_order_counts_until_it_could_be_read(connection):
         "rejected_records",
         [{**rejected, "record": '{"Id": "late"}', "observed_utc": "2024-06-02T00:00:00"}],
     )
-    (found,) = read_rejections(connection, "productServiceOrders/getAll")
+    (found,) = read_rejections(connection, PRODUCT_SERVICE_ORDERS)
     assert (found.reason, found.records, found.for_example) == ("CreatedUtc: no date", 1, "astoria-1")
     insert(
         connection,
         "product_service_orders",
         [{**order("astoria", 99), "id": "late", "fetched_utc": "2024-06-03T00:00:00"}],
     )
-    assert read_rejections(connection, "productServiceOrders/getAll") == []
+    assert read_rejections(connection, PRODUCT_SERVICE_ORDERS) == []
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ PRODUCT_SERVICE_ORDERS = Endpoint(
             "VARCHAR",
             "State of the order, as the API names it; new states may appear.",
             "State",
+            is_promised=True,
             values=STATES,
         ),
         Column(

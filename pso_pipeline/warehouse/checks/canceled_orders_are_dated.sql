@@ -5,6 +5,6 @@ SELECT
     count(*) AS checked,
     count(*) FILTER (WHERE cancelled_utc IS NULL) AS violations,
     'for example ' || min(CASE WHEN cancelled_utc IS NULL THEN id END) AS detail
-FROM checked_orders
+FROM checked_records
 WHERE state = $canceled AND is_missing_from_source IS DISTINCT FROM TRUE
 GROUP BY enterprise_id;

@@ -3,4 +3,4 @@
 SELECT hotels.enterprise_id, hotels.as_of_utc, counts.checked AS orders
 FROM mart.dim_enterprises AS hotels
 INNER JOIN marts.internal.check_counts AS counts
-    ON counts.enterprise_id = hotels.enterprise_id AND counts.check_name = 'metrics_add_up';
+    ON counts.enterprise_id = hotels.enterprise_id AND counts.check_name = 'product_service_orders.metrics_add_up';

@@ -8,7 +8,7 @@ WITH dated AS (
         coalesce(cancelled_utc < created_utc, FALSE) AS is_canceled_early,
         coalesce(cancelled_utc > updated_utc, FALSE) AS is_canceled_late,
         greatest(created_utc, updated_utc) > fetched_utc + INTERVAL 1 DAY AS is_in_the_future
-    FROM checked_orders
+    FROM checked_records
     WHERE is_missing_from_source IS DISTINCT FROM TRUE
 )
 

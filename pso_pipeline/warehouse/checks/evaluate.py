@@ -7,13 +7,16 @@ Add a rule in `rules`; how counts become events of Dagster is in `orchestration/
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
+from pso_pipeline.contract.endpoints import ENDPOINTS, PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.warehouse.checks.readings import read_repeated_ids
-from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES, Rule
+from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, Rule, landed_rules
+from pso_pipeline.warehouse.checks.templates import sql
 from pso_pipeline.warehouse.marts.derive import INPUTS, create_marts, derive
 from pso_pipeline.warehouse.sql import statement
 
@@ -31,7 +34,7 @@ class HotelCount:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The counts of a rule over all hotels: orders checked, violations, and the hotels that have any, the worst first.
+    """The counts of a rule over all hotels: records checked, violations, and the hotels that have any, the worst first.
 
     `counted_now` hotels were counted by this evaluation. The others were counted earlier and have not changed since.
     """
@@ -45,22 +48,25 @@ class Verdict:
 
     @property
     def broken_in(self) -> tuple[HotelCount, ...]:
-        """The hotels that the rule holds back; orders without a hotel are in no figure."""
+        """The hotels that the rule holds back; records without a hotel are in no figure."""
         return _broken(self.rule, self.found_in)
 
 
 def evaluate_landed(
-    connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    enterprise_ids: Collection[str] | None = None,
+    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS,
 ) -> list[Verdict]:
-    """Evaluate the rules about landed orders.
+    """Evaluate the rules about the landed records of an endpoint.
 
     The hotels `enterprise_ids` are counted in any case. If it is None, nothing changed and no rule was broken, there is
     no new verdict.
     """
     create_marts(connection)
     for name in INPUTS:
-        _execute(connection, f"marts/{name}")
-    return _evaluate(connection, LANDED_RULES, "inputs_landed", ("checks/checked_orders",), enterprise_ids)
+        connection.execute(statement(f"marts/{name}.sql"))
+    inputs, counted = sql("inputs_landed", endpoint), (sql("checked_records", endpoint),)
+    return _evaluate(connection, landed_rules(endpoint), inputs, counted, enterprise_ids)
 
 
 def evaluate_derived(
@@ -71,8 +77,8 @@ def evaluate_derived(
     The marts of a hotel that breaks a rule are computed again from all its landed orders, then it is counted again.
     """
     create_marts(connection)
-    counted = (*(f"marts/{name}" for name in INPUTS), "checks/checked_orders")
-    evaluate = functools.partial(_evaluate, connection, DERIVED_RULES, "inputs_derived", counted)
+    inputs, counted = statement("checks/inputs_derived.sql"), [statement(f"marts/{name}.sql") for name in INPUTS]
+    evaluate = functools.partial(_evaluate, connection, DERIVED_RULES, inputs, counted)
     verdicts = evaluate(enterprise_ids)
     broken = {each.enterprise_id for verdict in verdicts for each in verdict.broken_in}
     if not broken:
@@ -81,18 +87,21 @@ def evaluate_derived(
     return evaluate(broken)
 
 
-def find_held_back(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+def find_held_back(connection: duckdb.DuckDBPyConnection, endpoints: Iterable[Endpoint] = ENDPOINTS) -> dict[str, str]:
     """Evaluate all rules; return the hotels whose newest figures must not be published, by id, with the reason.
 
     The cost depends on what changed since the last evaluation.
     """
-    evaluate_landed(connection)
+    checked = [endpoint for endpoint in endpoints if endpoint.keeps_versions]
+    for endpoint in checked:
+        evaluate_landed(connection, endpoint=endpoint)
     evaluate_derived(connection)
     reasons: dict[str, list[str]] = {}
-    for rule in (*LANDED_RULES, *DERIVED_RULES):
+    for rule in (*itertools.chain.from_iterable(map(landed_rules, checked)), *DERIVED_RULES):
         for each in _broken(rule, _found_in(connection, rule)):
-            found = f"{each.violations:,} of {each.checked:,} orders" + (f" ({each.detail})" if each.detail else "")
-            reasons.setdefault(each.enterprise_id, []).append(f"{rule.name}: {found}")
+            detail = f" ({each.detail})" if each.detail else ""
+            reason = f"{rule.name}: {each.violations:,} of {each.checked:,} {rule.records}{detail}"
+            reasons.setdefault(each.enterprise_id, []).append(reason)
     for repeated in read_repeated_ids(connection):
         reasons.setdefault(repeated.enterprise_id, []).append(repeated.reason)
     return {enterprise: "; ".join(dict.fromkeys(found)) for enterprise, found in sorted(reasons.items())}
@@ -105,40 +114,36 @@ def _evaluate(
     counted: Sequence[str],
     enterprise_ids: Collection[str] | None,
 ) -> list[Verdict]:
-    """Evaluate rules in the hotels that the statement `inputs` finds changed; `counted` makes the tables they read."""
-    connection.execute(statement(f"checks/{inputs}.sql"), {"definition": _definition(rules)})
+    """Evaluate rules in the hotels that the statement `inputs` finds changed; `counted` make the tables they read."""
+    connection.execute(inputs, {"definition": _definition(rules)})
     broken = {each.enterprise_id for rule in rules for each in _broken(rule, _found_in(connection, rule))}
     connection.execute(
         statement("checks/checked_enterprises.sql"),
-        {"check_names": [rule.name for rule in rules], "enterprise_ids": sorted(broken.union(enterprise_ids or ()))},
+        {"check_names": [rule.key for rule in rules], "enterprise_ids": sorted(broken.union(enterprise_ids or ()))},
     )
     ids = [enterprise for enterprise, _ in connection.execute("FROM checked_enterprises").fetchall()]
     if not ids and enterprise_ids is None:
         return []
-    for name in counted:
-        _execute(connection, name)
+    for each in counted:
+        connection.execute(each)
     for rule in rules:
-        _execute(connection, f"checks/{rule.name}", dict(rule.parameters))
+        connection.execute(sql(rule.name, rule.endpoint), dict(rule.parameters))
         connection.begin()
-        connection.execute(statement("checks/forget_counts.sql"), {"check_name": rule.name})
-        connection.execute(statement("checks/keep_counts.sql"), {"check_name": rule.name})
+        connection.execute(statement("checks/forget_counts.sql"), {"check_name": rule.key})
+        connection.execute(statement("checks/keep_counts.sql"), {"check_name": rule.key})
         connection.commit()
     counted_now = sum(map(bool, ids))
     return [_verdict(connection, rule, counted_now) for rule in rules]
 
 
-def _execute(connection: duckdb.DuckDBPyConnection, name: str, parameters: object = None) -> None:
-    connection.execute(statement(f"{name}.sql"), parameters)
-
-
 def _verdict(connection: duckdb.DuckDBPyConnection, rule: Rule, counted_now: int) -> Verdict:
-    totals = connection.execute(statement("checks/totals.sql"), {"check_name": rule.name}).fetchall()
+    totals = connection.execute(statement("checks/totals.sql"), {"check_name": rule.key}).fetchall()
     checked, violations, hotels = totals[0]
     return Verdict(rule, checked, violations, hotels, counted_now, tuple(_found_in(connection, rule)))
 
 
 def _found_in(connection: duckdb.DuckDBPyConnection, rule: Rule) -> list[HotelCount]:
-    rows = connection.execute(statement("checks/worst_hotels.sql"), {"check_name": rule.name}).fetchall()
+    rows = connection.execute(statement("checks/worst_hotels.sql"), {"check_name": rule.key}).fetchall()
     return [HotelCount(*row) for row in rows]
 
 
@@ -148,5 +153,5 @@ def _broken(rule: Rule, found_in: Iterable[HotelCount]) -> tuple[HotelCount, ...
 
 def _definition(rules: Sequence[Rule]) -> str:
     """Return a digest of the rules, so that a changed rule is counted again in every hotel."""
-    parts = [(rule.name, sorted(rule.parameters.items()), statement(f"checks/{rule.name}.sql")) for rule in rules]
+    parts = [(rule.key, sorted(rule.parameters.items()), sql(rule.name, rule.endpoint)) for rule in rules]
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -11,7 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 import pyarrow as pa
 
+from pso_pipeline.contract.endpoints import Endpoint
 from pso_pipeline.contract.limits import MAX_COUNT
+from pso_pipeline.warehouse.checks.templates import sql
 from pso_pipeline.warehouse.landing.frames import TIMESTAMP, Rows, registered
 from pso_pipeline.warehouse.sql import statement
 
@@ -115,9 +117,9 @@ def read_repeated_ids(connection: duckdb.DuckDBPyConnection) -> list[RepeatedId]
     return [RepeatedId(*row) for row in connection.execute(statement("checks/repeated_ids.sql")).fetchall()]
 
 
-def read_rejections(connection: duckdb.DuckDBPyConnection, operation: str) -> list[Rejection]:
-    """Read why records of an operation could not be read, the most frequent reason first."""
-    rows = connection.execute(statement("checks/rejected_records.sql"), {"operation": operation}).fetchall()
+def read_rejections(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> list[Rejection]:
+    """Read why records of an endpoint could not be read, the most frequent reason first."""
+    rows = connection.execute(sql("rejected_records", endpoint), {"operation": endpoint.operation}).fetchall()
     return [Rejection(reason, records, latest.replace(tzinfo=UTC), key) for reason, records, latest, key in rows]
 
 

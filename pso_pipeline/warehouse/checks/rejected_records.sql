@@ -1,5 +1,6 @@
 -- One row for each reason why records of the operation $operation could not be read, the most frequent first, with the
--- hotel of one of them. An order that could be read later no longer counts.
+-- hotel of one of them. A record that could be read later no longer counts.
+-- A template: {{table}} is the table of the endpoint's records, {{read_utc}} the time at which one was read.
 SELECT
     rejects.reason,
     count(*) AS records,
@@ -11,8 +12,8 @@ WHERE
     rejects.operation = $operation
     AND NOT EXISTS (
         SELECT 1
-        FROM mews.product_service_orders AS orders
-        WHERE orders.id = json_extract_string(rejects.record, '$.Id') AND orders.fetched_utc > rejects.observed_utc
+        FROM {{table}} AS records
+        WHERE records.id = json_extract_string(rejects.record, '$.Id') AND {{read_utc}} > rejects.observed_utc
     )
 GROUP BY rejects.reason
 ORDER BY records DESC, rejects.reason;

@@ -1,4 +1,7 @@
-"""The rules that landed orders and marts must keep, and which of them hold a hotel back from publication.
+"""The rules that landed records and marts must keep, and which of them hold a hotel back from publication.
+
+Two rules follow from the description of every endpoint that is read scope by scope. Listings have neither: they map
+only the fields that are used here, and `repeated_ids.sql` finds their repeated ids.
 
 Add a rule here and its statement next to this module, named like the rule: it makes the temporary table `counted` with
 one row for each hotel (enterprise_id, checked, violations, detail). A rule `blocks` only if a violation means that the
@@ -9,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.contract.enums import CANCELED
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule about the orders of each hotel.
+    """A rule about the records of an endpoint in each hotel; `records` is what messages call them.
 
     A hotel that breaks a rule that `blocks` keeps its last published figures. Other rules warn. The first sentence of
     `description` states the rule.
@@ -25,15 +28,37 @@ class Rule:
     description: str
     blocks: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS
+    records: str = "orders"
+
+    @property
+    def key(self) -> str:
+        """The name under which the counts of the rule are kept."""
+        return f"{self.endpoint.name}.{self.name}"
+
+
+def _rules_of(endpoint: Endpoint, records: str) -> tuple[Rule, ...]:
+    return (
+        Rule(
+            "ids_are_unique",
+            f"Every {endpoint.record_name} is stored once. One that is stored twice would be counted twice: its hotel "
+            "is not published again until it is stored once.",
+            blocks=True,
+            endpoint=endpoint,
+            records=records,
+        ),
+        Rule(
+            "values_and_fields_are_documented",
+            "The API's documentation names every value and field that the API sent, and no promised value is missing. "
+            "New values and fields are stored unchanged.",
+            endpoint=endpoint,
+            records=records,
+        ),
+    )
 
 
 LANDED_RULES = (
-    Rule(
-        "ids_are_unique",
-        "Every order is stored once. An order that is stored twice would be counted twice: its hotel is not published "
-        "again until it is stored once.",
-        blocks=True,
-    ),
+    *_rules_of(PRODUCT_SERVICE_ORDERS, "orders"),
     Rule(
         "services_and_hotels_are_known",
         "Every order belongs to a service and a hotel that the API lists. Others are in no figure until it does.",
@@ -48,14 +73,6 @@ LANDED_RULES = (
         "Every canceled order has the time of its cancellation. The API may leave it out; the order then counts as "
         "canceled, but not in the cancellation rates by age.",
         parameters={"canceled": CANCELED},
-    ),
-    Rule(
-        "values_and_fields_are_documented",
-        "States, origins, account types and fields are those of the API's documentation. New ones are stored "
-        "unchanged; an order in a new state counts as created and in no other figure.",
-        parameters={
-            f"{column.name}s": list(column.values) for column in PRODUCT_SERVICE_ORDERS.columns if column.values
-        },
     ),
     Rule(
         "time_zones_are_known",
@@ -75,3 +92,8 @@ DERIVED_RULES = (
     ),
 )
 """Rules about the marts."""
+
+
+def landed_rules(endpoint: Endpoint) -> tuple[Rule, ...]:
+    """Return the rules about the landed records of an endpoint that is read scope by scope."""
+    return LANDED_RULES if endpoint is PRODUCT_SERVICE_ORDERS else _rules_of(endpoint, endpoint.name.replace("_", " "))

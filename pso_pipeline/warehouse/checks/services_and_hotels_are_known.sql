@@ -2,7 +2,7 @@
 -- belongs to another hotel.
 CREATE OR REPLACE TEMP TABLE counted AS
 WITH sold AS (
-    SELECT enterprise_id, service_id, count(*) AS orders FROM checked_orders GROUP BY enterprise_id, service_id
+    SELECT enterprise_id, service_id, count(*) AS orders FROM checked_records GROUP BY enterprise_id, service_id
 ),
 
 named AS (

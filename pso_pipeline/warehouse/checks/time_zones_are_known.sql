@@ -10,7 +10,7 @@ SELECT
             WHEN NOT inputs.is_time_zone_known THEN 'time zone ' || left(inputs.time_zone_identifier, 60)
         END
     ) AS detail
-FROM checked_orders AS orders
+FROM checked_records AS orders
 INNER JOIN enterprise_inputs AS inputs ON inputs.enterprise_id = orders.enterprise_id
 WHERE orders.is_missing_from_source IS DISTINCT FROM TRUE
 GROUP BY orders.enterprise_id;

@@ -1,16 +1,14 @@
--- counted: for each hotel its orders, and those with a state, an origin, an account type or a field that the API's
--- documentation did not name when this package was written.
+-- counted: for each hotel its records, and those with a value or a field that the API's documentation did not name when
+-- this package was written, or without a value that it promises.
+-- A template: {{judged}} are the columns that are judged, {{found}} the texts that name what is wrong with them, or null.
 CREATE OR REPLACE TEMP TABLE counted AS
 WITH kinds AS (
     SELECT
         enterprise_id,
-        state,
-        origin,
-        commander_origin,
-        account_type,
+        {{judged}},
         json_keys(extra) AS fields,
-        count(*) AS orders
-    FROM checked_orders
+        count(*) AS records
+    FROM checked_records
     WHERE is_missing_from_source IS DISTINCT FROM TRUE
     GROUP BY ALL
 ),
@@ -18,27 +16,19 @@ WITH kinds AS (
 odd_kinds AS (
     SELECT
         enterprise_id,
-        orders,
+        records,
         list_concat(
-            list_filter([
-                CASE WHEN NOT coalesce(list_contains($states::VARCHAR[], state), FALSE)
-                    THEN 'state ' || coalesce(state, 'null') END,
-                CASE WHEN NOT list_contains($origins::VARCHAR[], origin) THEN 'origin ' || origin END,
-                CASE WHEN NOT list_contains($commander_origins::VARCHAR[], commander_origin)
-                    THEN 'commander origin ' || commander_origin END,
-                CASE WHEN NOT list_contains($account_types::VARCHAR[], account_type)
-                    THEN 'account type ' || account_type END
-            ], lambda what: what IS NOT NULL),
+            list_filter([{{found}}], lambda what: what IS NOT NULL),
             list_transform(fields, lambda field: 'field ' || field)
         ) AS found
     FROM kinds
 ),
 
 named AS (
-    SELECT enterprise_id, string_agg(what || ': ' || orders, ', ' ORDER BY orders DESC, what) AS detail
+    SELECT enterprise_id, string_agg(what || ': ' || records, ', ' ORDER BY records DESC, what) AS detail
     FROM (
-        SELECT enterprise_id, what, sum(orders)::BIGINT AS orders
-        FROM (SELECT enterprise_id, orders, unnest(found) AS what FROM odd_kinds)
+        SELECT enterprise_id, what, sum(records)::BIGINT AS records
+        FROM (SELECT enterprise_id, records, unnest(found) AS what FROM odd_kinds)
         GROUP BY enterprise_id, what
     )
     GROUP BY enterprise_id
@@ -46,8 +36,8 @@ named AS (
 
 SELECT
     odd_kinds.enterprise_id,
-    sum(odd_kinds.orders)::BIGINT AS checked,
-    coalesce(sum(odd_kinds.orders) FILTER (WHERE len(odd_kinds.found) > 0), 0)::BIGINT AS violations,
+    sum(odd_kinds.records)::BIGINT AS checked,
+    coalesce(sum(odd_kinds.records) FILTER (WHERE len(odd_kinds.found) > 0), 0)::BIGINT AS violations,
     any_value(named.detail) AS detail
 FROM odd_kinds
 LEFT JOIN named ON named.enterprise_id = odd_kinds.enterprise_id

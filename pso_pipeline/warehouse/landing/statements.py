@@ -9,7 +9,7 @@ from collections.abc import Collection
 from functools import cache
 
 from pso_pipeline.contract.endpoints import Endpoint
-from pso_pipeline.warehouse.sql import literal, statement
+from pso_pipeline.warehouse.sql import fill, literal, statement
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
@@ -18,9 +18,7 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 def sql(file: str, name: str, endpoint: Endpoint | None = None) -> str:
     """Return a statement of a file, filled for an endpoint where it is a template."""
     text = _parts(file)[name]
-    for placeholder, value in _names_of(endpoint).items() if endpoint else ():
-        text = text.replace(f"{{{{{placeholder}}}}}", value)
-    return text
+    return fill(text, _names_of(endpoint)) if endpoint else text
 
 
 @cache
@@ -30,15 +28,12 @@ def merge_listing(endpoint: Endpoint, ours: Collection[str] = ()) -> str:
     names = [column.name for column in endpoint.fields if column.name != "id"]
     values = {name: f"found.{name}" for name in [*names, "extra", *ours]} | dict.fromkeys(sorted(own), "NULL")
     stored = [f"CAST(stored.{name} AS VARCHAR)" if name == "extra" else f"stored.{name}" for name in values]
-    fill = {
+    lists = {
         "stored_fields": ", ".join(stored),
         "found_fields": ", ".join(values.values()),
         "assignments": ", ".join(f"{name} = {value}" for name, value in values.items()),
     }
-    text = sql("listings", "merge", endpoint)
-    for placeholder, value in fill.items():
-        text = text.replace(f"{{{{{placeholder}}}}}", value)
-    return text
+    return fill(sql("listings", "merge", endpoint), lists)
 
 
 @cache
