@@ -76,7 +76,7 @@ def main() -> None:
         with counted(parts, "drain"):
             requests, received = drain(client, tokens, services)
     with duckdb.connect(sys.argv[1], read_only=True) as warehouse:
-        rows = warehouse.execute("FROM mews.product_service_orders").to_arrow_table()
+        rows = warehouse.sql("FROM mews.product_service_orders").to_arrow_table()
     path = Path("floor.duckdb")
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as database, counted(parts, "insert"):

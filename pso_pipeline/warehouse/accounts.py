@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pso_pipeline.contract.endpoints import ENDPOINTS
 from pso_pipeline.warehouse.landing.frames import Rows, registered
-from pso_pipeline.warehouse.sql import first_row, literal, statement, transaction
+from pso_pipeline.warehouse.sql import arrow_table, first_row, literal, statement, transaction
 
 ORDERS = "mews.product_service_orders"
 REJECTS = "mews.rejected_records"
@@ -88,7 +88,7 @@ def without_forgotten(connection: duckdb.DuckDBPyConnection, table: str, rows: R
             return rows
         values = ", ".join(f'{value} AS "{column}"' for column, value in _blanked(table, columns).items())
         query = f"SELECT * REPLACE ({values}) FROM arriving"  # noqa: S608  # columns of the contract
-        return Rows(rows.name, connection.execute(query, {"pattern": _pattern(found)}).to_arrow_table())
+        return Rows(rows.name, arrow_table(connection, query, {"pattern": _pattern(found)}))
 
 
 def _count_orders(connection: duckdb.DuckDBPyConnection, account_id: str) -> int:

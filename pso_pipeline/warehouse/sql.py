@@ -1,4 +1,4 @@
-"""Small helpers for SQL: packaged statements, templates, literals for DDL, rows and transactions."""
+"""Small helpers for SQL: packaged statements, templates, literals for DDL, rows, Arrow tables and transactions."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 
 def statement(name: str) -> str:
@@ -32,6 +33,14 @@ def first_row(connection: duckdb.DuckDBPyConnection, query: str, parameters: obj
     """
     rows = connection.execute(query, parameters).fetchall()
     return rows[0] if rows else None
+
+
+def arrow_table(connection: duckdb.DuckDBPyConnection, query: str, parameters: object = None) -> pa.Table:
+    """Return the rows of a query as an Arrow table.
+
+    DuckDB 2 makes an extra copy of the rows after `execute`, and warns about it.
+    """
+    return connection.sql(query, params=parameters).to_arrow_table()
 
 
 @contextlib.contextmanager

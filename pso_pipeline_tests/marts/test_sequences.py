@@ -300,7 +300,7 @@ def from_nothing(
     forget_everything(scratch)
     scratch.execute("DELETE FROM mews.account_key")
     for table in (*LANDED, "account_key"):
-        scratch.register("landed", incremental.execute(f"FROM mews.{table}").arrow().read_all())
+        scratch.register("landed", incremental.sql(f"FROM mews.{table}").to_arrow_table())
         scratch.execute(f"INSERT INTO mews.{table} BY NAME FROM landed")
         scratch.unregister("landed")
     derive(scratch)

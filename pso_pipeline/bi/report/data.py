@@ -24,6 +24,7 @@ from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.session import open_duckdb
+from pso_pipeline.warehouse.sql import arrow_table
 
 MAX_MONTHS = 60
 """The newest months that the page holds."""
@@ -287,20 +288,22 @@ def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.T
     connection.execute(_query("values").format(column="account_type"), {"max_values": MAX_SEGMENTS})
     connection.execute(_query("hotels"), {"max_hotels": MAX_HOTELS, "max_cells": MAX_CELLS})
     listed = {
-        "months": connection.execute("SELECT month FROM months ORDER BY position").to_arrow_table(),
-        "hotels": connection.execute(
+        "months": arrow_table(connection, "SELECT month FROM months ORDER BY position"),
+        "hotels": arrow_table(
+            connection,
             "SELECT label, time_zone, as_of_utc, is_counted, status, held_back_reason, orders::BIGINT AS orders"
-            " FROM hotels WHERE is_listed ORDER BY position"
-        ).to_arrow_table(),
-        "other hotels": connection.execute(
+            " FROM hotels WHERE is_listed ORDER BY position",
+        ),
+        "other hotels": arrow_table(
+            connection,
             "SELECT is_counted, count(*) AS hotels, sum(orders)::BIGINT AS orders, min(as_of_utc) AS oldest_as_of_utc"
-            " FROM hotels WHERE NOT is_listed GROUP BY position, is_counted ORDER BY position"
-        ).to_arrow_table(),
-        "apart": connection.execute(_query("apart"), {"max_named": MAX_NAMED}).to_arrow_table(),
+            " FROM hotels WHERE NOT is_listed GROUP BY position, is_counted ORDER BY position",
+        ),
+        "apart": arrow_table(connection, _query("apart"), {"max_named": MAX_NAMED}),
         "services": _labels(connection, "services"),
         "origins": _labels(connection, "origin_values"),
         "segments": _labels(connection, "account_type_values"),
-        "totals": connection.execute(_query("totals")).to_arrow_table(),
+        "totals": arrow_table(connection, _query("totals")),
     }
     return {name: connection.table(name).to_arrow_table() for name in POSITIONS}, listed
 
@@ -370,7 +373,7 @@ def _rates_of_tables(metrics: Metrics) -> dict[str, list[Rate]]:
 
 def _labels(connection: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
     query = "SELECT DISTINCT position, label FROM query_table($table) WHERE label IS NOT NULL ORDER BY position"
-    return connection.execute(query, {"table": table}).to_arrow_table()
+    return arrow_table(connection, query, {"table": table})
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[Rate]) -> pa.Table:
@@ -379,12 +382,12 @@ def _counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[R
         raise ValueError(f"the report counts {table} by one date, not by {' and '.join(sorted(dates))}")
     expressions = ",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates_of(rates))
     query = _query("counts").format(table=table, date=dates.pop(), aggregates=expressions)
-    return connection.execute(query).to_arrow_table()
+    return arrow_table(connection, query)
 
 
 def _curve(connection: duckdb.DuckDBPyConnection, rate: Rate) -> pa.Table:
     query = _query("curve").format(date=rate.date, numerator=rate.numerator, denominator=rate.denominator)
-    return connection.execute(query, {"days": list(CURVE_DAYS)}).to_arrow_table()
+    return arrow_table(connection, query, {"days": list(CURVE_DAYS)})
 
 
 def _durations(connection: duckdb.DuckDBPyConnection, measures: Sequence[Measure]) -> pa.Table:
@@ -393,7 +396,7 @@ def _durations(connection: duckdb.DuckDBPyConnection, measures: Sequence[Measure
         raise ValueError(f"the report shows quantiles of one duration, not of {len(sources)}")
     table, column_of_dates, column = sources.pop()
     query = _query("durations").format(table=table, date=column_of_dates, column=column)
-    return connection.execute(query, {"edges": list(duration_edges())}).to_arrow_table()
+    return arrow_table(connection, query, {"edges": list(duration_edges())})
 
 
 def _query(name: str) -> str:
