@@ -6,7 +6,6 @@ other. Add an asset here, with its key in `asset_keys`; what a step does stays i
 """
 
 from datetime import timedelta
-from inspect import cleandoc
 
 from dagster import (
     AssetExecutionContext,
@@ -88,17 +87,22 @@ def services(context: AssetExecutionContext, pipeline: PipelineResource) -> Mate
     return _result_of_listing(context, list_services(pipeline))
 
 
+KEPT_FRESH = """Kept fresh by the job `refresh`, which the sensor `order_updates` starts when orders changed and the
+schedules `hourly_refresh` and `nightly_look_back` start in any case. The job `full_resync` reads all history again; the
+schedule `weekly_full_resync` starts it. A partition is materialized when a record of its hotel changed."""
+
+
 def _describe_records(endpoint: Endpoint) -> str:
-    return cleandoc(
-        f"""{endpoint.description}
-
-        Read by `{endpoint.operation}`: all history the first time, then the changes since the watermark of each
-        {endpoint.scope}.
-
-        Kept fresh by the job `refresh`, which the sensor `order_updates` starts when orders changed and the schedules
-        `hourly_refresh` and `nightly_look_back` start in any case. The job `full_resync` reads all history again; the
-        schedule `weekly_full_resync` starts it. A partition is materialized when a record of its hotel changed.
-        """
+    how_fresh = (
+        KEPT_FRESH
+        if endpoint.name == PRODUCT_SERVICE_ORDERS.name
+        else "No job or schedule reads it by itself: materialize it, or add a job that does."
+    )
+    return (
+        f"{endpoint.description}\n\n"
+        f"Read by `{endpoint.operation}`: all history the first time, then the changes since the watermark of each "
+        f"{endpoint.scope}.\n\n"
+        f"{how_fresh}"
     )
 
 

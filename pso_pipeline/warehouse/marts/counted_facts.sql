@@ -2,29 +2,46 @@
 -- is counted by. Source: the new facts of the affected orders; of the others mart.fct_product_service_orders.
 -- Reason: both tables of counts are computed from one reading of the facts.
 CREATE OR REPLACE TEMP TABLE counted_facts AS
-WITH unaffected AS (
+WITH enterprises AS (
+    SELECT enterprise_id
+    FROM affected_enterprises
+    WHERE (are_some_orders_affected OR is_maturity_rollover) AND NOT are_all_orders_affected
+),
+
+days AS (
+    SELECT affected.enterprise_id, affected.date
+    FROM affected_days AS affected
+    SEMI JOIN enterprises ON enterprises.enterprise_id = affected.enterprise_id
+),
+
+cohorts AS (
+    SELECT affected.enterprise_id, affected.service_id, affected.cohort_month
+    FROM affected_cohorts AS affected
+    SEMI JOIN enterprises ON enterprises.enterprise_id = affected.enterprise_id
+),
+
+counted AS (
+    SELECT facts.rowid AS fact_row
+    FROM mart.fct_product_service_orders AS facts
+    SEMI JOIN days ON days.enterprise_id = facts.enterprise_id AND days.date = facts.created_date
+    UNION
+    SELECT facts.rowid
+    FROM mart.fct_product_service_orders AS facts
+    SEMI JOIN days ON days.enterprise_id = facts.enterprise_id AND days.date = facts.canceled_date
+    UNION
+    SELECT facts.rowid
+    FROM mart.fct_product_service_orders AS facts
+    SEMI JOIN cohorts
+        ON
+            cohorts.service_id = facts.service_id
+            AND cohorts.enterprise_id = facts.enterprise_id
+            AND cohorts.cohort_month = date_trunc('month', facts.created_date)
+),
+
+unaffected AS (
     SELECT facts.*
     FROM mart.fct_product_service_orders AS facts
-    SEMI JOIN (
-        FROM affected_enterprises
-        WHERE (are_some_orders_affected OR is_maturity_rollover) AND NOT are_all_orders_affected
-    ) AS enterprises ON enterprises.enterprise_id = facts.enterprise_id
-    WHERE
-        EXISTS (
-            SELECT 1 FROM affected_days AS days
-            WHERE days.enterprise_id = facts.enterprise_id AND days.date = facts.created_date
-        )
-        OR EXISTS (
-            SELECT 1 FROM affected_days AS days
-            WHERE days.enterprise_id = facts.enterprise_id AND days.date = facts.canceled_date
-        )
-        OR EXISTS (
-            SELECT 1 FROM affected_cohorts AS cohorts
-            WHERE
-                cohorts.service_id = facts.service_id
-                AND cohorts.enterprise_id = facts.enterprise_id
-                AND cohorts.cohort_month = date_trunc('month', facts.created_date)
-        )
+    SEMI JOIN counted ON counted.fact_row = facts.rowid
 ),
 
 facts AS (
