@@ -93,7 +93,7 @@ def test_a_token_as_partition_key_is_masked(monkeypatch, tmp_path, warehouse):
     monkeypatch.setenv("PSO_WAREHOUSE", warehouse.location)
     with pytest.raises(Failure) as failed:
         enterprise_ids_of(PIPELINE, [TOKEN])
-    assert failed.value.description == "the warehouse knows no enterprise ***: materialize `enterprises` first"
+    assert failed.value.description == "the warehouse has no enterprise ***: materialize `enterprises` first"
 
 
 def test_an_unexpected_error_with_a_token_in_it_is_replaced(monkeypatch):

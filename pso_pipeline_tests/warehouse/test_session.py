@@ -264,7 +264,11 @@ def test_damaged_marts_are_made_again_and_the_warehouse_is_left(filled, damage):
     read_and_write(filled)
     assert count(filled) == 10_001
     with filled.open() as connection:
-        assert connection.execute("SELECT count(*) FROM mart.fct_product_service_orders").fetchone() <= (2,)
+        (rows,) = connection.execute("SELECT count(*) FROM mart.fct_product_service_orders").fetchall()[0]
+        if rows > 2:
+            # the altered byte was in a part of the file that holds nothing
+            assert rows == 30_002
+            filled.verify(connection)
 
 
 def test_marts_that_turn_out_to_be_damaged_are_named_and_removed(filled):
