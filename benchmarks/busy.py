@@ -11,7 +11,7 @@ MINUTES_OF_TWO_YEARS = 730.5 * 1440
 
 
 def busy_world(hotels: int, orders: int, orders_a_minute: float, clock: Clock) -> GeneratedWorld:
-    """Make a world that has about so many orders now, and so many new ones a minute from now on."""
+    """Make a world with about `orders` orders now and a number of new ones in each minute from now on."""
     return GeneratedWorld(
         enterprises=hotels,
         orders=round(orders_a_minute * MINUTES_OF_TWO_YEARS),

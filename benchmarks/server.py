@@ -39,7 +39,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(orders: int, enterprises: int, services: int | None = None) -> Iterator[Server]:
-    """Serve about so many orders of so many hotels for the length of the block; each sells so many services."""
+    """Serve about `orders` orders of a number of hotels, each with a number of services, until the block ends."""
     numbers = [orders, enterprises, *([] if services is None else [services])]
     arguments = [sys.executable, "-m", "benchmarks.server", *map(str, numbers)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -95,8 +95,7 @@ def _replace(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], *, h
         if has_before:
             _mark_as_before(copy)
         for table in (*BY_HOTEL, DIM_SERVICES, DIM_ENTERPRISES):
-            # a table cannot be bound; these are the contract's own
-            copy.execute(f"DELETE FROM {table.qualified_name} {OF_HELD_BACK}")  # noqa: S608
+            copy.execute(f"DELETE FROM {table.qualified_name} {OF_HELD_BACK}")  # noqa: S608  # names from contract/marts.py
         copy.execute("INSERT INTO mart.dim_enterprises FROM marked")
         if has_before:
             for table in BY_HOTEL:
@@ -111,15 +110,14 @@ def _mark_as_before(copy: duckdb.DuckDBPyConnection) -> None:
     """Let the marked hotels have the attributes with which their published figures were computed."""
     names = [name for name in _common_columns(copy, DIM_ENTERPRISES) if name not in OF_NOW]
     taken = ", ".join(f'"{name}" = published."{name}"' for name in names)
-    # a column cannot be bound; these are the contract's own
-    statement = f"UPDATE marked SET {taken} FROM before.mart.dim_enterprises AS published"  # noqa: S608
+    statement = f"UPDATE marked SET {taken} FROM before.mart.dim_enterprises AS published"  # noqa: S608  # contract's columns
     copy.execute(f"{statement} WHERE published.enterprise_id = marked.enterprise_id")
 
 
 def _insert_before(copy: duckdb.DuckDBPyConnection, table: Table, which: str) -> None:
     columns = ", ".join(f'"{name}"' for name in _common_columns(copy, table))
     if columns:
-        rows = f"SELECT {columns} FROM before.{table.qualified_name} {which}"  # noqa: S608  # as in `_mark_as_before`
+        rows = f"SELECT {columns} FROM before.{table.qualified_name} {which}"  # noqa: S608  # names from the contract
         copy.execute(f"INSERT INTO {table.qualified_name} ({columns}) {rows}")
 
 

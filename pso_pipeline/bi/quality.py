@@ -100,8 +100,8 @@ def find_impossible_rates(snapshot: Snapshot, hotels: Mapping[str, str]) -> list
         for table, of_table in groupby(shares, key=attrgetter("table")):
             rates = list(of_table)
             columns = ", ".join(map(rate_sql, rates))
-            # an expression cannot be bound; these are in metrics.yml, which ships with the package
-            query = f"SELECT enterprise_id, {columns} FROM mart.{table} GROUP BY enterprise_id"  # noqa: S608
+            # an expression cannot be bound
+            query = f"SELECT enterprise_id, {columns} FROM mart.{table} GROUP BY enterprise_id"  # noqa: S608  # from metrics.yml
             for enterprise, *values in _rows(connection, query):
                 found += [
                     ImpossibleRate(hotels.get(enterprise, enterprise), rate.name, value)

@@ -1,18 +1,15 @@
 """A version that the marts give to a table or a month never stands for two contents, whatever lands and is computed."""
 
-import os
 from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pso_pipeline.bi.parquet import LARGE_TABLES, NO_MONTH, month_path, read_versions
 from pso_pipeline.warehouse.marts.derive import derive
 from pso_pipeline_tests.marts import test_sequences as sequences
-
-SEQUENCES = int(os.environ.get("PSO_TEST_SEQUENCES", "8"))
 
 Contents = dict[str, list[tuple[Any, ...]]]
 
@@ -40,14 +37,7 @@ def read_contents(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, str]
     return {path: version for files in versions.values() for path, version in files.items()}, contents
 
 
-@settings(
-    max_examples=SEQUENCES,
-    deadline=None,
-    database=None,
-    derandomize="PSO_TEST_SEQUENCES" not in os.environ,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    phases=[Phase.explicit, Phase.generate],
-)
+@sequences.of_sequences
 @given(
     landed=st.lists(sequences.new_orders, min_size=2, max_size=12),
     sequence=st.lists(st.tuples(sequences.steps, sequences.derivations), min_size=1, max_size=8),

@@ -33,6 +33,15 @@ from pso_pipeline_tests.marts.world import World
 from pso_pipeline_tests.warehouse.frames import frame_of
 
 SEQUENCES = int(os.environ.get("PSO_TEST_SEQUENCES", "10"))
+
+of_sequences = settings(
+    max_examples=SEQUENCES,
+    deadline=None,
+    database=None,
+    derandomize="PSO_TEST_SEQUENCES" not in os.environ,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate],
+)
 START = datetime(2024, 6, 1, tzinfo=UTC)
 HOTELS = ("north", "south", "west")
 SERVICES_OF = {"north spa": "north", "north bar": "north", "south spa": "south", "west spa": "west"}
@@ -375,14 +384,7 @@ HANDED_OVER = {
     landed=[HANDED_OVER | {"age": timedelta(days=30)}],
     sequence=[(("hand over", "west spa", "north"), "north"), (("time", 115), "all")],
 )
-@settings(
-    max_examples=SEQUENCES,
-    deadline=None,
-    database=None,
-    derandomize="PSO_TEST_SEQUENCES" not in os.environ,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    phases=[Phase.explicit, Phase.generate],
-)
+@of_sequences
 @given(
     landed=st.lists(new_orders, min_size=2, max_size=12),
     sequence=st.lists(st.tuples(steps, derivations), min_size=12, max_size=20),

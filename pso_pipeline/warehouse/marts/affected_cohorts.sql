@@ -1,34 +1,15 @@
 -- affected_cohorts: one row for each hotel, service and local month of creation whose cancellation curve is computed again:
 -- an order of it changed or may have matured, or all orders of the hotel are affected.
--- Source: affected_enterprises, internal.computed_services, internal.cancellation_curve_runs and what changes of
--- mart.fct_product_service_orders. Reason for the months of a maturity rollover: the curve ends at the age of 365 days.
+-- Source: affected_enterprises, affected_facts, internal.computed_services, internal.cancellation_curve_runs.
+-- Reason for the months of a maturity rollover: the curve ends at the age of 365 days.
 CREATE OR REPLACE TEMP TABLE affected_cohorts AS
-WITH facts AS (
-    SELECT order_id, enterprise_id, service_id, created_date FROM stored_fct_product_service_orders
-    UNION ALL
-    SELECT order_id, enterprise_id, service_id, created_date FROM new_fct_product_service_orders
-),
-
-changed AS (
-    SELECT facts.*
-    FROM facts
-    SEMI JOIN (FROM affected_enterprises WHERE are_all_orders_affected) AS enterprises
-        ON enterprises.enterprise_id = facts.enterprise_id
-    UNION ALL
-    SELECT facts.*
-    FROM facts
-    SEMI JOIN (FROM affected_enterprises WHERE are_some_orders_affected OR is_maturity_rollover) AS enterprises
-        ON enterprises.enterprise_id = facts.enterprise_id
-    SEMI JOIN changed_fct_product_service_orders AS changed ON changed.order_id = facts.order_id
-),
-
-cohorts AS (
+WITH cohorts AS (
     SELECT runs.enterprise_id, runs.service_id, runs.cohort_month
     FROM marts.internal.cancellation_curve_runs AS runs
     SEMI JOIN (FROM affected_enterprises WHERE are_all_orders_affected) AS enterprises
         ON enterprises.enterprise_id = runs.enterprise_id
     UNION
-    SELECT enterprise_id, service_id, CAST(date_trunc('month', created_date) AS DATE) FROM changed
+    SELECT enterprise_id, service_id, CAST(date_trunc('month', created_date) AS DATE) FROM affected_facts
     UNION
     SELECT
         services.enterprise_id,

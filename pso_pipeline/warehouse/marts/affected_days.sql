@@ -1,35 +1,17 @@
 -- affected_days: one row for each hotel and local day whose counts are computed again: orders changed that were created or
 -- canceled on it, orders created on it may have matured, or all orders of the hotel are affected.
--- Source: affected_enterprises, mart.agg_orders_daily and what changes of mart.fct_product_service_orders. Reason for the days of a maturity rollover: an order counts as mature for 90 days at most.
+-- Source: affected_enterprises, affected_facts, mart.agg_orders_daily.
+-- Reason for the days of a maturity rollover: an order counts as mature for 90 days at most.
 CREATE OR REPLACE TEMP TABLE affected_days AS
-WITH facts AS (
-    SELECT order_id, enterprise_id, created_date, canceled_date FROM stored_fct_product_service_orders
-    UNION ALL
-    SELECT order_id, enterprise_id, created_date, canceled_date FROM new_fct_product_service_orders
-),
-
-changed AS (
-    SELECT facts.*
-    FROM facts
-    SEMI JOIN (FROM affected_enterprises WHERE are_all_orders_affected) AS enterprises
-        ON enterprises.enterprise_id = facts.enterprise_id
-    UNION ALL
-    SELECT facts.*
-    FROM facts
-    SEMI JOIN (FROM affected_enterprises WHERE are_some_orders_affected OR is_maturity_rollover) AS enterprises
-        ON enterprises.enterprise_id = facts.enterprise_id
-    SEMI JOIN changed_fct_product_service_orders AS changed ON changed.order_id = facts.order_id
-),
-
-days AS (
+WITH days AS (
     SELECT counts.enterprise_id, counts.date
     FROM mart.agg_orders_daily AS counts
     SEMI JOIN (FROM affected_enterprises WHERE are_all_orders_affected) AS enterprises
         ON enterprises.enterprise_id = counts.enterprise_id
     UNION
-    SELECT enterprise_id, created_date AS date FROM changed
+    SELECT enterprise_id, created_date AS date FROM affected_facts
     UNION
-    SELECT enterprise_id, canceled_date FROM changed WHERE canceled_date IS NOT NULL
+    SELECT enterprise_id, canceled_date FROM affected_facts WHERE canceled_date IS NOT NULL
     UNION
     SELECT
         enterprise_id,

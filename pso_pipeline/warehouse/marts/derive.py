@@ -61,6 +61,7 @@ STEPS = (
     REBOOKED,
     FCT_PRODUCT_SERVICE_ORDERS,
     FCT_ORDER_STATE_CHANGES,
+    "affected_facts",
     "affected_days",
     "affected_cohorts",
     "counted_facts",
