@@ -102,8 +102,9 @@ bench-lock:
 # Needs uv. The locks contain hashes and no address of an index.
 lock:
 	$(COMPILE) pyproject.toml --extra build --extra ducklake -o requirements.lock
-	$(COMPILE) pyproject.toml --extra build --extra ducklake --extra dev --extra smoke \
-		-c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra build --extra distributed -c requirements.lock -o requirements-distributed.lock
+	$(COMPILE) pyproject.toml --extra build --extra distributed --extra dev --extra smoke \
+		-c requirements-distributed.lock -o requirements-dev.lock
 	$(COMPILE) pyproject.toml --extra build --extra smoke --resolution lowest-direct --upgrade -o requirements-lowest.lock
 	echo "duckdb>=2.0.1,<3" | $(COMPILE) - --no-deps -o requirements-duckdb2.lock
 	cd dashboards/superset && $(COMPILE) requirements.in -o requirements.lock

@@ -27,8 +27,11 @@ NOT_IMPORTED = {
 """Packages of the run time that no module imports, each with the reason to declare it."""
 
 TOOLS = {
+    "check-jsonschema",
     "dagster-dg-cli",
     "import-linter",
+    "kubernetes-validate",
+    "moto",
     "mypy",
     "pandas-stubs",
     "pip",
@@ -66,7 +69,7 @@ def normal(name):
 
 
 def test_every_import_of_the_package_is_declared():
-    assert imported_distributions(RUN_TIME) - declared("ducklake") <= declared()
+    assert imported_distributions(RUN_TIME) - declared("ducklake", "distributed") <= declared()
 
 
 def test_every_declared_package_is_imported_or_has_a_reason():
@@ -74,7 +77,8 @@ def test_every_declared_package_is_imported_or_has_a_reason():
 
 
 def test_every_import_of_development_is_declared():
-    assert imported_distributions(DEVELOPMENT) - PEERS <= declared() | declared("dev", "ducklake", "smoke")
+    known = declared() | declared("dev", "distributed", "ducklake", "smoke")
+    assert imported_distributions(DEVELOPMENT) - PEERS <= known
 
 
 def test_every_development_package_is_used():
