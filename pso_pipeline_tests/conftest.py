@@ -6,6 +6,7 @@ import pytest
 
 from pso_pipeline.settings import Settings, Timetable
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.fakes.postgres import running_postgres
 from pso_pipeline_tests.fakes.server import serve
 
 
@@ -20,6 +21,13 @@ def no_settings_of_a_person(monkeypatch, tmp_path):
 @pytest.fixture
 def warehouse(tmp_path):
     return Warehouse(str(tmp_path / "warehouse.duckdb"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A PostgreSQL that the tests of a process share, each with databases of its own."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,11 +1,5 @@
 """A DuckLake instead of one file: the same pipeline on the same statements, with either catalogue."""
 
-import getpass
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
@@ -14,42 +8,14 @@ from pso_pipeline_tests.truth import expected_rows, landed_rows
 from pso_pipeline_tests.warehouse.files import needs_ducklake
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
-    """An empty PostgreSQL of its own, reached through a socket; its data go with the test."""
-    found = shutil.which("initdb") or next(
-        iter(sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")))), None
-    )
-    assert found, "these tests start a real PostgreSQL: apt-get install postgresql"
-    folder = tmp_path_factory.mktemp("postgres")
-    # PostgreSQL refuses to be run by root
-    as_user = ["runuser", "-u", "postgres", "--"] if getpass.getuser() == "root" else []
-    if as_user:
-        shutil.chown(folder, "postgres")
-        for parent in folder.parents[:3]:
-            if parent.owner() == "root" and parent != Path("/tmp"):
-                parent.chmod(0o755)
-
-    def run(name, *arguments):
-        command = [*as_user, str(Path(found).with_name(name)), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env={**os.environ, "LC_ALL": "C"})
-
-    run("initdb", "-D", str(folder / "data"), "-U", "pso", "-A", "trust")
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    run("pg_ctl", "-D", str(folder / "data"), "-o", options, "-l", str(folder / "log"), "-w", "start")
-    try:
-        yield f"dbname=postgres user=pso host={folder}"
-    finally:
-        run("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "stop")
-
-
 @pytest.fixture(params=["file", "postgres"])
 def warehouse(request, tmp_path):
     """The warehouse of the pipeline under test."""
     if request.param == "file":
         location = f"ducklake:{tmp_path / 'lake.ducklake'}"
     else:
-        location = f"ducklake:postgres:{request.getfixturevalue('postgres')}"
+        server = request.getfixturevalue("postgres")
+        location = f"ducklake:postgres:{server.keywords(server.new_database())}"
 
     return Warehouse(location)
 
