@@ -76,6 +76,24 @@ class SyncReport:
         return tuple(outcome for outcome in self.enterprises if outcome.error is not None)
 
 
+def combine_reports(reports: Sequence[SyncReport]) -> SyncReport:
+    """Combine the reports of several endpoints; records are counted of the first one.
+
+    An enterprise fails with the first error that any endpoint has for it.
+    """
+    errors: dict[str, str] = {}
+    requests: Counter[str] = Counter()
+    for report in reports:
+        errors = {each.enterprise_id: str(each.error) for each in report.failed} | errors
+        requests.update(report.requests)
+    return SyncReport(
+        tuple(replace(each, error=errors.get(each.enterprise_id)) for each in reports[0].enterprises),
+        sum(report.rejected for report in reports),
+        requests,
+        tuple(line for report in reports for line in report.notices),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
     """What a sync does: which endpoint and enterprises (None: all in scope), all history or changes, its safeguards.

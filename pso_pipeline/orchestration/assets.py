@@ -1,4 +1,4 @@
-"""The five assets: what each table is, how fresh it should be, and what a run of the asset alone does.
+"""The assets: what each table is, how fresh it should be, and what a run of the asset alone does.
 
 A run that starts from an asset (the button in the web UI, a backfill, `dagster asset materialize`) takes one step for
 the partitions that were selected. The jobs `refresh` and `full_resync` take the same steps (`steps`) one after the
@@ -93,16 +93,11 @@ schedule `weekly_full_resync` starts it. A partition is materialized when a reco
 
 
 def _describe_records(endpoint: Endpoint) -> str:
-    how_fresh = (
-        KEPT_FRESH
-        if endpoint.name == PRODUCT_SERVICE_ORDERS.name
-        else "No job or schedule reads it by itself: materialize it, or add a job that does."
-    )
     return (
         f"{endpoint.description}\n\n"
         f"Read by `{endpoint.operation}`: all history the first time, then the changes since the watermark of each "
         f"{endpoint.scope}.\n\n"
-        f"{how_fresh}"
+        f"{KEPT_FRESH}"
     )
 
 

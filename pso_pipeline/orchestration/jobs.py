@@ -28,10 +28,11 @@ from dagster import (
     op,
 )
 
+from pso_pipeline.contract.endpoints import ENDPOINTS, PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.ingestion.clock import ServerClock
-from pso_pipeline.ingestion.sync import SyncReport
-from pso_pipeline.orchestration.asset_keys import ALL_ASSETS, ENTERPRISES, METRICS, ORDERS, SERVICES, SNAPSHOT
+from pso_pipeline.ingestion.sync import SyncReport, combine_reports
+from pso_pipeline.orchestration.asset_keys import ALL_ASSETS, ENTERPRISES, METRICS, SERVICES, SNAPSHOT
 from pso_pipeline.orchestration.dagster_internals import LISTED_TAGS, READ_WITH_LISTED_TAGS
 from pso_pipeline.orchestration.evaluations import (
     api_evaluation,
@@ -123,31 +124,32 @@ def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discove
 
 @op(pool=API_POOL, config_schema=SYNC_CONFIG)
 def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discovered: Discovered) -> SyncReport:
-    """Read and land orders: the changes, or all history. A failing hotel does not stop the others."""
+    """Read and land orders, then the records of every other endpoint: the changes, or all history.
+
+    A failing hotel does not stop the others. Returns the counts of orders, and the failures of all endpoints.
+    """
     config: Mapping[str, Any] = context.op_config
     ids = enterprise_ids_of(pipeline, config["enterprises"]) if config["enterprises"] else None
-    report, shown = sync(
-        pipeline,
-        ids,
-        is_full=config["full"],
-        look_back=look_back_of(config["look_back_days"]),
-        token_failures=discovered.token_failures,
-        clock=discovered.clock,
-    )
-    report = replace(
+    others = (endpoint for endpoint in ENDPOINTS if endpoint.keeps_versions and endpoint is not PRODUCT_SERVICE_ORDERS)
+    reports = []
+    for endpoint in (PRODUCT_SERVICE_ORDERS, *others):
+        report, shown = sync(
+            pipeline,
+            ids,
+            endpoint=endpoint,
+            is_full=config["full"],
+            look_back=look_back_of(config["look_back_days"]),
+            token_failures=discovered.token_failures,
+            clock=discovered.clock,
+        )
+        _report_sync(context, AssetKey(endpoint.name), report, shown)
+        reports.append(report)
+    report = combine_reports(reports)
+    return replace(
         report,
         rejected=report.rejected + discovered.rejected,
         notices=(*discovered.notices, *report.notices),
     )
-    changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
-    _report_partitions(context, ORDERS, shown, changed, READ_WITH_LISTED_TAGS)
-    for line in describe_failures(report).splitlines():
-        context.log.error("%s", line)
-    report_failed_partitions(context, ORDERS, {each.partition_key: str(each.error) for each in report.failed})
-    for each in report.enterprises:
-        if each.reconciled is not None:
-            context.log.info("%s: %s", each.partition_key, each.reconciled.describe())
-    return report
 
 
 @op(ins={"synced": In(Nothing)})
@@ -263,6 +265,17 @@ def _report_listing(context: OpExecutionContext, asset: AssetKey, listing: Listi
         report_failed_asset(context, asset, "\n".join(describe_listing(listing.report)))
     else:
         context.log_event(AssetMaterialization(asset, metadata=listing.metadata, tags=LISTED_TAGS))
+
+
+def _report_sync(context: OpExecutionContext, asset: AssetKey, report: SyncReport, shown: dict[str, Metadata]) -> None:
+    changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
+    _report_partitions(context, asset, shown, changed, READ_WITH_LISTED_TAGS)
+    for line in describe_failures(report).splitlines():
+        context.log.error("%s", line)
+    report_failed_partitions(context, asset, {each.partition_key: str(each.error) for each in report.failed})
+    for each in report.enterprises:
+        if each.reconciled is not None:
+            context.log.info("%s: %s", each.partition_key, each.reconciled.describe())
 
 
 def _report_partitions(

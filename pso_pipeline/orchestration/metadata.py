@@ -16,7 +16,7 @@ from pso_pipeline.bi.headlines import HotelHeadline
 from pso_pipeline.bi.parquet import table_path
 from pso_pipeline.bi.snapshot import Published
 from pso_pipeline.contract.columns import Table
-from pso_pipeline.contract.endpoints.endpoint import Endpoint
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.ingestion.scope import ScopeReport
 from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
 from pso_pipeline.text import for_markdown
@@ -110,14 +110,19 @@ def scope_metadata(report: ScopeReport, known: int, rows: Preview) -> Metadata:
     return figures
 
 
-def orders_metadata(
-    outcome: EnterpriseOutcome, status: EnterpriseStatus | None, rows: Preview | None, now: datetime
+def records_metadata(
+    endpoint: Endpoint,
+    outcome: EnterpriseOutcome,
+    status: EnterpriseStatus | None,
+    rows: Preview | None,
+    now: datetime,
 ) -> Metadata:
-    """Show the outcome of a sync for one hotel, and its state at `now` (aware)."""
+    """Show the outcome of a sync of an endpoint for one hotel, and its state at `now` (aware)."""
+    records = "orders" if endpoint is PRODUCT_SERVICE_ORDERS else endpoint.name
     figures: Metadata = {
         "hotel": for_markdown(outcome.name or outcome.enterprise_id),
-        "new_orders": outcome.created,
-        "changed_orders": outcome.changed,
+        f"new_{records}": outcome.created,
+        f"changed_{records}": outcome.changed,
     }
     if status is not None:
         figures |= {"dagster/partition_row_count": status.orders, "rejected_records": status.rejected}
@@ -127,7 +132,7 @@ def orders_metadata(
     if not outcome.has_services:
         figures["state"] = "no services listed"
     if outcome.reconciled is not None:
-        figures["orders_missing_from_source"] = outcome.reconciled.missing
+        figures[f"{records}_missing_from_source"] = outcome.reconciled.missing
     if rows is not None:
         figures["preview"] = preview(rows)
     return figures

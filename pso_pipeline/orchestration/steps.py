@@ -1,4 +1,4 @@
-"""The steps of a refresh: list the hotels and services, sync orders, compute metrics, publish.
+"""The steps of a refresh: list the hotels and services, sync records, compute metrics, publish.
 
 Each step calls the core and returns its outcome with the metadata that Dagster shows. Assets, jobs and sensors are thin
 shells over these functions. Add a step here when a refresh does something more; what a step does is in `ingestion`,
@@ -26,7 +26,7 @@ from pso_pipeline.orchestration.heartbeat import send_heartbeat
 from pso_pipeline.orchestration.metadata import (
     Metadata,
     metrics_metadata,
-    orders_metadata,
+    records_metadata,
     scope_metadata,
     snapshot_metadata,
 )
@@ -133,8 +133,8 @@ def sync(
             previews = read_previews(connection, endpoint.name, changed) if counts_orders else {}
     now = datetime.now(UTC)
     return report, {
-        outcome.partition_key: orders_metadata(
-            outcome, status.get(outcome.enterprise_id), previews.get(outcome.enterprise_id), now
+        outcome.partition_key: records_metadata(
+            endpoint, outcome, status.get(outcome.enterprise_id), previews.get(outcome.enterprise_id), now
         )
         for outcome in report.enterprises
         if outcome.error is None

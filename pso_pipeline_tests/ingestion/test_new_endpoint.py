@@ -5,6 +5,9 @@ amount, each hotel with a watermark of its own.
 """
 
 import asyncio
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,46 +17,23 @@ import pytest
 
 from pso_pipeline.contract.columns import Column
 from pso_pipeline.contract.endpoints import ENDPOINTS
-from pso_pipeline.contract.endpoints.endpoint import Endpoint, Filter
+from pso_pipeline.contract.endpoints.endpoint import Endpoint
 from pso_pipeline.contract.warehouse import warehouse_tables
 from pso_pipeline.ingestion import api as api_module
 from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.fetch import fetch_records
 from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
-from pso_pipeline.ingestion.sync import SyncOptions, sync_records
+from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncOptions, SyncReport, combine_reports, sync_records
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.orchestration.checks import records_checks
 from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse.checks.evaluate import evaluate_landed, find_held_back
 from pso_pipeline.warehouse.checks.readings import read_rejections
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline_tests.ingestion.new_endpoint import ORDER_ITEMS
 from pso_pipeline_tests.mews.scripted_server import Received, Reply, ScriptedServer
 
-ORDER_ITEMS = Endpoint(
-    name="order_items",
-    operation="orderItems/getAll",
-    response_key="OrderItems",
-    record_name="order item",
-    description="What was ordered, how many, for how much and for when.",
-    scope="enterprise",
-    scope_filter="EnterpriseIds",
-    scope_path="EnterpriseId",
-    filters=(Filter("EnterpriseIds"), Filter("AccountIds", limit=100), Filter("UpdatedUtc", "interval")),
-    columns=(
-        Column("id", "VARCHAR", "Unique identifier of the item.", "Id", required=True),
-        Column("enterprise_id", "VARCHAR", "Hotel that it belongs to.", "EnterpriseId", required=True),
-        Column("notes", "VARCHAR", "Free text.", "Notes", is_personal=True),
-        Column("gross_value", "DECIMAL(18,4)", "What was charged, with tax.", "Amount.GrossValue", required=True),
-        Column("currency", "VARCHAR", "Currency of the amount.", "Amount.Currency", values=("EUR", "CHF")),
-        Column("tax_values", "JSON", "Taxes of the amount.", "Amount.TaxValues"),
-        Column("tags", "VARCHAR[]", "Labels.", "Tags"),
-        Column("unit_count", "BIGINT", "How many.", "UnitCount", required=True),
-        Column("product_id", "VARCHAR", "Product that was sold.", "Data.Product.ProductId"),
-        Column("consumed_day", "DATE", "For which day.", "ConsumedDay"),
-        Column("updated_utc", "TIMESTAMP", "When it was last updated.", "UpdatedUtc", required=True),
-    ),
-)
 REGISTRY = (*ENDPOINTS, ORDER_ITEMS)
 
 
@@ -205,6 +185,36 @@ def test_its_checks_are_in_dagster():
     names = {"ids_are_unique", "values_and_fields_are_documented", "records_are_readable"}
     assert {key.name for key in found.check_keys} == names
     assert {key.asset_key.to_user_string() for key in found.check_keys} == {"order_items"}
+
+
+def test_the_jobs_read_and_report_it_with_no_other_edit(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEWS_CLIENT_TOKEN", "client")
+    monkeypatch.setenv("MEWS_ACCESS_TOKENS", "access")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with ScriptedServer(source) as server:
+        monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", server.address)
+        command = [sys.executable, "-m", "pso_pipeline_tests.ingestion.new_endpoint", "refresh", "full_resync"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["reported"] == [["one-h1", "two-h2"], []]
+    assert "Kept fresh by the job `refresh`" in found["description"]
+    whole = [request["EnterpriseIds"] for request in source.requests if "UpdatedUtc" not in request]
+    assert sorted(whole) == [["h1"], ["h1"], ["h2"], ["h2"]], "each job reads all history of each hotel"
+    with Warehouse("data/warehouse.duckdb", endpoints=REGISTRY).open() as connection:
+        assert connection.execute("SELECT id FROM mews.order_items ORDER BY id").fetchall() == [("i1",), ("i2",)]
+
+
+def test_a_hotel_that_fails_in_one_endpoint_fails_and_orders_alone_are_counted():
+    orders = [EnterpriseOutcome(hotel, hotel, None, 2, 1, None) for hotel in ("h1", "h2")]
+    items = [
+        EnterpriseOutcome("h1", "h1", None, 50, 0, "orderItems/getAll: the server failed"),
+        EnterpriseOutcome("h2", "h2", None, 50, 0, None),
+    ]
+    report = combine_reports(
+        [SyncReport(tuple(orders), 1, {"a": 1}, ("one",)), SyncReport(tuple(items), 2, {"a": 1, "b": 3}, ("two",))]
+    )
+    assert report.enterprises == (replace(orders[0], error=items[0].error), orders[1])
+    assert (report.rejected, report.requests, report.notices) == (3, {"a": 2, "b": 3}, ("one", "two"))
 
 
 def test_a_change_of_its_columns_changes_the_tables_and_the_frame_with_no_other_edit(refresh, source):
