@@ -18,6 +18,7 @@ decided in `mews/records.py`, what becomes of a row in `warehouse/landing`.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -56,8 +57,9 @@ def table_frame(table: Table, values: Mapping[str, Any], rows: int) -> pd.DataFr
     )
 
 
+@cache
 def empty_frame(table: Table) -> pd.DataFrame:
-    """Make a DataFrame with all columns of a table and no rows."""
+    """Return a DataFrame with all columns of a table and no rows."""
     return table_frame(table, {name: [] for name in table.column_names}, 0)
 
 

@@ -6,10 +6,12 @@ means is decided in `responses`; whether the request is sent again, in `retry`.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import httpx
 
@@ -60,6 +62,7 @@ class Transport:
             headers=_HEADERS,
             timeout=httpx.Timeout(timeouts.read, connect=timeouts.connect, pool=None),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            verify=_ssl_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
         )
 
     async def aclose(self) -> None:
@@ -108,6 +111,12 @@ class Transport:
             raise error.with_traceback(None) from None
         # outside the handlers, so that the exception of httpx, which holds the request, is not its context
         raise failure
+
+
+@cache
+def _ssl_context(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Read the certificates that the environment names, once for the process: that takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 async def _read_body(response: httpx.Response, operation: str, credentials: Credentials) -> SecretBytes:

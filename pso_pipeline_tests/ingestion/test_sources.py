@@ -1,6 +1,7 @@
 """What lands equals what the server holds: the generated world, another implementation, the specification's example."""
 
 from pso_pipeline.ingestion import fetch
+from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.fakes.server import serve
@@ -84,9 +85,9 @@ def test_the_specification_s_example_lands_as_it_stands(make_pipeline):
     ]
 
 
-def test_200_quiet_enterprises_behind_one_token_cost_one_request(make_pipeline):
-    world = GeneratedWorld(seed=1, enterprises=200, orders=2_000)
-    world.clock.freeze()
+def test_200_quiet_enterprises_behind_one_token_cost_a_request_for_each_1000_services(make_pipeline, any_server_time):
+    clock = Clock(frozen_at="2026-06-01T03:00:00Z")
+    world = GeneratedWorld(seed=1, enterprises=200, orders=2_000, clock=clock)
     with serve(world, requests_per_window=None) as sandbox:
         pipeline = make_pipeline(sandbox.address, world.client_token, world.access_token)
         assert pipeline.refresh().failed == ()
