@@ -9,7 +9,14 @@ import pytest
 
 from pso_pipeline.contract.marts import DIM_ENTERPRISES, INTERNAL_TABLES, MART_TABLES
 from pso_pipeline.warehouse.marts import derive as derive_module
-from pso_pipeline.warehouse.marts.derive import Headline, UnknownEnterprise, create_marts, derive, is_complete
+from pso_pipeline.warehouse.marts.derive import (
+    Headline,
+    HotelRange,
+    UnknownEnterprise,
+    create_marts,
+    derive,
+    is_complete,
+)
 from pso_pipeline.warehouse.schema import create_tables
 from pso_pipeline_tests.marts.rows import forget_marts, insert, read, read_all
 
@@ -218,6 +225,26 @@ def test_ids_name_exactly_what_is_made_anew(landed):
         ("south", "Started"),
     }
     assert derive(landed, ["south"]).enterprises_recomputed == ["south"]
+    assert derive(landed).enterprises_recomputed == ["north"]
+
+
+def test_ranges_of_hotels_make_the_same_marts_and_complete_them_with_a_call_for_all(landed):
+    derive(landed)
+    expected = read_all(landed)
+    ranges = [HotelRange(number, 5) for number in range(1, 6)]
+    held = {hotel: next(each for each in ranges if each.has(hotel)) for hotel in ("north", "south")}
+    assert len(set(held.values())) == 2, "the two hotels are in different ranges"
+    forget_marts(landed)
+    for each in ranges:
+        recomputed = derive(landed, hotels=each).enterprises_recomputed
+        assert recomputed == [hotel for hotel, its_range in held.items() if its_range == each]
+        assert not is_complete(landed)
+    assert read_all(landed) == expected
+    assert derive(landed).enterprises_recomputed == []
+    assert is_complete(landed)
+    revise(landed, "north")
+    revise(landed, "south")
+    assert derive(landed, hotels=held["south"]).enterprises_recomputed == ["south"]
     assert derive(landed).enterprises_recomputed == ["north"]
 
 

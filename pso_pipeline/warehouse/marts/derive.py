@@ -151,6 +151,22 @@ class DerivedMarts:
     rows: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class HotelRange:
+    """Range `number` (from 1) of the `of` ranges that all hotels are divided into, by a hash of their ids."""
+
+    number: int = 1
+    of: int = 1
+
+    def has(self, enterprise_id: str) -> bool:
+        """Whether the hotel is in the range, as `requested_enterprises.sql` decides it too."""
+        digest = hashlib.md5(enterprise_id.encode(), usedforsecurity=False).hexdigest()
+        return int(digest[:8], 16) % self.of == self.number - 1
+
+
+ALL_HOTELS = HotelRange()
+
+
 class UnknownEnterprise(LookupError):
     """An enterprise was requested by an id that neither the warehouse nor the marts have."""
 
@@ -203,6 +219,7 @@ def derive(
     enterprise_ids: Collection[str] | None = None,
     orders_per_batch: int = ORDERS_PER_BATCH,
     all_companions_environments: Collection[str] | None = None,
+    hotels: HotelRange = ALL_HOTELS,
 ) -> DerivedMarts:
     """Bring the marts up to what has landed; calling it again changes nothing.
 
@@ -214,6 +231,9 @@ def derive(
 
     In the accommodation environments `all_companions_environments`, online check-in takes all companions; hotels of one
     that was added or removed are computed again. Without them, those of the call before apply.
+
+    Without `enterprise_ids`, `hotels` restricts the call to a range of the hotels; the marts are complete after a call
+    for all of them.
 
     Hotels are computed in batches, each in one transaction: the tables agree with each other at any instant, and a
     process that was killed continues where it stopped.
@@ -230,7 +250,7 @@ def derive(
         {"states": list(ORDER_STATES)},
     )
     are_all_requested = enterprise_ids is None or not is_complete(connection)
-    _request(connection, enterprise_ids, are_all_requested, orders_per_batch)
+    _request(connection, enterprise_ids, are_all_requested, orders_per_batch, hotels)
     recomputed = _column(
         connection,
         "SELECT enterprise_id FROM requested_enterprises"
@@ -243,7 +263,7 @@ def derive(
         recounted.update(_compute_batch(connection, batch))
     if recomputed:
         _run(connection, ["forget_changed_records"])
-    if are_all_requested:
+    if are_all_requested and hotels == ALL_HOTELS:
         connection.execute("UPDATE marts.internal.marts_origin SET is_complete = TRUE WHERE NOT is_complete")
     others = sorted(recounted.difference(recomputed))
     derived = DerivedMarts(
@@ -325,10 +345,17 @@ def _request(
     enterprise_ids: Collection[str] | None,
     are_all_requested: bool,
     orders_per_batch: int,
+    hotels: HotelRange,
 ) -> None:
     """Make `requested_enterprises`: the hotels to bring up to date, what of them is affected, and their batches."""
     ids = sorted(set(enterprise_ids or ()))
-    parameters = {"enterprise_ids": ids, "are_all_requested": are_all_requested, "orders_per_batch": orders_per_batch}
+    parameters = {
+        "enterprise_ids": ids,
+        "are_all_requested": are_all_requested,
+        "orders_per_batch": orders_per_batch,
+        "range_number": hotels.number,
+        "ranges": hotels.of,
+    }
     _run(connection, ["requested_enterprises"], parameters)
     known = set(_column(connection, "SELECT enterprise_id FROM requested_enterprises"))
     unknown = [identifier for identifier in ids if identifier not in known]

@@ -1,5 +1,5 @@
 -- requested_enterprises: one row for each enterprise whose metrics are brought up to date: $enterprise_ids, or all that the
--- warehouse knows or the marts hold.
+-- warehouse knows or the marts hold; of a range of hotels, those whose ids hash into number $range_number of $ranges.
 -- Source: enterprise_inputs, mews.sync_state, mews.changed_records, mews.product_service_orders,
 -- internal.computed_enterprises, internal.computed_services.
 --   previous_midnight_utc     the midnight that its metrics were computed with before
@@ -68,7 +68,9 @@ affected AS (
         is_named OR is_changed AND NOT coalesce(is_traced, FALSE) AS are_all_orders_affected,
         is_changed AND NOT are_all_orders_affected AS are_some_orders_affected
     FROM requested
-    WHERE $are_all_requested OR is_named
+    WHERE
+        ($are_all_requested OR is_named)
+        AND CAST('0x' || left(md5(enterprise_id), 8) AS BIGINT) % $ranges = $range_number - 1
 ),
 
 sizes AS (
