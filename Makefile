@@ -1,106 +1,104 @@
-# `make demo`, `make test`, `make setup`: see README.md.
+# `make` alone prints what there is. scripts/install.py makes each environment.
 
 PYTHON ?= python3
-VENV := .venv
 SUPERSET := .venv-superset
 PEERS := dlt pyairbyte script singer
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 DUCKDB_SUITES := warehouse marts ingestion bi
-PIP := $(VENV)/bin/pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --no-deps --require-hashes
+NEWEST := dagster dagster-webserver dagster-duckdb dagster-dg-cli duckdb
+BIN := .venv/bin
+INSTALL := @$(PYTHON) scripts/install.py
 
-.PHONY: demo superset setup test test-lowest test-duckdb2 test-superset bench bench-lock lock format clean
+.PHONY: help demo superset setup development test test-fast test-lowest test-wheel test-newest test-duckdb2 test-superset docs
+.PHONY: generated pictures bench bench-lock lock format clean
 
-demo: setup
-	$(VENV)/bin/pso demo $(ARGS)
+help:  ## print this
+	@echo "make TARGET [ARGS=…] [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*  ## /\1|/p' Makefile | awk -F '|' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
-# The check comes first, because the installation of Superset takes minutes.
-superset: setup
-	@$(VENV)/bin/python dashboards/superset/start.py --check $(ARGS)
-	@$(MAKE) --no-print-directory --silent $(SUPERSET)/.ready
-	@$(SUPERSET)/bin/python dashboards/superset/start.py $(ARGS)
+demo: setup  ## run the pipeline against the sandbox API and serve the web UI; ARGS=--once stops after the load
+	@$(BIN)/pso demo $(ARGS)
 
-setup: $(VENV)/.runtime
+setup:  ## make .venv with what the pipeline needs
+	$(INSTALL) .venv requirements.lock --project
 
-test: $(VENV)/.development
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/lint-imports
-	$(VENV)/bin/mypy
-	$(VENV)/bin/dagster definitions validate -w workspace.yaml
-	$(VENV)/bin/dg check defs
-	$(VENV)/bin/pytest --numprocesses=auto $(ARGS)
+development:  ## make .venv with what the tests need too
+	$(INSTALL) .venv requirements.lock requirements-dev.lock --project
 
-# The lowest versions that pyproject.toml admits; takes Python 3.11 or 3.12, for which numpy 1.26 has wheels.
-test-lowest: .venv-lowest/.installed
+test: development  ## run every check: formatting, lint, layers, types, Dagster's validation, all tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/dagster definitions validate -w workspace.yaml
+	$(BIN)/dg check defs
+	$(BIN)/pytest --numprocesses=auto $(ARGS)
+
+FAST := marts/test_cases.py mews/test_errors.py mews/test_requests.py mews/test_tokens.py project/test_pages.py \
+	project/test_words.py project/test_dependencies.py report/test_compiled.py
+
+test-fast: development  ## run lint and the quick tests, in less than a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pytest --quiet --exitfirst --numprocesses=auto $(FAST:%=pso_pipeline_tests/%) $(ARGS)
+
+# numpy 1.26, the lowest version, has wheels for Python 3.11 and 3.12 only.
+test-lowest:  ## run the smoke tests with the lowest versions that pyproject.toml admits
+	$(INSTALL) .venv-lowest requirements-lowest.lock --project
 	.venv-lowest/bin/pytest pso_pipeline_tests/project/test_smoke.py $(ARGS)
 
-# The next major version of DuckDB, with the suites that use it most.
-test-duckdb2: .venv-duckdb2/.installed
+test-wheel:  ## build the wheel and try it in an empty environment outside the checkout
+	$(INSTALL) .venv-wheel requirements.lock
+	@rm -rf build/dist; mkdir -p build
+	.venv-wheel/bin/python -m build --no-isolation --outdir build/dist . >build/build.log
+	@.venv-wheel/bin/python scripts/try_wheel.py build/dist .venv-wheel
+
+# What the next versions break is known before they are admitted; needs uv.
+test-newest:  ## run the tests on the newest Dagster and DuckDB, whatever pyproject.toml admits
+	$(INSTALL) .venv-newest requirements-dev.lock --project
+	uv pip install --quiet --python .venv-newest/bin/python --upgrade $(NEWEST)
+	.venv-newest/bin/pytest --numprocesses=auto pso_pipeline_tests/project/test_smoke.py \
+		$(addprefix pso_pipeline_tests/,$(DUCKDB_SUITES) orchestration) $(ARGS)
+
+# The extensions exist for 1.5 only.
+test-duckdb2:  ## run the tests that use DuckDB most on its next major version
+	$(INSTALL) .venv-duckdb2 requirements-dev.lock requirements-duckdb2.lock --project \
+		--remove duckdb-extension-ducklake duckdb-extension-postgres-scanner duckdb-extension-httpfs
 	.venv-duckdb2/bin/pytest --numprocesses=auto $(DUCKDB_SUITES:%=pso_pipeline_tests/%) $(ARGS)
 
-test-superset: $(VENV)/.development $(SUPERSET)/.ready
-	$(VENV)/bin/pytest -m superset pso_pipeline_tests/superset $(ARGS)
+test-superset: development superset-environment  ## run the tests of the dashboard in Superset itself
+	$(BIN)/pytest -m superset pso_pipeline_tests/superset $(ARGS)
 
-format: $(VENV)/.development
-	$(VENV)/bin/ruff format .
-	$(VENV)/bin/ruff check --fix .
-
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(INSTALL) -r requirements.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
-
-$(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
-	$(INSTALL) -r requirements-dev.lock
-	touch $@
-
-.venv-lowest/.installed: requirements-lowest.lock pyproject.toml
-	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
-	.venv-lowest/bin/pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
-
-# The DuckLake extensions exist for 1.5 only.
-.venv-duckdb2/.installed: requirements-dev.lock requirements-duckdb2.lock pyproject.toml
-	$(PYTHON) -m venv .venv-duckdb2
-	.venv-duckdb2/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements-dev.lock
-	.venv-duckdb2/bin/pip --disable-pip-version-check uninstall --quiet --yes \
-		duckdb-extension-ducklake duckdb-extension-postgres-scanner
-	.venv-duckdb2/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes \
-		-r requirements-duckdb2.lock
-	.venv-duckdb2/bin/pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+# The check comes first, because the installation of Superset takes minutes.
+superset: setup  ## serve a Superset dashboard over the snapshot
+	@$(BIN)/python dashboards/superset/start.py --check $(ARGS)
+	@$(MAKE) --no-print-directory --silent superset-environment
+	@$(SUPERSET)/bin/python dashboards/superset/start.py $(ARGS)
 
 # Superset has its own environment, because it needs SQLAlchemy 1.4.
-$(SUPERSET)/bin/python:
-	$(PYTHON) -m venv $(SUPERSET)
+.PHONY: superset-environment
+superset-environment:
+	$(INSTALL) $(SUPERSET) dashboards/superset/requirements.lock
 
-$(SUPERSET)/.ready: dashboards/superset/requirements.lock | $(SUPERSET)/bin/python
-	@echo "Installing Superset into $(SUPERSET), once: about two minutes ..."
-	$(SUPERSET)/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
-	touch $@
+format: development  ## mend formatting and what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 # Measures the pipeline and other tools, each in its own environment; writes docs/performance.md.
-bench: $(VENV)/.development $(PEERS:%=.venv-bench-%/.installed)
-	$(VENV)/bin/python -m benchmarks $(ARGS)
+bench: development $(PEERS:%=bench-%)  ## measure the pipeline and other tools; writes docs/performance.md
+	$(BIN)/python -m benchmarks $(ARGS)
 
-.venv-bench-%/.installed: benchmarks/peers/requirements-%.lock
-	$(PYTHON) -m venv .venv-bench-$*
-	.venv-bench-$*/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
-	touch $@
+.PHONY: $(PEERS:%=bench-%)
+$(PEERS:%=bench-%): bench-%:
+	$(INSTALL) .venv-bench-$* benchmarks/peers/requirements-$*.lock
 
-# Needs uv, as does `lock`.
-bench-lock:
+bench-lock:  ## resolve the packages of the other tools again; needs uv
 	for peer in $(PEERS); do \
 		$(COMPILE) benchmarks/peers/requirements-$$peer.in -o benchmarks/peers/requirements-$$peer.lock || exit 1; \
 	done
 
-# Needs uv. The locks contain hashes and no address of an index.
-lock:
+# The locks contain hashes and no address of an index.
+lock:  ## resolve the packages again; needs uv
 	$(COMPILE) pyproject.toml --extra build --extra ducklake -o requirements.lock
 	$(COMPILE) pyproject.toml --extra build --extra distributed -c requirements.lock -o requirements-distributed.lock
 	$(COMPILE) pyproject.toml --extra build --extra distributed --extra dev --extra smoke \
@@ -109,5 +107,5 @@ lock:
 	echo "duckdb>=2.0.1,<3" | $(COMPILE) - --no-deps -o requirements-duckdb2.lock
 	cd dashboards/superset && $(COMPILE) requirements.in -o requirements.lock
 
-clean:
-	rm -rf $(VENV) $(SUPERSET) .venv-lowest .venv-duckdb2
+clean:  ## remove every environment and what was built
+	rm -rf .venv .venv-* build

@@ -17,10 +17,19 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pso_pipeline import __version__
 from pso_pipeline.environment import ENV_FILE, restore, unreadable_file
 
-DOCUMENTATION = "docs/configuration.md"
+_PAGES = Path(__file__).with_name("docs")
 DUCKLAKE_PREFIX = "ducklake:"
 
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*[KMGT]i?B", re.IGNORECASE)
+
+
+def page(name: str) -> str:
+    """Return where a page of the documentation is: in the installed package, or in `docs/` of the checkout."""
+    installed = _PAGES / name
+    return str(installed) if installed.exists() else f"docs/{name}"
+
+
+DOCUMENTATION = page("configuration.md")
 
 
 class SettingsError(Exception):

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pso_pipeline.contract.endpoints import ENDPOINTS, Endpoint
-from pso_pipeline.settings import DUCKLAKE_PREFIX, MemorySettings, is_this_machine
+from pso_pipeline.settings import DUCKLAKE_PREFIX, MemorySettings, is_this_machine, page
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable, is_damage
 from pso_pipeline.warehouse.schema import prepare
 from pso_pipeline.warehouse.sql import first_row, literal
@@ -35,7 +35,7 @@ WAREHOUSE_STORAGE = "v1.3.0"
 MARTS_STORAGE = "v1.0.0"
 """Format of the marts' file: files of newer ones would not open in the DuckDB 1.0 drivers that BI tools ship."""
 
-RESTORE = "restore it from a backup (docs/runbook.md), or move it away, and everything is read again from the API"
+RESTORE = f"restore it from a backup ({page('runbook.md')}), or move it away, and everything is read again from the API"
 """What to do about a damaged warehouse."""
 
 FILE_HEADER_BYTES = 3 * 4096

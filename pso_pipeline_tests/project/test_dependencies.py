@@ -38,6 +38,7 @@ TOOLS = {
     "pytest-xdist",
     "ruff",
     "types-pyyaml",
+    "zensical",
 }
 """Development packages that are commands, plugins or types; no test imports them."""
 

@@ -1,4 +1,4 @@
-"""Some words that docs/contributing.md replaces by plainer ones are in no page and in no source.
+"""Some words that CONTRIBUTING.md replaces by plainer ones are in no page and in no source.
 
 Add a word here only if it has no other use: this test knows no exceptions.
 """
@@ -18,7 +18,7 @@ WORDS = re.compile(
 FOLDERS = ("pso_pipeline", "pso_pipeline_tests", "benchmarks", "dashboards")
 SOURCES = {".py", ".sql", ".yml", ".yaml", ".html"}
 DIARY = ROOT / "benchmarks/history"
-RULES = {ROOT / "docs/contributing.md", Path(__file__)}
+RULES = {ROOT / "CONTRIBUTING.md", Path(__file__)}
 
 
 def found_in(file):
