@@ -8,10 +8,11 @@ imported without any setting, so that the code location always loads.
 import ipaddress
 import re
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, Field, RedisDsn, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pso_pipeline import __version__
@@ -82,6 +83,7 @@ class Secrets(_Environment):
     mews_access_tokens: str = Field(default="", repr=False)
     pso_alert_webhook: str = Field(default="", repr=False)
     pso_heartbeat_url: str = Field(default="", repr=False)
+    pso_limiter: str = Field(default="", repr=False)
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -90,8 +92,8 @@ class Secrets(_Environment):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The addresses that are secrets, because everybody who knows one can send to it."""
-        return tuple(filter(None, map(str.strip, (self.pso_alert_webhook, self.pso_heartbeat_url))))
+        """The addresses that are secrets: everybody who knows one can send to it, or it can contain a password."""
+        return tuple(filter(None, map(str.strip, (self.pso_alert_webhook, self.pso_heartbeat_url, self.pso_limiter))))
 
 
 class MemorySettings(_Environment):
@@ -154,6 +156,10 @@ class Settings(MemorySettings):
     )
     mews_window_seconds: float = Field(
         default=30, gt=0, allow_inf_nan=False, description="a number of seconds, more than 0"
+    )
+    pso_limiter: SecretStr | None = Field(
+        default=None,
+        description="postgres: with libpq's keywords or an address, or redis://… or rediss://…",
     )
     pso_warehouse: str = Field(
         default="data/warehouse.duckdb",
@@ -244,6 +250,26 @@ class Settings(MemorySettings):
     def _strip_token(cls, value: object) -> object:
         return value.strip() if isinstance(value, str) else value
 
+    @field_validator("pso_limiter")
+    @classmethod
+    def _is_a_limiter_store(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        location = value.get_secret_value().strip()
+        if is_redis(location):
+            TypeAdapter(RedisDsn).validate_python(location)
+        elif not libpq_conninfo(location):
+            raise ValueError("a store of the limiter")
+        elif find_spec("psycopg"):
+            from psycopg import ProgrammingError  # noqa: PLC0415 - its package is optional
+            from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - its package is optional
+
+            try:
+                conninfo_to_dict(libpq_conninfo(location))
+            except ProgrammingError:
+                raise ValueError("libpq's keywords or an address") from None
+        return SecretStr(location)
+
     @field_validator("pso_warehouse", "pso_bi_dir")
     @classmethod
     def _is_a_path_for_duckdb(cls, value: str | Path) -> str | Path:
@@ -277,7 +303,7 @@ class Settings(MemorySettings):
         if problem := unreadable_file():
             raise SettingsError(f"{problem}; see {DOCUMENTATION}")
         settings = super().load()
-        if problems := settings.unencrypted_addresses():
+        if problems := [*settings.unencrypted_addresses(), *settings.missing_packages()]:
             raise SettingsError("; ".join(problems))
         return settings
 
@@ -292,6 +318,15 @@ class Settings(MemorySettings):
             if isinstance(value, AnyHttpUrl) and value.scheme == "http" and not is_this_machine(value.host or "")
         ]
 
+    def missing_packages(self) -> list[str]:
+        """Describe in one line the optional package that a setting needs and that is not installed."""
+        if self.pso_limiter is None:
+            return []
+        package = "redis" if is_redis(self.pso_limiter.get_secret_value()) else "psycopg"
+        if find_spec(package):
+            return []
+        return [f"PSO_LIMITER needs the package {package}: pip install 'pso-pipeline[distributed]'"]
+
     @cached_property
     def platform_address(self) -> str:
         """The base address of the API, without a trailing slash."""
@@ -301,6 +336,19 @@ class Settings(MemorySettings):
     def is_ducklake(self) -> bool:
         """Whether the warehouse is a DuckLake instead of a DuckDB file."""
         return self.pso_warehouse.startswith(DUCKLAKE_PREFIX)
+
+
+def is_redis(location: str) -> bool:
+    """Return whether a location is the address of a Redis server."""
+    return location.startswith(("redis:", "rediss:"))
+
+
+def libpq_conninfo(location: str) -> str:
+    """Return the keywords or the address that a location has for libpq; empty if it is not one in PostgreSQL."""
+    if location.startswith(("postgres://", "postgresql://")):
+        return location
+    kind, _, conninfo = location.partition(":")
+    return conninfo.strip() if kind == "postgres" else ""
 
 
 def is_this_machine(host: str) -> bool:

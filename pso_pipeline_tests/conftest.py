@@ -1,12 +1,15 @@
 """Fixtures for every test: an environment without anybody's settings, a warehouse, a sandbox."""
 
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from pso_pipeline.settings import Settings, Timetable
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.fakes.postgres import running_postgres
+from pso_pipeline_tests.fakes.redis import running_redis
 from pso_pipeline_tests.fakes.server import serve
 
 
@@ -24,9 +27,19 @@ def warehouse(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """A PostgreSQL that the tests of a process share, each with databases of its own."""
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+def postgres():
+    """A PostgreSQL that the tests of a process share, each with databases of its own.
+
+    Not below pytest's folder: each pytest that starts closes that one to other users, such as PostgreSQL's own.
+    """
+    with tempfile.TemporaryDirectory(prefix="pso-postgres-") as folder, running_postgres(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory):
+    """A Redis that the tests of a process share; no two of them use one token."""
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 

@@ -13,7 +13,7 @@ import click
 
 from pso_pipeline.cli.environment import FAILED, load_settings
 from pso_pipeline.environment import ENV_FILE, is_readable_by_others
-from pso_pipeline.ingestion.api import open_api
+from pso_pipeline.ingestion.api import limiter_store, open_api
 from pso_pipeline.ingestion.scope import TokenReach, reach_of_tokens
 from pso_pipeline.mews.retry import BRIEF
 from pso_pipeline.settings import Settings
@@ -31,6 +31,8 @@ def command() -> None:
     """Check the settings, each token, the warehouse and the folders; the status is 1 if anything fails."""
     settings = load_settings()
     click.echo(f"settings   ok: {len(settings.mews_access_tokens)} access token(s) for {settings.platform_address}")
+    limit = f"{settings.mews_requests_per_window} requests in {settings.mews_window_seconds:g} s"
+    click.echo(f"limiter    {limit} for each token, counted in {limiter_store(settings).description}")
     if is_readable_by_others():
         click.echo(f"warning    other users can read {ENV_FILE}, which contains tokens: run chmod 600 {ENV_FILE}")
     passed = [

@@ -9,12 +9,13 @@ from contextlib import aclosing
 from pso_pipeline.contract.endpoints import ENTERPRISES
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.mews.errors import CircuitOpen, MewsError, ServerFault, Unreachable
+from pso_pipeline.mews.limiter.store import LimiterUnusable
 from pso_pipeline.mews.pagination import pages
 from pso_pipeline.mews.requests import GetAll, Limitation
 
 
 async def why_silent(api: Api, *, seconds: float) -> str | None:
-    """Return why the API gives no answer; None where it answers, or where the limit of requests leaves no turn."""
+    """Return why the API gives no answer; None where it answers, or where the rate limiter leaves no turn."""
     request = GetAll(ENTERPRISES, limitation=Limitation(1))
     token = next(iter(api.tokens.values()))
     try:
@@ -25,6 +26,6 @@ async def why_silent(api: Api, *, seconds: float) -> str | None:
         return f"{request.operation}: no answer within {seconds:.0f} s" if was_sent else None
     except (ServerFault, Unreachable, CircuitOpen) as error:
         return str(error)
-    except MewsError:
+    except (MewsError, LimiterUnusable):
         return None
     return None

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.client import MewsClient
-from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.limiter.files import FileStore
+from pso_pipeline.mews.limiter.store import LimiterStore
+from pso_pipeline.mews.limiter.turns import RateLimit
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import Token
-from pso_pipeline.settings import Settings
+from pso_pipeline.settings import Settings, is_redis, libpq_conninfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,25 @@ async def open_api(
         settings.platform_address,
         Token(settings.mews_client_token.get_secret_value()),
         client_name=settings.mews_client,
-        state_dir=limiter_folder(),
+        limiter_store=limiter_store(settings),
         rate_limit=RateLimit(settings.mews_requests_per_window, settings.mews_window_seconds),
         retry_policy=retry_policy,
     ) as client:
         yield Api(client, {token.fingerprint: token for token in tokens}, clock or ServerClock())
+
+
+def limiter_store(settings: Settings) -> LimiterStore:
+    """Make the store in which processes share how much of each token's limit is used; it connects when it is used."""
+    if settings.pso_limiter is None:
+        return FileStore(limiter_folder())
+    location = settings.pso_limiter.get_secret_value()
+    if is_redis(location):
+        from pso_pipeline.mews.limiter.redis import RedisStore  # noqa: PLC0415 - its package is optional
+
+        return RedisStore(location)
+    from pso_pipeline.mews.limiter.postgres import PostgresStore  # noqa: PLC0415 - its package is optional
+
+    return PostgresStore(libpq_conninfo(location))
 
 
 def limiter_folder() -> Path:

@@ -22,7 +22,8 @@ from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.clock import UNREPORTED_MARGIN, trusted
 from pso_pipeline.ingestion.plan import chunks
 from pso_pipeline.mews.errors import MewsError, Permanent, TokenRefused
-from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.limiter.store import LimiterUnusable
+from pso_pipeline.mews.limiter.turns import RateLimit
 from pso_pipeline.mews.pagination import Page, pages
 from pso_pipeline.mews.requests import FilterValue, GetAll, Interval, Limitation
 from pso_pipeline.warehouse.reading import EnterpriseRow, ScopeRow
@@ -143,7 +144,7 @@ async def _poll_token(
         except TokenRefused as error:
             found.error = error
             break
-        except MewsError as error:
+        except (MewsError, LimiterUnusable) as error:
             found.error = error
     if found.error is not None:
         if isinstance(found.error, Permanent) and before.trouble is None:
@@ -177,7 +178,7 @@ class _Found:
     seen: frozenset[str] = frozenset()
     server_time: datetime | None = None
     is_cut: bool = False
-    error: MewsError | None = None
+    error: MewsError | LimiterUnusable | None = None
 
     async def read(self, walk: AsyncIterator[Page], seen: Collection[str], enterprise_of: Mapping[str, str]) -> None:
         """Read the changes of some services to their end, or as many of them as one page may hold."""

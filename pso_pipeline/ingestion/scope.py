@@ -21,7 +21,7 @@ from pso_pipeline.ingestion.frames import concatenated, empty_frame, records_fra
 from pso_pipeline.ingestion.plan import ServiceListing, plan_listing
 from pso_pipeline.mews.discovery import Listing, list_all
 from pso_pipeline.mews.errors import MewsError
-from pso_pipeline.mews.limiter import LimiterUnusable
+from pso_pipeline.mews.limiter.store import LimiterUnusable
 from pso_pipeline.mews.records import Reject
 from pso_pipeline.warehouse.landing.correcting import correct_listings
 from pso_pipeline.warehouse.landing.scope import (

@@ -15,7 +15,7 @@ from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.fetch import Fetcher
 from pso_pipeline.ingestion.landing import LandingQueue
 from pso_pipeline.ingestion.plan import FullRead, Read, choose_retired, plan_refresh, plan_resync
-from pso_pipeline.mews.limiter import LimiterUnusable
+from pso_pipeline.mews.limiter.store import LimiterUnusable
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.landing.correcting import correct_progress
 from pso_pipeline.warehouse.landing.progress import Failed, Gone, Progress, record
@@ -117,7 +117,7 @@ async def sync_records(api: Api, warehouse: Warehouse, options: SyncOptions) -> 
 
     Raises:
         WarehouseError: The warehouse cannot be used.
-        LimiterUnusable: The files in which processes share a token's limit cannot be used.
+        LimiterUnusable: The store in which processes share a token's limit cannot be used.
     """
     if not options.is_full:
         return await _sync(api, warehouse, options)

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -19,7 +18,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from pso_pipeline.mews.circuit import CircuitBreaker
 from pso_pipeline.mews.clock import Clock
 from pso_pipeline.mews.errors import CircuitOpen, MewsError, Retriable, TooManyRequests
-from pso_pipeline.mews.limiter import RateLimit, RateLimiter
+from pso_pipeline.mews.limiter.store import LimiterStore
+from pso_pipeline.mews.limiter.turns import RateLimit, RateLimiter
 from pso_pipeline.mews.requests import GetAll
 from pso_pipeline.mews.responses import ApiResponse, read_response
 from pso_pipeline.mews.retry import Retries, RetryPolicy
@@ -47,7 +47,7 @@ class MewsClient:
     """A client of the API at one platform address, for one event loop; an asynchronous context manager.
 
     The API sees `client_name` as `Client`. The rate limit of a token covers all processes that use the same
-    `state_dir`. Raises ValueError for an address that is not one.
+    `limiter_store`, which the client closes. Raises ValueError for an address that is not one.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MewsClient:
         client_token: Token,
         *,
         client_name: str,
-        state_dir: Path,
+        limiter_store: LimiterStore,
         rate_limit: RateLimit | None = None,
         retry_policy: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
@@ -66,7 +66,7 @@ class MewsClient:
         address = _checked(platform_address)
         self._client_token = client_token
         self._client_name = client_name
-        self._state_dir = state_dir
+        self._limiter_store = limiter_store
         self._rate_limit = rate_limit or RateLimit()
         self._retry_policy = retry_policy or RetryPolicy()
         self._clock = clock or Clock()
@@ -85,11 +85,12 @@ class MewsClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections and the files of the rate limiters."""
+        """Close all connections and the store of the rate limiters."""
         await self._transport.aclose()
         for limiter in self._limiters.values():
             limiter.close()
         self._limiters.clear()
+        self._limiter_store.close()
 
     @property
     def tallies(self) -> Mapping[str, Tally]:
@@ -153,7 +154,7 @@ class MewsClient:
             if isinstance(failure, TooManyRequests) and failure.status is not None:
                 tally.too_many_requests += 1
                 failure.retry_after = retries.pause(failure)
-                limiter.pause(failure.retry_after)
+                await limiter.pause(failure.retry_after)
             raise
         self._circuit.record(None)
         return response
@@ -186,7 +187,7 @@ class MewsClient:
 
     def _limiter_of(self, token: Token) -> RateLimiter:
         if token not in self._limiters:
-            self._limiters[token] = RateLimiter(self._state_dir, token.fingerprint, self._rate_limit, self._clock)
+            self._limiters[token] = RateLimiter(self._limiter_store, token.fingerprint, self._rate_limit, self._clock)
         return self._limiters[token]
 
 

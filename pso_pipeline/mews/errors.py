@@ -19,7 +19,7 @@
 Add an exception here when the next step is a new one; a new reason for the same step is a message. A message is one
 line and contains the RequestId, and never a token or the body of a request. How a failure is recognized is in
 `responses` and `transport`. What is wrong before anything is sent is a `requests.InvalidParameter` or a
-`limiter.LimiterUnusable`.
+`limiter.store.LimiterUnusable`.
 """
 
 

@@ -20,7 +20,7 @@ from pydantic import Field
 from pso_pipeline.bi.errors import SnapshotError
 from pso_pipeline.ingestion.api import Api, open_api
 from pso_pipeline.ingestion.clock import ServerClock
-from pso_pipeline.mews.limiter import LimiterUnusable
+from pso_pipeline.mews.limiter.store import LimiterUnusable
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.orchestration.runs import run_lock

@@ -24,7 +24,7 @@ from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.polling import PollState, is_due, poll, watched_services
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises
-from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.limiter.turns import RateLimit
 from pso_pipeline.mews.retry import BRIEF, RetryPolicy
 from pso_pipeline.orchestration.jobs import refresh
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS

@@ -6,7 +6,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from pso_pipeline import settings as settings_module
 from pso_pipeline.cli import COMMANDS, main
+from pso_pipeline.mews.limiter import turns
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline_tests.cli.conftest import pso
 
@@ -17,11 +19,12 @@ def test_the_hotels_of_each_token_are_listed(sandbox, monkeypatch):
     assert result.status == 1
     lines = result.out.splitlines()
     assert lines[0] == f"settings   ok: 3 access token(s) for {sandbox.address}"
-    assert lines[1].startswith("token 1    ok: can access 2 enterprise(s): ")
-    assert {"Astoria", "Bristol"} == set(lines[1].partition("(s): ")[2].split(", "))
-    assert lines[2] == "token 2    ok: can access 1 enterprise(s): Astoria"
-    assert lines[3].startswith("token 3    failed: enterprises/getAll: the token was refused")
-    assert lines[4] == "warehouse  ok: data/warehouse.duckdb"
+    assert lines[1].startswith("limiter    200 requests in 30 s for each token, counted in files in ")
+    assert lines[2].startswith("token 1    ok: can access 2 enterprise(s): ")
+    assert {"Astoria", "Bristol"} == set(lines[2].partition("(s): ")[2].split(", "))
+    assert lines[3] == "token 2    ok: can access 1 enterprise(s): Astoria"
+    assert lines[4].startswith("token 3    failed: enterprises/getAll: the token was refused")
+    assert lines[5] == "warehouse  ok: data/warehouse.duckdb"
     for secret in (sandbox.world.client_token, sandbox.world.access_token, "wrong-token-here"):
         assert secret not in result.out + result.err
 
@@ -66,6 +69,10 @@ def test_the_password_of_a_catalogue_is_not_shown(sandbox):
         ("MEWS_REQUESTS_PER_WINDOW", "0"),
         ("MEWS_REQUESTS_PER_WINDOW", "secret-word"),
         ("MEWS_WINDOW_SECONDS", "inf"),
+        ("PSO_LIMITER", "mysql://me:secret-word@db/limits"),
+        ("PSO_LIMITER", "postgres:"),
+        ("PSO_LIMITER", "postgres:host=db secret-word"),
+        ("PSO_LIMITER", "redis:secret-word"),
         ("PSO_OVERLAP_MINUTES", "-1"),
         ("PSO_OVERLAP_MINUTES", "1e300"),
         ("PSO_STALE_AFTER_HOURS", "0"),
@@ -82,6 +89,29 @@ def test_a_malformed_setting_is_named_and_its_value_never_shown(monkeypatch, nam
     assert str(raised.value).startswith(f"{name} is not valid: it takes ")
     assert "docs/configuration.md" in str(raised.value)
     assert "secret-word" not in str(raised.value)
+
+
+@pytest.mark.parametrize("location", ["postgres:dbname=limits", "postgresql://db/limits", "rediss://:secret@db:1/0"])
+def test_a_limiter_without_its_package_is_one_line(monkeypatch, location):
+    monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", "https://api.mews.com")
+    monkeypatch.setenv("MEWS_CLIENT_TOKEN", "client")
+    monkeypatch.setenv("MEWS_ACCESS_TOKENS", "access")
+    monkeypatch.setenv("PSO_LIMITER", location)
+    Settings.load()
+    monkeypatch.setattr(settings_module, "find_spec", {}.get)
+    with pytest.raises(SettingsError, match=r"^PSO_LIMITER needs the package (psycopg|redis): pip install 'pso-pipe"):
+        Settings.load()
+
+
+def test_a_limiter_that_cannot_be_reached_fails_each_token_in_one_line(sandbox, monkeypatch):
+    monkeypatch.setattr(turns, "FIRST_CONTACT_SECONDS", 0.0)
+    result = pso("check", PSO_LIMITER="redis://:hunter2222@127.0.0.1:9/0")
+    assert result.status == 1
+    limiter, token = result.out.splitlines()[1:3]
+    assert limiter.endswith("counted in Redis (127.0.0.1:9, db 0), for all machines that use it")
+    assert token.startswith("token 1    failed: the rate limiter cannot use Redis (127.0.0.1:9, db 0): ")
+    assert "hunter2222" not in result.out + result.err
+    assert len(sandbox.requests) == 0
 
 
 def test_tokens_are_split_stripped_and_deduplicated(monkeypatch):

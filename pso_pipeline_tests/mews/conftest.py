@@ -9,6 +9,7 @@ import pytest
 
 from pso_pipeline.mews.client import MewsClient
 from pso_pipeline.mews.clock import Clock
+from pso_pipeline.mews.limiter.files import FileStore
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline_tests.mews.scripted_server import ScriptedServer
 
@@ -94,7 +95,7 @@ def make_client(server: ScriptedServer, tmp_path: Path, fake_time: FakeTime) -> 
         address = settings.pop("address", server.address)
         defaults: dict[str, Any] = {
             "client_name": "Sample Client 1.0.0",
-            "state_dir": tmp_path / "limits",
+            "limiter_store": FileStore(tmp_path / "limits", fake_time.clock),
             "clock": fake_time.clock,
         }
         return MewsClient(address, CLIENT_TOKEN, **(defaults | settings))

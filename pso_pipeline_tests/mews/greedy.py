@@ -1,30 +1,45 @@
-"""A process that sends as many requests as the rate limiter allows: tests of the limiter start several at a time."""
+"""A machine that sends as many requests as the rate limiter allows: tests of the limiter start several at a time."""
 
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from pso_pipeline.contract.endpoints import SERVICES
 from pso_pipeline.mews.client import MewsClient
+from pso_pipeline.mews.clock import Clock
 from pso_pipeline.mews.discovery import list_all
 from pso_pipeline.mews.errors import MewsError
-from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.limiter.files import FileStore
+from pso_pipeline.mews.limiter.postgres import PostgresStore
+from pso_pipeline.mews.limiter.redis import RedisStore
+from pso_pipeline.mews.limiter.store import LimiterStore
+from pso_pipeline.mews.limiter.turns import RateLimit
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import Token
 
 
+def store_at(location: str, clock: Clock) -> LimiterStore:
+    """Make a store: a folder, an address of Redis or of PostgreSQL."""
+    if location.startswith("redis:"):
+        return RedisStore(location)
+    return PostgresStore(location) if location.startswith("postgresql:") else FileStore(Path(location), clock)
+
+
 async def ask(settings: dict[str, Any]) -> dict[str, Any]:
+    clock = Clock(wall=lambda: time.time() + settings.get("clock_is_ahead", 0.0))
     rate_limit = RateLimit(settings["requests"], settings["window"], settings["margin"])
     retry_policy = RetryPolicy(pause_seconds=settings.get("pause_seconds", 60.0))
     async with MewsClient(
         settings["address"],
         Token("client"),
         client_name="greedy",
-        state_dir=Path(settings["dir"]),
+        limiter_store=store_at(settings["store"], clock),
         rate_limit=rate_limit,
         retry_policy=retry_policy,
+        clock=clock,
     ) as client:
         sys.stdout.write("ready\n")
         sys.stdout.flush()

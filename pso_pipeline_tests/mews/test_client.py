@@ -32,7 +32,7 @@ from pso_pipeline.mews.errors import (
     TooManyRequests,
     Unreachable,
 )
-from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.limiter.turns import RateLimit
 from pso_pipeline.mews.records import PageReader
 from pso_pipeline.mews.requests import GetAll, Interval, Limitation
 from pso_pipeline.mews.responses import read_date
@@ -384,7 +384,9 @@ def test_after_429_no_other_request_of_the_token_goes_out(server, make_client, f
 def test_a_request_that_leaves_late_takes_another_turn(server, make_client, fake_time):
     server.otherwise = GOOD
     limits = RateLimit(requests=2, window_seconds=30.0)
-    slow = dataclasses.replace(fake_time.clock, steady=itertools.count(0.0, 3.0).__next__)
+    turn_is_taken = 4  # times that the clock is read
+    steady = itertools.chain([0.0] * turn_is_taken, itertools.repeat(3.0))
+    slow = dataclasses.replace(fake_time.clock, steady=steady.__next__)
     call(make_client(rate_limit=limits, clock=slow))
     assert fake_time.pauses == []
     call(make_client(rate_limit=limits))

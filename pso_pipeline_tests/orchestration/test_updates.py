@@ -8,7 +8,7 @@ import pytest
 
 from pso_pipeline.ingestion import polling
 from pso_pipeline.ingestion.polling import PAGE_SIZE, PollState, is_due
-from pso_pipeline.mews.limiter import RateLimit
+from pso_pipeline.mews.limiter.turns import RateLimit
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.orchestration import sensors
 from pso_pipeline.sandbox import times

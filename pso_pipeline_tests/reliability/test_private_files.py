@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from pyrate_limiter import Rate
 
 from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.environment import is_readable_by_others
 from pso_pipeline.ingestion.api import limiter_folder
-from pso_pipeline.mews.clock import Clock
-from pso_pipeline.mews.limiter import LimiterUnusable, RateLimit, RateLimiter
+from pso_pipeline.mews.limiter.files import FileStore
+from pso_pipeline.mews.limiter.store import LimiterUnusable
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.warehouse.rewriting import rewrite
 
@@ -30,15 +31,15 @@ def shared_machine(monkeypatch, tmp_path):
     os.umask(mask)
 
 
-def limiter():
-    return RateLimiter(limiter_folder(), "fingerprint", RateLimit(), Clock())
+def open_counter():
+    return FileStore(limiter_folder()).open("fingerprint", Rate(1, 1))
 
 
 def test_the_limiter_has_a_private_folder():
-    limiter().close()
+    open_counter().close()
     assert rights(limiter_folder()) == 0o700
     limiter_folder().chmod(0o755)
-    limiter().close()
+    open_counter().close()
     assert rights(limiter_folder()) == 0o700
 
 
@@ -55,7 +56,7 @@ def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch, kind):
         stranger = os.getuid() + 1
         monkeypatch.setattr(os, "getuid", lambda: stranger)
     with pytest.raises(LimiterUnusable, match="it is not a folder of this user; remove it"):
-        RateLimiter(folder, "fingerprint", RateLimit(), Clock())
+        open_counter()
     assert not (tmp_path / "elsewhere").exists() or not list((tmp_path / "elsewhere").iterdir())
 
 

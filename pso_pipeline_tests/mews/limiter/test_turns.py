@@ -1,17 +1,15 @@
 import asyncio
-import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from pso_pipeline.mews.errors import TooManyRequests
-from pso_pipeline.mews.limiter import LimiterUnusable, RateLimit, RateLimiter
-from pso_pipeline_tests.mews import greedy
-from pso_pipeline_tests.mews.scripted_server import Reply, ScriptedServer
+from pso_pipeline.mews.limiter.files import FileStore
+from pso_pipeline.mews.limiter.store import LimiterStore, LimiterUnusable, StoreUnavailable
+from pso_pipeline.mews.limiter.turns import FIRST_CONTACT_SECONDS, RateLimit, RateLimiter
 
 OPERATION = "services/getAll"
 LIMIT = RateLimit(requests=5, window_seconds=30.0, margin_seconds=1.0)
@@ -28,9 +26,10 @@ with filelock.FileLock(sys.argv[1]):
 def limiters(tmp_path, fake_time):
     """Return a function that makes limiters of one token and one state directory, like those of several processes."""
     made = []
+    store = FileStore(tmp_path / "state", fake_time.clock)
 
     def make(fingerprint="0123456789ab", limit=LIMIT):
-        made.append(RateLimiter(tmp_path / "state", fingerprint, limit, fake_time.clock))
+        made.append(RateLimiter(store, fingerprint, limit, fake_time.clock))
         return made[-1]
 
     yield make
@@ -44,6 +43,10 @@ def take(limiter, turns=1):
             await limiter.wait_for_turn(OPERATION)
 
     asyncio.run(run())
+
+
+def pause(limiter, seconds):
+    asyncio.run(limiter.pause(seconds))
 
 
 def pause_left(limiter):
@@ -67,7 +70,9 @@ def test_a_window_holds_no_more_than_the_limit(limiters, fake_time):
 
 @pytest.mark.parametrize("damage", ["not a database", "truncated", "overwritten"])
 def test_a_damaged_file_starts_again_as_if_the_limit_was_just_used(limiters, fake_time, damage):
-    limiters().close()
+    first = limiters()
+    take(first)
+    first.close()
     (file,) = Path().glob("**/*.sqlite")
     content = file.read_bytes()
     damaged = {
@@ -107,7 +112,7 @@ def test_tokens_do_not_wait_for_each_other(limiters, fake_time):
 
 def test_a_pause_stops_every_limiter_of_the_token(limiters, fake_time):
     first, second, other = limiters(), limiters(), limiters("bbbbbbbbbbbb")
-    first.pause(7.0)
+    pause(first, 7.0)
     take(other)
     assert pause_left(second) == 7.0
     fake_time.now += 7.0
@@ -117,8 +122,8 @@ def test_a_pause_stops_every_limiter_of_the_token(limiters, fake_time):
 
 def test_a_pause_is_never_shortened(limiters):
     limiter = limiters()
-    limiter.pause(20.0)
-    limiter.pause(3.0)
+    pause(limiter, 20.0)
+    pause(limiter, 3.0)
     assert pause_left(limiter) == 20.0
 
 
@@ -126,22 +131,22 @@ def test_a_pause_that_begins_while_a_caller_waits_for_room_stops_it(limiters, fa
     limiter, other = limiters(), limiters()
     take(limiter, 5)
 
-    async def pause():
-        other.pause(4.0)
+    async def pause_the_other():
+        await other.pause(4.0)
 
-    fake_time.after_pause = pause
+    fake_time.after_pause = pause_the_other
     assert pause_left(limiter) == 4.0
 
 
 def test_no_pause_is_longer_than_ten_minutes(limiters):
     limiter = limiters()
-    limiter.pause(1e9)
+    pause(limiter, 1e9)
     assert pause_left(limiter) == 600.0
 
 
 def test_a_file_cannot_stop_a_token_for_longer_than_ten_minutes(limiters, tmp_path, fake_time):
     limiter = limiters()
-    limiter.pause(7.0)
+    pause(limiter, 7.0)
     os.utime(tmp_path / "state" / "requests-0123456789ab.pause", (2**40, 2**40))
     take(limiter)
     assert fake_time.pauses == []
@@ -157,7 +162,7 @@ def test_a_clock_that_is_set_back_costs_one_window_at_most(limiters, fake_time):
 
 def test_a_clock_that_is_set_back_does_not_lengthen_a_pause(limiters, fake_time):
     limiter = limiters()
-    limiter.pause(20.0)
+    pause(limiter, 20.0)
     fake_time.now -= 3600.0
     take(limiter)
     assert fake_time.pauses == []
@@ -167,7 +172,7 @@ def test_old_requests_are_forgotten(limiters, fake_time):
     limiter = limiters()
     for _ in range(20):
         take(limiter, 5)
-    assert limiter._bucket.count() <= 2 * LIMIT.requests
+    assert limiter._counter.bucket.count() <= 2 * LIMIT.requests
 
 
 def test_callers_of_one_process_are_served_in_order(limiters):
@@ -205,7 +210,7 @@ def test_a_canceled_caller_counts_nothing_and_blocks_nobody(limiters, fake_time)
         assert caller.cancelled()
 
     asyncio.run(run())
-    assert limiter._bucket.count() == 6
+    assert limiter._counter.bucket.count() == 6
 
 
 def test_waiting_for_the_file_lock_does_not_block_the_event_loop(limiters, tmp_path):
@@ -226,70 +231,73 @@ def test_waiting_for_the_file_lock_does_not_block_the_event_loop(limiters, tmp_p
             await waiting
 
         asyncio.run(run())
-    assert limiter._bucket.count() == 1
+    assert limiter._counter.bucket.count() == 1
 
 
 def test_files_that_cannot_be_used_are_named(limiters, tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "requests-0123456789ab.sqlite").mkdir()
     with pytest.raises(LimiterUnusable, match=r"requests-0123456789ab\.sqlite"):
-        limiters()
+        take(limiters())
 
 
-def start(server: ScriptedServer, state_dir: Path, **settings):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            greedy.__name__,
-            json.dumps({"address": server.address, "dir": str(state_dir)} | settings),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=Path(greedy.__file__).parents[2],
-        text=True,
-    )
+class FailingStore(LimiterStore):
+    """A store that does not respond for the first `failures` questions."""
+
+    description = "a store of this test"
+
+    def __init__(self, folder, clock, failures):
+        self._store, self.failures = FileStore(folder, clock), failures
+
+    def open(self, fingerprint, rate):
+        self.failures -= 1
+        if self.failures >= 0:
+            raise StoreUnavailable("no answer")
+        return self._store.open(fingerprint, rate)
 
 
-def finish(process):
-    with process:
-        output = process.stdout.read()
-    assert process.returncode == 0
-    return json.loads(output)
+def test_a_store_that_does_not_respond_is_asked_again(tmp_path, fake_time):
+    store = FailingStore(tmp_path, fake_time.clock, failures=3)
+    limiter = RateLimiter(store, "0123456789ab", LIMIT, fake_time.clock)
+    take(limiter)
+    limiter.close()
+    assert store.failures == -1
+    assert len(fake_time.pauses) == 3
 
 
-def go(*processes) -> None:
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
+def test_without_its_store_no_turn_is_given(tmp_path, fake_time):
+    limiter = RateLimiter(FailingStore(tmp_path, fake_time.clock, 1_000_000), "0123456789ab", LIMIT, fake_time.clock)
+    for ask in (lambda: take(limiter), lambda: pause(limiter, 7.0)):
+        with pytest.raises(StoreUnavailable, match="no answer"):
+            ask()
+    assert FIRST_CONTACT_SECONDS < fake_time.steady / 2 < FIRST_CONTACT_SECONDS + 2.0
 
 
-def test_processes_together_stay_within_the_limit(tmp_path):
-    with ScriptedServer(Reply(body={"Services": [], "Cursor": None})) as server:
-        settings = {"requests": 20, "window": 1.0, "margin": 0.3, "calls": 14}
-        processes = [start(server, tmp_path, **settings) for _ in range(4)]
-        go(*processes)
-        assert [finish(process)["done"] for process in processes] == [14] * 4
-        arrivals = sorted(received.at for received in server.received)
-    assert len(arrivals) == 4 * 14
-    for first, beyond in zip(arrivals, arrivals[20:], strict=False):
-        assert beyond - first > 1.0
+def test_a_turn_that_took_too_long_is_not_used(limiters, fake_time, monkeypatch):
+    """The request would arrive among those of another window."""
+    limiter = limiters()
+    take(limiter)
+    counter = limiter._counter
+    read_state, slow = counter.state, [0.6, 0.6]
+
+    def state():
+        fake_time.steady += slow.pop() if slow else 0.0
+        return read_state()
+
+    monkeypatch.setattr(counter, "state", state)
+    take(limiter)
+    assert counter.bucket.count() == 1 + 3
 
 
-def test_a_pause_is_obeyed_by_another_process(tmp_path):
-    with ScriptedServer(Reply(body={"Services": [], "Cursor": None})) as server:
-        server.replies.append(Reply(429, {"Message": "slow down"}, {"Retry-After": "1"}))
-        settings = {"requests": 20, "window": 1.0, "margin": 0.1}
-        refused = start(server, tmp_path, calls=1, pause_seconds=0.0, **settings)
-        other = start(server, tmp_path, calls=3, **settings)
-        go(refused)
-        assert finish(refused)["failed"] == ["TooManyRequests"]
-        paused_since = time.monotonic()
-        go(other)
-        assert finish(other)["done"] == 3
-        arrivals = [received.at for received in server.received]
-    assert len(arrivals) == 4
-    assert arrivals[1] - arrivals[0] >= 1.0
-    assert arrivals[1] > paused_since, "the other process had not sent anything before"
+def test_a_store_that_is_always_too_slow_is_an_error(limiters, fake_time, monkeypatch):
+    limiter = limiters(limit=RateLimit(requests=10_000))
+    take(limiter)
+    read_state = limiter._counter.state
+
+    def state():
+        fake_time.steady += 0.6
+        return read_state()
+
+    monkeypatch.setattr(limiter._counter, "state", state)
+    with pytest.raises(LimiterUnusable, match="it is too slow, or always locked"):
+        take(limiter)

@@ -1,0 +1,1 @@
+"""Tests of the rate limiter with each of its stores."""
