@@ -9,8 +9,8 @@ NEWEST := dagster dagster-webserver dagster-duckdb dagster-dg-cli duckdb
 BIN := .venv/bin
 INSTALL := @$(PYTHON) scripts/install.py
 
-.PHONY: help demo superset setup development test test-fast test-lowest test-wheel test-newest test-duckdb2 test-superset docs
-.PHONY: generated pictures bench bench-lock lock format clean
+.PHONY: help demo test-dbt superset setup development test test-fast test-lowest test-wheel test-newest test-duckdb2 test-superset docs
+.PHONY: generated bench bench-lock lock format clean
 
 help:  ## print this
 	@echo "make TARGET [ARGS=…] [PYTHON=python3.12]"
@@ -32,10 +32,11 @@ test: development  ## run every check: formatting, lint, layers, types, Dagster'
 	$(BIN)/mypy
 	$(BIN)/dagster definitions validate -w workspace.yaml
 	$(BIN)/dg check defs
+	$(BIN)/python scripts/site.py
 	$(BIN)/pytest --numprocesses=auto $(ARGS)
 
 FAST := marts/test_cases.py mews/test_errors.py mews/test_requests.py mews/test_tokens.py project/test_pages.py \
-	project/test_words.py project/test_dependencies.py report/test_compiled.py
+	project/test_words.py project/test_names.py project/test_dependencies.py report/test_compiled.py
 
 test-fast: development  ## run lint and the quick tests, in less than a minute
 	$(BIN)/ruff format --check .
@@ -80,6 +81,19 @@ superset: setup  ## serve a Superset dashboard over the snapshot
 superset-environment:
 	$(INSTALL) $(SUPERSET) dashboards/superset/requirements.lock
 
+docs: development  ## build the site of the documentation in build/site; fails on a link that leads nowhere
+	@$(BIN)/python scripts/site.py
+
+generated: development  ## write every generated file again: reference, metrics, data dictionary, Superset's data sets
+	@$(BIN)/python -m pso_pipeline.bi.documentation docs
+	@$(BIN)/python -m pso_pipeline.bi.superset dashboards/superset
+	@$(BIN)/python scripts/reference.py docs
+
+test-dbt:  ## build the dbt example over the snapshot of the demo, in an environment of its own
+	$(INSTALL) .venv-dbt examples/dbt/requirements.lock
+	cd examples/dbt && DBT_TARGET_PATH=../../build/dbt/target DBT_LOG_PATH=../../build/dbt/logs \
+		../../.venv-dbt/bin/dbt build --profiles-dir . $(ARGS)
+
 format: development  ## mend formatting and what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -106,6 +120,7 @@ lock:  ## resolve the packages again; needs uv
 	$(COMPILE) pyproject.toml --extra build --extra smoke --resolution lowest-direct --upgrade -o requirements-lowest.lock
 	echo "duckdb>=2.0.1,<3" | $(COMPILE) - --no-deps -o requirements-duckdb2.lock
 	cd dashboards/superset && $(COMPILE) requirements.in -o requirements.lock
+	$(COMPILE) examples/dbt/requirements.in -o examples/dbt/requirements.lock
 
 clean:  ## remove every environment and what was built
 	rm -rf .venv .venv-* build

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pso_pipeline.cli import COMMANDS
-from pso_pipeline.settings import Settings
+from pso_pipeline.settings import Settings, Timetable
 from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("docs", "dashboards", "benchmarks")
+FOLDERS = ("docs", "dashboards", "benchmarks", "examples")
 PAGES = sorted(
     {*ROOT.glob("*.md"), ROOT / "data/README.md", *(page for name in FOLDERS for page in (ROOT / name).rglob("*.md"))}
 )
@@ -22,24 +22,29 @@ def text(page):
     return page.read_text(encoding="utf-8")
 
 
+def every_setting():
+    """Return the fields of every setting by the name of its variable."""
+    return {name.upper(): field for each in (Settings, Timetable) for name, field in each.model_fields.items()}
+
+
 def test_every_setting_is_explained_with_its_default():
     rows = {
         name.strip("` "): default
         for names, _, default in ROW.findall(text(ROOT / "docs/configuration.md"))
         for name in names.split(",")
     }
-    assert set(rows) == {name.upper() for name in Settings.model_fields}
-    for name, field in Settings.model_fields.items():
+    assert set(rows) == set(every_setting())
+    for name, field in every_setting().items():
         if field.is_required():
-            assert rows[name.upper()] == "none: required"
-        elif field.default not in (None, ()) and name != "mews_client":
-            assert rows[name.upper()] == f"`{field.default}`"
+            assert rows[name] == "none: required"
+        elif field.default not in (None, ()) and name != "MEWS_CLIENT":
+            assert rows[name] == f"`{field.default}`"
 
 
 def test_the_example_of_a_setting_file_names_settings_that_exist():
     names = re.findall(r"^(?:# )?([A-Z_]+)=", text(ROOT / ".env.example"), re.MULTILINE)
-    assert set(names) <= {name.upper() for name in Settings.model_fields}
-    required = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+    assert set(names) <= set(every_setting())
+    required = {name for name, field in every_setting().items() if field.is_required()}
     assert required <= set(names)
 
 
