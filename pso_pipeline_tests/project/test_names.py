@@ -1,8 +1,8 @@
 """Tests that the pages name only what exists, and that the reference has everything that exists."""
 
 import importlib
-import importlib.util
 import re
+import runpy
 import subprocess
 import tomllib
 
@@ -27,14 +27,6 @@ MADE_BY_RECIPES = {
     "pso_pipeline/warehouse/checks/accounts_are_known.sql",
 }
 OF_TESTS = {"PSO_TEST_SEQUENCES", "PSO_TEST_WORLDS"}
-
-
-def load(path):
-    """Import a script of the checkout."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def files():
@@ -88,7 +80,7 @@ def test_every_file_that_a_page_names_exists(page):
 
 
 def test_the_reference_of_commands_and_assets_is_current():
-    for name, content in load(ROOT / "scripts/reference.py").pages().items():
+    for name, content in runpy.run_path(str(ROOT / "scripts/reference.py"))["pages"]().items():
         assert text(ROOT / "docs" / name) == content, "run `make generated`"
 
 
@@ -101,7 +93,11 @@ def test_the_reference_has_every_table_and_setting():
 
 def test_every_page_is_in_the_site_and_in_its_index():
     listed = set(re.findall(r'"([^"]+\.md)"', (ROOT / "zensical.toml").read_text()))
-    pages = {str(page.relative_to(ROOT)) for page in load(ROOT / "scripts/site.py").sources() if page.suffix == ".md"}
+    pages = {
+        str(page.relative_to(ROOT))
+        for page in runpy.run_path(str(ROOT / "scripts/site.py"))["sources"]()
+        if page.suffix == ".md"
+    }
     assert listed == {page for page in pages if not page.startswith("docs/decisions/0")}
     index = {(ROOT / "docs" / link).resolve() for link in re.findall(r"\]\(([^)#]+)\)", text(ROOT / "docs/README.md"))}
     apart = {"README.md", "docs/README.md", "SECURITY.md", "data/README.md"}
