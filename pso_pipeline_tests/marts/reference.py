@@ -6,6 +6,7 @@ It is slow and obvious on purpose. Each function takes a `World` and gives the r
 import itertools
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -75,6 +76,22 @@ class LocalDates:
 
     def __call__(self, hotel: str, moment: datetime) -> date:
         return moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(self.zones[hotel]).date()
+
+
+def differences(ours: Mapping[Any, Mapping[str, Any]], expected: Mapping[Any, Mapping[str, Any]]) -> dict[str, str]:
+    """By the name of a column, the first row in which two tables differ; a count that is missing is 0."""
+    found = {}
+    for key in [*ours, *(expected.keys() - ours.keys())]:
+        if key not in ours or key not in expected:
+            found.setdefault("a whole row", f"{key} is only in {'the marts' if key in ours else 'the reference'}")
+            continue
+        for column in dict.fromkeys([*ours[key], *expected[key]]):
+            one, other = (
+                row[column] if isinstance(row, Counter) else row.get(column) for row in (ours[key], expected[key])
+            )
+            if one != other:
+                found.setdefault(column, f"{one!r} in the marts, {other!r} in the reference, for {key}")
+    return found
 
 
 def is_firm(order: Order) -> bool:

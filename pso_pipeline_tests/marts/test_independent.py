@@ -39,7 +39,7 @@ def test_everything_agrees(marts, world):
         row[0]: dict(zip(columns, row[1:], strict=True))
         for row in read(marts, "fct_product_service_orders", ["order_id", *columns])
     }
-    assert facts == expected_facts
+    assert reference.differences(facts, expected_facts) == {}
 
     assert Counter(read(marts, "fct_order_state_changes")) == Counter(reference.state_changes(world))
 
@@ -48,7 +48,7 @@ def test_everything_agrees(marts, world):
         for row in read(marts, "agg_orders_daily", [*KEY, *COUNTS])
     }
     assert all(counts.total() for counts in daily.values())
-    assert daily == reference.orders_daily(world)
+    assert reference.differences(daily, reference.orders_daily(world)) == {}
 
     curve: Counter[tuple[Any, ...]] = Counter()
     for *cohort, days, at_risk, canceled in read(marts, "agg_cancellation_curve"):
@@ -71,3 +71,10 @@ def test_the_world_holds_every_edge(world):
         )
         > 20
     )
+
+
+def test_a_difference_names_the_column():
+    ours = {"a": Counter(orders=2), "b": Counter(orders=1)}
+    expected = {"a": Counter(orders=2, quick=1), "b": Counter(orders=1, quick=0)}
+    assert reference.differences(ours, expected) == {"quick": "0 in the marts, 1 in the reference, for a"}
+    assert list(reference.differences(ours, {"a": Counter(orders=2)})) == ["a whole row"]
