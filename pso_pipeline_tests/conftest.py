@@ -8,8 +8,6 @@ import pytest
 
 from pso_pipeline.settings import Settings, Timetable
 from pso_pipeline.warehouse.session import Warehouse
-from pso_pipeline_tests.fakes.postgres import running_postgres
-from pso_pipeline_tests.fakes.redis import running_redis
 from pso_pipeline_tests.fakes.server import serve
 
 
@@ -32,6 +30,9 @@ def postgres():
 
     Not below pytest's folder: each pytest that starts closes that one to other users, such as PostgreSQL's own.
     """
+    # `make test-lowest` has no psycopg, and needs no PostgreSQL
+    from pso_pipeline_tests.fakes.postgres import running_postgres
+
     with tempfile.TemporaryDirectory(prefix="pso-postgres-") as folder, running_postgres(Path(folder)) as server:
         yield server
 
@@ -39,6 +40,9 @@ def postgres():
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory):
     """A Redis that the tests of a process share; no two of them use one token."""
+    # `make test-lowest` has no client of Redis
+    from pso_pipeline_tests.fakes.redis import running_redis
+
     with running_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 

@@ -80,7 +80,7 @@ class LocalDates:
 
 def differences(ours: Mapping[Any, Mapping[str, Any]], expected: Mapping[Any, Mapping[str, Any]]) -> dict[str, str]:
     """By the name of a column, the first row in which two tables differ; a count that is missing is 0."""
-    found = {}
+    found: dict[str, str] = {}
     for key in [*ours, *(expected.keys() - ours.keys())]:
         if key not in ours or key not in expected:
             found.setdefault("a whole row", f"{key} is only in {'the marts' if key in ours else 'the reference'}")
