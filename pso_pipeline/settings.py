@@ -118,6 +118,21 @@ class MemorySettings(_Environment):
         return self.pso_memory_limit.strip()
 
 
+class ShardSettings(_Environment):
+    """How a refresh is divided into runs, for callers that need no other setting."""
+
+    pso_sharded: bool = Field(
+        default=False,
+        description="1 if a refresh is divided into runs that several machines execute (see docs/scaling.md), or 0",
+    )
+    pso_hotel_ranges: int = Field(
+        default=4,
+        ge=1,
+        le=1_000,
+        description="into how many ranges of hotels the metrics are divided if PSO_SHARDED is 1, from 1 to 1000",
+    )
+
+
 class Timetable(_Environment):
     """The times of the schedules and the interval between two polls for changes.
 
@@ -138,7 +153,7 @@ class Timetable(_Environment):
     )
 
 
-class Settings(MemorySettings):
+class Settings(MemorySettings, ShardSettings):
     """All settings of the pipeline; get them from `Settings.load()`."""
 
     mews_platform_address: AnyHttpUrl = Field(

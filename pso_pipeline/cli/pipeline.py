@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance, RunsFilter
 
 from pso_pipeline.bi.errors import NothingPublished, SnapshotError
 from pso_pipeline.bi.folder import current_snapshot
@@ -18,7 +18,8 @@ from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.orchestration.evaluations import read_api_problem
 from pso_pipeline.orchestration.jobs import refresh
-from pso_pipeline.orchestration.outcomes import read_last_outcome
+from pso_pipeline.orchestration.outcomes import ENDED, read_last_outcome
+from pso_pipeline.orchestration.shards import PUBLISH
 from pso_pipeline.settings import Settings
 
 DAEMON_TOLERANCE = timedelta(minutes=5)
@@ -107,13 +108,15 @@ def _read_daemon(instance: DagsterInstance, now: datetime) -> tuple[str, datetim
     seen = datetime.fromtimestamp(max(beats), UTC)
     if now - seen <= DAEMON_TOLERANCE:
         return "alive", seen
-    since = RunsFilter(
-        job_name=refresh.name,
-        statuses=[DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE],
-        created_after=seen + DAEMON_TOLERANCE,
-    )
-    runs = instance.get_run_records(since, limit=RUNS_WITHOUT_DAEMON)
-    return "replaced" if len(runs) == RUNS_WITHOUT_DAEMON else "dead", seen
+    runs = [
+        record
+        for job_name in (refresh.name, PUBLISH)
+        for record in instance.get_run_records(
+            RunsFilter(job_name=job_name, statuses=ENDED, created_after=seen + DAEMON_TOLERANCE),
+            limit=RUNS_WITHOUT_DAEMON,
+        )
+    ]
+    return "replaced" if len(runs) >= RUNS_WITHOUT_DAEMON else "dead", seen
 
 
 def _full_disks(settings: Settings) -> Iterator[str]:

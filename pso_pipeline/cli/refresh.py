@@ -1,12 +1,15 @@
 """`pso refresh` runs the Dagster job once in this process and prints a summary for people and cron mails.
 
+If `PSO_SHARDED` is set, it runs the jobs of all shards one after the other, each with the lease of its shard.
+
 What a refresh does belongs to `orchestration/`. Add here only options and output.
 """
 
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -17,11 +20,16 @@ from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, n
 from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
-from pso_pipeline.orchestration.jobs import is_ours
+from pso_pipeline.orchestration.jobs import full_resync, is_ours, refresh
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
+from pso_pipeline.orchestration.queue import READING_OPS, Refresh
 from pso_pipeline.orchestration.runs import MAX_RUNTIME, end_dead_runs
+from pso_pipeline.orchestration.shards import CONCLUDED_TAG, SHARD_TAG, STAGES, holder_of
+from pso_pipeline.orchestration.stages import plan_now
 from pso_pipeline.orchestration.steps import describe_token_failures, list_enterprises
+from pso_pipeline.settings import SettingsError, ShardSettings
 from pso_pipeline.text import for_terminal
+from pso_pipeline.warehouse.errors import WarehouseError
 
 SHOWN_ENTERPRISES = 20
 """The largest number of hotels that the summary lists one by one; beyond it, only failing hotels are listed."""
@@ -57,23 +65,54 @@ def run_refresh(dagster_home: Path, keys: Sequence[str] = (), *, is_full: bool =
             end_dead_runs(instance, is_ours)
             if keys:
                 _check_keys(instance, keys)
-            result = defs.get_job_def("full_resync" if is_full else "refresh").execute_in_process(
-                instance=instance,
-                run_config={
-                    "ops": {"sync_orders": {"config": {"enterprises": list(keys), "full": is_full}}},
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                },
-                raise_on_error=False,
-            )
-    except InstanceUnusable as error:
+            is_sharded = ShardSettings.load().pso_sharded
+            results = list(_run_shards(instance, keys, is_full) if is_sharded else [_run_job(instance, keys, is_full)])
+    except (InstanceUnusable, SettingsError, WarehouseError) as error:
         stop(str(error), FAILED)
-    report = _sync_report(result)
+    report = _sync_report(results)
     if report is not None and report.enterprises:
         _print_report(report)
-    if not result.success:
-        for line in _reasons(result) or [INTERRUPTED]:
-            say(line)
-    return result.success
+    failed = [result for result in results if not result.success]
+    for line in dict.fromkeys(line for result in failed for line in _reasons(result) or [INTERRUPTED]):
+        say(line)
+    return not failed
+
+
+def _run_job(instance: DagsterInstance, keys: Sequence[str], is_full: bool) -> ExecuteInProcessResult:
+    wanted = Refresh(frozenset(keys) or None, full=is_full)
+    return _execute(instance, full_resync.name if is_full else refresh.name, wanted)
+
+
+def _run_shards(instance: DagsterInstance, keys: Sequence[str], is_full: bool) -> Iterator[ExecuteInProcessResult]:
+    """Run the jobs of all shards, up to one that could not do its work.
+
+    Raises:
+        SettingsError: A setting is missing or malformed.
+        WarehouseError: The warehouse cannot be read.
+    """
+    wanted = Refresh(frozenset(keys) or None, full=is_full)
+    for stage in STAGES:
+        for shard, reads in plan_now(PIPELINE, stage, wanted).items():
+            if (holder := holder_of(instance, shard)) is not None:
+                say(f"waiting for {holder}, which holds {shard}")
+            result = _execute(instance, stage, reads, {SHARD_TAG: shard})
+            yield result
+            run = instance.get_run_by_id(result.run_id)
+            if not result.success and (run is None or CONCLUDED_TAG not in run.tags):
+                return
+
+
+def _execute(
+    instance: DagsterInstance, job_name: str, reads: Refresh, tags: Mapping[str, str] | None = None
+) -> ExecuteInProcessResult:
+    config = {"enterprises": sorted(reads.keys or ()), "full": reads.full}
+    reading = {READING_OPS[job_name]: {"config": config}} if job_name in READING_OPS else {}
+    return defs.get_job_def(job_name).execute_in_process(
+        instance=instance,
+        run_config={"ops": reading, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        tags=tags,
+        raise_on_error=False,
+    )
 
 
 @contextlib.contextmanager
@@ -108,11 +147,25 @@ def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
         stop(f"no such enterprise: {', '.join(unknown)}; `pso status` lists the keys", MISCONFIGURED)
 
 
-def _sync_report(result: ExecuteInProcessResult) -> SyncReport | None:
-    if any(event.node_name == "sync_orders" for event in result.get_step_success_events()):
-        report: SyncReport = result.output_for_node("sync_orders")
-        return report
-    return None
+def _sync_report(results: Sequence[ExecuteInProcessResult]) -> SyncReport | None:
+    """Return the outcome of all syncs, which are of different hotels; None if none came to its end."""
+    reports: list[SyncReport] = [
+        result.output_for_node(event.node_name)
+        for result in results
+        for event in result.get_step_success_events()
+        if event.node_name in {"sync_orders", "sync_token"}
+    ]
+    if not reports:
+        return None
+    requests: Counter[str] = Counter()
+    for report in reports:
+        requests.update(report.requests)
+    return SyncReport(
+        tuple(outcome for report in reports for outcome in report.enterprises),
+        sum(report.rejected for report in reports),
+        requests,
+        tuple(line for report in reports for line in report.notices),
+    )
 
 
 def _reasons(result: ExecuteInProcessResult) -> list[str]:

@@ -1,9 +1,10 @@
-"""Whether the API answers at all: one small request, whose answer may be a refusal.
+"""Whether the API answers, and what time it is there: one small request, whose answer may be a refusal.
 
 Nothing lands here. What was read, and which token is refused, is decided by refreshes.
 """
 
 import asyncio
+import contextlib
 from contextlib import aclosing
 
 from pso_pipeline.contract.endpoints import ENTERPRISES
@@ -29,3 +30,11 @@ async def why_silent(api: Api, *, seconds: float) -> str | None:
     except (MewsError, LimiterUnusable):
         return None
     return None
+
+
+async def observe_time(api: Api, fingerprint: str) -> None:
+    """Let the clock observe the server's time, by one small request with an access token; a failure changes nothing."""
+    request = GetAll(ENTERPRISES, limitation=Limitation(1))
+    with contextlib.suppress(MewsError):
+        async with aclosing(pages(api.client, request, api.tokens[fingerprint])) as walk:
+            api.clock.observe((await anext(walk)).server_time)

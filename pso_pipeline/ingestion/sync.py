@@ -99,7 +99,8 @@ class SyncOptions:
     """What a sync does: which endpoint and enterprises (None: all in scope), all history or changes, its safeguards.
 
     `token_failures` says, by fingerprint, why tokens could not list their enterprises in this refresh: their
-    enterprises fail with that reason.
+    enterprises fail with that reason. `is_alone` says that nobody else reads these enterprises meanwhile: then a full
+    read waits for no other.
     """
 
     enterprise_ids: Collection[str] | None = None
@@ -108,6 +109,7 @@ class SyncOptions:
     max_missing_share: float = 0.2
     token_failures: Mapping[str, str] = field(default_factory=dict)
     endpoint: Endpoint = PRODUCT_SERVICE_ORDERS
+    is_alone: bool = False
 
 
 async def sync_records(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncReport:
@@ -119,7 +121,7 @@ async def sync_records(api: Api, warehouse: Warehouse, options: SyncOptions) -> 
         WarehouseError: The warehouse cannot be used.
         LimiterUnusable: The store in which processes share a token's limit cannot be used.
     """
-    if not options.is_full:
+    if not options.is_full or options.is_alone:
         return await _sync(api, warehouse, options)
     with warehouse.resyncing():
         return await _sync(api, warehouse, options)

@@ -32,6 +32,7 @@ from pso_pipeline.orchestration.messages import Hotel, Message, deliver, message
 from pso_pipeline.orchestration.outcomes import Outcome, read_last_outcome
 from pso_pipeline.orchestration.queue import Refresh, request_refresh
 from pso_pipeline.orchestration.resources import PipelineResource
+from pso_pipeline.orchestration.shard_jobs import discover
 from pso_pipeline.settings import SettingsError
 from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.errors import WarehouseError
@@ -154,7 +155,7 @@ def watch_api(state: AlertState, silence: str | None, now: datetime) -> AlertSta
 
 
 @sensor(
-    job=refresh,
+    jobs=[refresh, discover],
     minimum_interval_seconds=ALERTS_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
     description=(

@@ -14,6 +14,8 @@ from pso_pipeline.orchestration.recovery import killed_runs
 from pso_pipeline.orchestration.resources import PipelineResource
 from pso_pipeline.orchestration.schedules import build_schedules
 from pso_pipeline.orchestration.sensors import enterprise_discovery, order_updates
+from pso_pipeline.orchestration.shard_jobs import SHARD_JOBS
+from pso_pipeline.orchestration.stages import refresh_stages
 from pso_pipeline.orchestration.timetable import read_times
 
 PIPELINE = PipelineResource()
@@ -21,9 +23,9 @@ PIPELINE = PipelineResource()
 defs = Definitions(
     assets=ASSETS,
     asset_checks=ASSET_CHECKS,
-    jobs=[refresh, full_resync],
+    jobs=[refresh, full_resync, *SHARD_JOBS.values()],
     schedules=build_schedules(read_times()),
-    sensors=[enterprise_discovery, order_updates, hotel_alerts, killed_runs],
+    sensors=[enterprise_discovery, order_updates, hotel_alerts, killed_runs, refresh_stages],
     # a process for each step would take seconds to start
     executor=in_process_executor,
     # steps pass on only their outcome, and all steps of a run are in one process

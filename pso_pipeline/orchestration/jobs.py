@@ -51,6 +51,7 @@ from pso_pipeline.orchestration.partitions import (
 )
 from pso_pipeline.orchestration.resources import API_POOL, PipelineResource
 from pso_pipeline.orchestration.runs import MAX_RUNTIME
+from pso_pipeline.orchestration.shards import STAGES
 from pso_pipeline.orchestration.steps import (
     FULL_CONFIG,
     Listing,
@@ -104,6 +105,11 @@ class Discovered:
 @op(pool=API_POOL)
 def discover(context: OpExecutionContext, pipeline: PipelineResource) -> Discovered:
     """List the hotels and the services that the access tokens can access."""
+    return discover_and_report(context, pipeline)
+
+
+def discover_and_report(context: OpExecutionContext, pipeline: PipelineResource) -> Discovered:
+    """List the hotels and the services, and report their assets and whether the API answers."""
     clock = ServerClock()
     hotels = list_enterprises(pipeline, context.instance, clock)
     _report_listing(context, ENTERPRISES, hotels)
@@ -130,6 +136,27 @@ def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discove
     """
     config: Mapping[str, Any] = context.op_config
     ids = enterprise_ids_of(pipeline, config["enterprises"]) if config["enterprises"] else None
+    report = sync_and_report(context, pipeline, ids, discovered)
+    return replace(
+        report,
+        rejected=report.rejected + discovered.rejected,
+        notices=(*discovered.notices, *report.notices),
+    )
+
+
+def sync_and_report(
+    context: OpExecutionContext,
+    pipeline: PipelineResource,
+    ids: Collection[str] | None,
+    discovered: Discovered,
+    *,
+    is_alone: bool = False,
+) -> SyncReport:
+    """Read the records of every endpoint for these hotels, as the op's `SYNC_CONFIG` asks, and report the assets.
+
+    `is_alone` as in `SyncOptions`.
+    """
+    config: Mapping[str, Any] = context.op_config
     others = (endpoint for endpoint in ENDPOINTS if endpoint.keeps_versions and endpoint is not PRODUCT_SERVICE_ORDERS)
     reports = []
     for endpoint in (PRODUCT_SERVICE_ORDERS, *others):
@@ -141,15 +168,11 @@ def sync_orders(context: OpExecutionContext, pipeline: PipelineResource, discove
             look_back=look_back_of(config["look_back_days"]),
             token_failures=discovered.token_failures,
             clock=discovered.clock,
+            is_alone=is_alone,
         )
         _report_sync(context, AssetKey(endpoint.name), report, shown)
         reports.append(report)
-    report = combine_reports(reports)
-    return replace(
-        report,
-        rejected=report.rejected + discovered.rejected,
-        notices=(*discovered.notices, *report.notices),
-    )
+    return combine_reports(reports)
 
 
 @op(ins={"synced": In(Nothing)})
@@ -162,7 +185,11 @@ def check_orders(context: OpExecutionContext, pipeline: PipelineResource) -> Non
 @op(ins={"checked": In(Nothing)})
 def compute_marts(context: OpExecutionContext, pipeline: PipelineResource) -> None:
     """Compute the marts of the hotels whose orders changed."""
-    shown = compute_metrics(pipeline, None)
+    report_metrics(context, compute_metrics(pipeline, None))
+
+
+def report_metrics(context: OpExecutionContext, shown: dict[str, Metadata]) -> None:
+    """Report the partitions whose metrics were computed."""
     _report_partitions(context, METRICS, shown, set(shown))
 
 
@@ -174,7 +201,14 @@ def check_marts(context: OpExecutionContext, pipeline: PipelineResource) -> None
 
 @op(ins={"checked": In(Nothing)})
 def publish(context: OpExecutionContext, pipeline: PipelineResource, report: SyncReport) -> list[str]:
-    """Publish the BI snapshot and check it; return one line for each hotel whose newest figures are not published.
+    """Publish the BI snapshot and check it; return one line for each hotel whose newest figures are not published."""
+    return publish_and_report(context, pipeline, report)
+
+
+def publish_and_report(
+    context: OpExecutionContext, pipeline: PipelineResource, report: SyncReport | None = None
+) -> list[str]:
+    """Publish the BI snapshot, check it and report the asset; return one line for each hotel that is held back.
 
     The asset is materialized where the data are newer, so that Dagster's freshness policy judges the age of the data
     and not that of the last run.
@@ -238,8 +272,8 @@ full_resync = refresh_all.to_job(
 
 
 def is_ours(run: DagsterRun) -> bool:
-    """Whether a run is one of these jobs or of our assets; an instance can serve other code locations too."""
-    return run.job_name in {refresh.name, full_resync.name} or (
+    """Whether a run is of one of our jobs or assets; an instance can serve other code locations too."""
+    return run.job_name in {refresh.name, full_resync.name, *STAGES} or (
         run.asset_selection is not None and bool(run.asset_selection) and run.asset_selection <= ALL_ASSETS
     )
 

@@ -1,10 +1,11 @@
-"""The queue of refreshes: at most one that a sensor or schedule requested waits in it.
+"""The queue: at most one run of a shard, or one refresh, that a sensor or schedule requested waits in it.
 
-If the waiting refresh covers a new request, nothing is added. Otherwise a new refresh replaces it and reads what both
-would read. Runs that a person started are never replaced. Add here what decides whether a run is requested; what a run
-does is in `jobs`.
+If the waiting run covers a new request, nothing is added. Otherwise a new run replaces it and reads what both would
+read. Runs that a person started are never replaced. Add here what decides whether a run is requested; what a run does
+is in `jobs` and `shard_jobs`.
 """
 
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,11 +13,24 @@ from typing import Any
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRequest, RunsFilter
 
-from pso_pipeline.orchestration.jobs import refresh
+from pso_pipeline.orchestration.jobs import full_resync, refresh
 from pso_pipeline.orchestration.runs import live_runs
+from pso_pipeline.orchestration.shards import DISCOVER, SHARD_TAG, SYNC
+from pso_pipeline.settings import ShardSettings
 
 REQUESTED_BY = "pso/requested_by"
 """Tag of a run with the sensor or schedule that requested it."""
+
+REFRESH_TAG = "pso/refresh_id"
+"""Tag of a run of a shard with the refresh that it is a part of; the next stage follows it (`stages`)."""
+
+READING_OPS = {
+    refresh.name: "sync_orders",
+    full_resync.name: "sync_orders",
+    DISCOVER: "discover_hotels",
+    SYNC: "sync_token",
+}
+"""The op of each job whose configuration says what is read. The other jobs of shards do all that there is to do."""
 
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
@@ -68,9 +82,30 @@ def request_refresh(
 ) -> RunRequest | None:
     """Make the request for a refresh and cancel the waiting ones that it replaces; None if a waiting one covers it.
 
-    `requested_by` is the name of the sensor or schedule; the run has it as a tag, next to `tags`.
+    `requested_by` is the name of the sensor or schedule; the run has it as a tag, next to `tags`. If `PSO_SHARDED` is
+    set, the run is the first stage of the refresh.
+
+    Raises:
+        SettingsError: `PSO_SHARDED` is malformed.
     """
-    queued = instance.get_runs(RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.QUEUED]))
+    if ShardSettings.load().pso_sharded:
+        first = {SHARD_TAG: DISCOVER, REFRESH_TAG: uuid.uuid4().hex}
+        return request_run(instance, DISCOVER, wanted, requested_by, {**first, **(tags or {})})
+    return request_run(instance, refresh.name, wanted, requested_by, tags or {})
+
+
+def request_run(
+    instance: DagsterInstance,
+    job_name: str,
+    wanted: Refresh,
+    requested_by: str,
+    tags: Mapping[str, str],
+    *,
+    run_key: str | None = None,
+) -> RunRequest | None:
+    """Make the request for a run of a job, of one shard if `tags` name it, as `request_refresh` does."""
+    shard = {SHARD_TAG: tags[SHARD_TAG]} if SHARD_TAG in tags else {}
+    queued = instance.get_runs(RunsFilter(job_name=job_name, statuses=[DagsterRunStatus.QUEUED], tags=shard))
     waiting = [(run.run_id, asked) for run in queued if (asked := refresh_of(run)) is not None]
     decision = decide_on_request(wanted, waiting)
     for run_id in decision.replaced:
@@ -85,9 +120,10 @@ def request_refresh(
     if decision.request.full:
         config["full"] = True
     return RunRequest(
-        job_name=refresh.name,
-        run_config={"ops": {"sync_orders": {"config": config}}} if config else {},
-        tags={REQUESTED_BY: requested_by, **(tags or {})},
+        job_name=job_name,
+        run_key=run_key,
+        run_config={"ops": {READING_OPS[job_name]: {"config": config}}} if config else {},
+        tags={REQUESTED_BY: requested_by, **tags},
     )
 
 
@@ -104,10 +140,11 @@ def is_refreshing(instance: DagsterInstance, since: timedelta) -> bool:
 def refresh_of(run: DagsterRun) -> Refresh | None:
     """Return what a run reads that a sensor or schedule requested; None for any other run."""
     run_config: Mapping[str, Any] = run.run_config
-    config = run_config.get("ops", {}).get("sync_orders", {}).get("config", {})
+    op = READING_OPS.get(run.job_name, "")
+    config = run_config.get("ops", {}).get(op, {}).get("config", {})
     is_known = config.keys() <= {"enterprises", "look_back_days", "full"} and run_config in (
         {},
-        {"ops": {"sync_orders": {"config": config}}},
+        {"ops": {op: {"config": config}}},
     )
     if REQUESTED_BY not in run.tags or run.parent_run_id is not None or not is_known:
         return None

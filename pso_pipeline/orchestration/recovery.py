@@ -4,6 +4,8 @@ A poll reports a change once, so the refresh that it requested must not be lost.
 `runs`.
 """
 
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from dagster import (
@@ -12,6 +14,7 @@ from dagster import (
     DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
+    RunRecord,
     RunRequest,
     RunsFilter,
     SensorEvaluationContext,
@@ -21,8 +24,16 @@ from dagster import (
 )
 
 from pso_pipeline.orchestration.jobs import full_resync, is_ours, refresh, sync_orders
-from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, refresh_of, request_refresh
+from pso_pipeline.orchestration.queue import (
+    REFRESH_TAG,
+    REQUESTED_BY,
+    Refresh,
+    refresh_of,
+    request_run,
+)
 from pso_pipeline.orchestration.runs import end_dead_runs
+from pso_pipeline.orchestration.shard_jobs import SHARD_JOBS
+from pso_pipeline.orchestration.shards import CONCLUDED_TAG, SHARD_TAG, STAGES
 
 RECOVERY_SECONDS = 30
 
@@ -38,6 +49,9 @@ REPEAT_WITHIN = timedelta(hours=1)
 MOST_RUNS = 5
 """The number of latest failed refreshes that are searched."""
 
+MOST_SHARD_RUNS = 50
+"""The number of latest failed runs of each stage that are searched."""
+
 MOST_ATTEMPTS = 6
 
 FIRST_PAUSE = timedelta(minutes=5)
@@ -45,7 +59,7 @@ FIRST_PAUSE = timedelta(minutes=5)
 
 
 @sensor(
-    jobs=[full_resync, refresh],
+    jobs=[full_resync, refresh, *SHARD_JOBS.values()],
     minimum_interval_seconds=RECOVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
     description="Marks runs whose process is dead as ended, and requests again what they were to read.",
@@ -58,6 +72,7 @@ def killed_runs(context: SensorEvaluationContext) -> SensorResult | SkipReason:
     now = datetime.now(UTC)
     requests = [request_interrupted_resync(context.instance, now), request_killed_refreshes(context.instance, now)]
     found = [request for request in requests if request is not None]
+    found += request_killed_shards(context.instance, now)
     return SensorResult(run_requests=found) if found else SkipReason(f"{len(ended)} dead run(s) ended")
 
 
@@ -66,16 +81,30 @@ def request_killed_refreshes(instance: DagsterInstance, now: datetime) -> RunReq
 
     There are at most `MOST_ATTEMPTS` in a row, with growing pauses. `now` is aware.
     """
-    failed = RunsFilter(job_name=refresh.name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - REPEAT_WITHIN)
-    killed = [
-        record
-        for record in instance.get_run_records(failed, limit=MOST_RUNS)
-        if REQUESTED_BY in record.dagster_run.tags
-        and REPEATED_TAG not in record.dagster_run.tags
-        and not instance.all_logs(record.dagster_run.run_id, of_type=DagsterEventType.STEP_FAILURE)
-    ]
-    if not killed:
-        return None
+    killed = _find_killed(instance, refresh.name, now, MOST_RUNS)
+    return _repeat(instance, refresh.name, killed, now, {}) if killed else None
+
+
+def request_killed_shards(instance: DagsterInstance, now: datetime) -> list[RunRequest]:
+    """Request again every killed run of a shard that a sensor or schedule had requested, each as a refresh of its own.
+
+    There are at most `MOST_ATTEMPTS` of each in a row, with growing pauses. `now` is aware.
+    """
+    requests = []
+    for stage in STAGES:
+        killed: dict[str, list[RunRecord]] = {}
+        for record in _find_killed(instance, stage, now, MOST_SHARD_RUNS):
+            killed.setdefault(record.dagster_run.tags.get(SHARD_TAG, stage), []).append(record)
+        for shard, records in killed.items():
+            tags = {SHARD_TAG: shard, REFRESH_TAG: uuid.uuid4().hex}
+            requests.append(_repeat(instance, stage, records, now, tags))
+    return [request for request in requests if request is not None]
+
+
+def _repeat(
+    instance: DagsterInstance, job_name: str, killed: Sequence[RunRecord], now: datetime, tags: Mapping[str, str]
+) -> RunRequest | None:
+    """Request one run for everything that these killed runs of a job were to read, if the next attempt may begin."""
     runs = [record.dagster_run for record in killed]
     attempt = max(map(_attempt_of, runs))
     if not _is_due(attempt, max(record.end_time or 0 for record in killed), now):
@@ -84,7 +113,19 @@ def request_killed_refreshes(instance: DagsterInstance, now: datetime) -> RunReq
     for run in runs:
         wanted = wanted.merged_with(refresh_of(run) or Refresh())
         instance.add_run_tags(run.run_id, {REPEATED_TAG: "true"})
-    return request_refresh(instance, wanted, killed_runs.name, {ATTEMPT_TAG: str(attempt + 1)})
+    return request_run(instance, job_name, wanted, killed_runs.name, {**tags, ATTEMPT_TAG: str(attempt + 1)})
+
+
+def _find_killed(instance: DagsterInstance, job_name: str, now: datetime, limit: int) -> list[RunRecord]:
+    """Return the latest runs of a job that a sensor or schedule requested and that were killed or interrupted."""
+    failed = RunsFilter(job_name=job_name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - REPEAT_WITHIN)
+    return [
+        record
+        for record in instance.get_run_records(failed, limit=limit)
+        if REQUESTED_BY in record.dagster_run.tags
+        and not {REPEATED_TAG, CONCLUDED_TAG} & record.dagster_run.tags.keys()
+        and not instance.all_logs(record.dagster_run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    ]
 
 
 def request_interrupted_resync(instance: DagsterInstance, now: datetime) -> RunRequest | None:

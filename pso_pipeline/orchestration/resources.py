@@ -24,6 +24,7 @@ from pso_pipeline.mews.limiter.store import LimiterUnusable
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.orchestration.runs import run_lock
+from pso_pipeline.orchestration.shards import lease
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
@@ -47,10 +48,11 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         self,
         context: InitResourceContext,
     ) -> Generator["PipelineResource", None, None]:
-        """Serve the steps of a run, which holds its lock in the meantime (`runs`)."""
+        """Serve the steps of a run, which holds its lock (`runs`) and the lease of its shard (`shards`)."""
         with contextlib.ExitStack() as during_run:
             if context.run is not None and context.instance is not None:
                 during_run.enter_context(run_lock(context.instance, context.run))
+                during_run.enter_context(lease(context.instance, context.run))
             yield self
 
     def settings(self) -> Settings:

@@ -17,7 +17,8 @@ from dagster import (
 
 from pso_pipeline.orchestration.jobs import full_resync, refresh
 from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, is_busy, request_refresh
-from pso_pipeline.orchestration.timetable import Times
+from pso_pipeline.orchestration.shards import DISCOVER
+from pso_pipeline.orchestration.timetable import Times, is_sharded
 from pso_pipeline.settings import Settings, SettingsError
 
 Tick = RunRequest | SkipReason
@@ -25,10 +26,13 @@ Tick = RunRequest | SkipReason
 
 def build_schedules(found: Mapping[str, Times]) -> list[ScheduleDefinition]:
     """Make the three schedules from the times of each variable."""
+    first, resync, request_resync = refresh.name, full_resync.name, _resync
+    if is_sharded():
+        first, resync, request_resync = DISCOVER, DISCOVER, _resync_shards
     return [
-        _schedule("hourly_refresh", refresh.name, found["PSO_REFRESH_CRON"], _refresh_everything),
-        _schedule("nightly_look_back", refresh.name, found["PSO_LOOK_BACK_CRON"], _look_back),
-        _schedule("weekly_full_resync", full_resync.name, found["PSO_RESYNC_CRON"], _resync),
+        _schedule("hourly_refresh", first, found["PSO_REFRESH_CRON"], _refresh_everything),
+        _schedule("nightly_look_back", first, found["PSO_LOOK_BACK_CRON"], _look_back),
+        _schedule("weekly_full_resync", resync, found["PSO_RESYNC_CRON"], request_resync),
     ]
 
 
@@ -46,7 +50,12 @@ def _schedule(
         description=times.no_runs or request.__doc__,
     )
     def evaluate(context: ScheduleEvaluationContext) -> Tick:
-        return request(context, name) if times.no_runs is None else SkipReason(times.no_runs)
+        if times.no_runs is not None:
+            return SkipReason(times.no_runs)
+        try:
+            return request(context, name)
+        except SettingsError as error:
+            return SkipReason(str(error))
 
     return evaluate
 
@@ -58,10 +67,7 @@ def _refresh_everything(context: ScheduleEvaluationContext, name: str) -> Tick:
 
 def _look_back(context: ScheduleEvaluationContext, name: str) -> Tick:
     """Reads the changes of the last days again, for orders that the source showed late."""
-    try:
-        days = Settings.load().pso_look_back_days
-    except SettingsError as error:
-        return SkipReason(str(error))
+    days = Settings.load().pso_look_back_days
     return request_refresh(context.instance, Refresh(look_back_days=days), name) or SkipReason(
         "a look-back of as many days waits"
     )
@@ -72,3 +78,8 @@ def _resync(context: ScheduleEvaluationContext, name: str) -> Tick:
     if is_busy(context.instance, full_resync.name):
         return SkipReason("a full resync runs or waits")
     return RunRequest(job_name=full_resync.name, tags={REQUESTED_BY: name})
+
+
+def _resync_shards(context: ScheduleEvaluationContext, name: str) -> Tick:
+    """Reads all history again, one run for each access token, and marks orders that the source no longer has."""
+    return request_refresh(context.instance, Refresh(full=True), name) or SkipReason("a full resync waits")

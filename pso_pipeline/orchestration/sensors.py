@@ -30,6 +30,7 @@ from pso_pipeline.orchestration.jobs import refresh
 from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.orchestration.queue import Refresh, is_refreshing, request_refresh
 from pso_pipeline.orchestration.resources import PipelineResource
+from pso_pipeline.orchestration.shard_jobs import discover
 from pso_pipeline.orchestration.timetable import read_updates_seconds
 from pso_pipeline.settings import SettingsError
 from pso_pipeline.text import for_markdown
@@ -74,7 +75,7 @@ def decide_on_discovery(enterprises: Collection[EnterpriseRow], known: Collectio
 
 
 @sensor(
-    job=refresh,
+    jobs=[refresh, discover],
     minimum_interval_seconds=DISCOVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
     description="Finds new hotels, adds their partitions and starts a refresh of them.",
@@ -106,7 +107,7 @@ def enterprise_discovery(context: SensorEvaluationContext, pipeline: PipelineRes
 
 
 @sensor(
-    job=refresh,
+    jobs=[refresh, discover],
     minimum_interval_seconds=read_updates_seconds(),
     default_status=DefaultSensorStatus.RUNNING,
     description="Polls for changed orders and starts a refresh of their hotels.",

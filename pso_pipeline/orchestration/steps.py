@@ -6,6 +6,7 @@ shells over these functions. Add a step here when a refresh does something more;
 """
 
 import functools
+import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,11 +18,13 @@ from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import Published, publish
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
+from pso_pipeline.ingestion.answering import observe_time
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_records
-from pso_pipeline.mews.tokens import hide_secrets
+from pso_pipeline.mews.retry import BRIEF
+from pso_pipeline.mews.tokens import Token, hide_secrets
 from pso_pipeline.orchestration.heartbeat import send_heartbeat
 from pso_pipeline.orchestration.metadata import (
     Metadata,
@@ -36,7 +39,7 @@ from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.accounts import choose_account_ids
 from pso_pipeline.warehouse.checks.evaluate import find_held_back
-from pso_pipeline.warehouse.marts.derive import create_marts, derive, is_complete
+from pso_pipeline.warehouse.marts.derive import ALL_HOTELS, HotelRange, create_marts, derive, is_complete
 from pso_pipeline.warehouse.reading import (
     Preview,
     read_enterprises,
@@ -109,11 +112,12 @@ def sync(
     look_back: timedelta = timedelta(),
     token_failures: Mapping[str, str] | None = None,
     clock: ServerClock | None = None,
+    is_alone: bool = False,
 ) -> tuple[SyncReport, dict[str, Metadata]]:
     """Read and land the records of an endpoint for these hotels, or for all in scope.
 
     Returns the outcome, and the metadata of each partition that was read to its end. `look_back` replaces the overlap
-    of every refresh where it is longer.
+    of every refresh where it is longer. `is_alone` as in `SyncOptions`.
     """
     with one_line_failures():
         settings, warehouse = pipeline.settings(), pipeline.warehouse()
@@ -124,6 +128,7 @@ def sync(
             max_missing_share=settings.pso_resync_max_missing_share,
             token_failures=token_failures or {},
             endpoint=endpoint,
+            is_alone=is_alone,
         )
         report = pipeline.with_api(lambda api: sync_records(api, warehouse, options), clock=clock)
         changed = [each.enterprise_id for each in report.enterprises if each.created or each.changed]
@@ -141,8 +146,10 @@ def sync(
     }
 
 
-def compute_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] | None) -> dict[str, Metadata]:
-    """Compute the marts of these hotels, or of all that changed.
+def compute_metrics(
+    pipeline: PipelineResource, enterprise_ids: Collection[str] | None, hotels: HotelRange = ALL_HOTELS
+) -> dict[str, Metadata]:
+    """Compute the marts of these hotels, or of all in the range `hotels` that changed.
 
     Returns the metadata of each partition whose figures were computed.
     """
@@ -154,6 +161,7 @@ def compute_metrics(pipeline: PipelineResource, enterprise_ids: Collection[str] 
                 connection,
                 enterprise_ids,
                 all_companions_environments=settings.pso_all_companions_environments,
+                hotels=hotels,
             )
             previews = read_previews(connection, "agg_orders_daily", derived.enterprises_recomputed)
             key_of = {each.enterprise_id: each.partition_key for each in read_enterprises(connection)}
@@ -200,6 +208,44 @@ def enterprise_ids_of(pipeline: PipelineResource, keys: Collection[str]) -> list
             allow_retries=False,
         )
     return [known[key] for key in keys]
+
+
+def own_tokens(settings: Settings) -> list[str]:
+    """Return the fingerprints of the access tokens that this machine has."""
+    return [Token(secret.get_secret_value()).fingerprint for secret in settings.mews_access_tokens]
+
+
+def hotels_of_token(pipeline: PipelineResource, fingerprint: str, keys: Collection[str]) -> list[str]:
+    """Return the ids of the hotels in scope that are read with an access token, or of those with these keys.
+
+    Raises:
+        Failure: This machine does not have the token.
+    """
+    with one_line_failures():
+        tokens = own_tokens(pipeline.settings())
+        with pipeline.warehouse().open() as connection:
+            enterprises = read_enterprises(connection)
+    if fingerprint not in tokens:
+        raise Failure(
+            description=(
+                f"MEWS_ACCESS_TOKENS on {socket.gethostname()} has no token with the fingerprint {fingerprint}: "
+                "give every machine that executes runs the same tokens"
+            ),
+            allow_retries=False,
+        )
+    return [
+        each.enterprise_id
+        for each in enterprises
+        if each.is_in_scope and each.token_fingerprint == fingerprint and (not keys or each.partition_key in keys)
+    ]
+
+
+def ask_time(pipeline: PipelineResource, fingerprint: str) -> ServerClock:
+    """Send one small request with an access token, and return the server's clock."""
+    clock = ServerClock()
+    with one_line_failures():
+        pipeline.with_api(lambda api: observe_time(api, fingerprint), BRIEF, clock)
+    return clock
 
 
 def describe_failures(report: SyncReport) -> str:

@@ -1,4 +1,4 @@
-"""The times of schedules and sensors, read from the environment while the code location loads.
+"""What is read from the environment while the code location loads: times, and whether refreshes are divided into runs.
 
 A wrong value does not break the loading. It is logged in one line, and its schedule starts no runs.
 """
@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from dagster import DagsterInvalidDefinitionError, ScheduleDefinition
 
 from pso_pipeline.environment import unreadable_file
-from pso_pipeline.settings import DOCUMENTATION, Timetable
+from pso_pipeline.settings import DOCUMENTATION, SettingsError, ShardSettings, Timetable
 
 OFF = "off"
 ANY_TIME = "0 0 * * *"
@@ -80,6 +80,15 @@ def read_updates_seconds() -> int:
         DOCUMENTATION,
     )
     return SHORTEST_SECONDS
+
+
+def is_sharded() -> bool:
+    """Read whether refreshes are divided into runs of shards; log a value that is not valid and return False."""
+    try:
+        return ShardSettings.load().pso_sharded
+    except SettingsError as error:
+        _LOG.warning("%s", error)
+        return False
 
 
 def _is_valid_cron(cron: str) -> bool:
