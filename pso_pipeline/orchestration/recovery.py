@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from dagster import (
     DagsterEventType,
     DagsterInstance,
@@ -19,11 +20,11 @@ from dagster import (
     RunsFilter,
     SensorEvaluationContext,
     SensorResult,
-    SkipReason,
     sensor,
 )
 
 from pso_pipeline.orchestration.jobs import full_resync, is_ours, refresh, sync_orders
+from pso_pipeline.orchestration.liveness import decode_signs, look_for_signs
 from pso_pipeline.orchestration.queue import (
     REFRESH_TAG,
     REQUESTED_BY,
@@ -64,16 +65,21 @@ FIRST_PAUSE = timedelta(minutes=5)
     default_status=DefaultSensorStatus.RUNNING,
     description="Marks runs whose process is dead as ended, and requests again what they were to read.",
 )
-def killed_runs(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+def killed_runs(context: SensorEvaluationContext) -> SensorResult:
     """Mark dead runs as ended, so that they occupy no slot, and request again what they were to read."""
-    ended = end_dead_runs(context.instance, is_ours)
+    signs, silent = look_for_signs(context.instance, decode_signs(context.cursor), datetime.now(UTC))
+    ended = end_dead_runs(context.instance, is_ours, silent=silent)
     for run in ended:
         context.log.warning("run %s of %s was marked as ended: its process is dead", run.run_id, run.job_name)
     now = datetime.now(UTC)
     requests = [request_interrupted_resync(context.instance, now), request_killed_refreshes(context.instance, now)]
     found = [request for request in requests if request is not None]
     found += request_killed_shards(context.instance, now)
-    return SensorResult(run_requests=found) if found else SkipReason(f"{len(ended)} dead run(s) ended")
+    return SensorResult(
+        run_requests=found,
+        skip_reason=None if found else f"{len(ended)} dead run(s) ended",
+        cursor=msgspec.json.encode(signs).decode(),
+    )
 
 
 def request_killed_refreshes(instance: DagsterInstance, now: datetime) -> RunRequest | None:

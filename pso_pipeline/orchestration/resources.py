@@ -23,6 +23,7 @@ from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.mews.limiter.store import LimiterUnusable
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.mews.tokens import hide_secrets
+from pso_pipeline.orchestration.liveness import signs_of_life
 from pso_pipeline.orchestration.runs import run_lock
 from pso_pipeline.orchestration.shards import lease
 from pso_pipeline.settings import Settings, SettingsError
@@ -52,6 +53,7 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         with contextlib.ExitStack() as during_run:
             if context.run is not None and context.instance is not None:
                 during_run.enter_context(run_lock(context.instance, context.run))
+                during_run.enter_context(signs_of_life(context.instance, context.run))
                 during_run.enter_context(lease(context.instance, context.run))
             yield self
 

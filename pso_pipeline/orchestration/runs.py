@@ -8,7 +8,7 @@ operating system releases the lock however the process ends. What is read again 
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,11 +61,15 @@ def run_lock(instance: DagsterInstance, run: DagsterRun) -> Iterator[None]:
 
 
 def end_dead_runs(
-    instance: DagsterInstance, is_ours: Callable[[DagsterRun], bool], now: datetime | None = None
+    instance: DagsterInstance,
+    is_ours: Callable[[DagsterRun], bool],
+    now: datetime | None = None,
+    silent: Collection[str] = (),
 ) -> list[DagsterRun]:
     """Mark our runs whose process is dead as failed, or as canceled if they were being canceled, and return them.
 
-    Their slots in concurrency pools become free. `now` is aware.
+    Their slots in concurrency pools become free. `now` is aware. `silent` are the ids of runs on other machines that
+    show no sign of life (`liveness`).
     """
     now = now or datetime.now(UTC)
     ended = []
@@ -73,6 +77,9 @@ def end_dead_runs(
         if not is_ours(record.dagster_run) and PROCESS_TAG not in record.dagster_run.tags:
             continue
         reason = _find_reason_to_end(instance, record, now)
+        if reason is None and record.dagster_run.run_id in silent:
+            process = record.dagster_run.tags.get(PROCESS_TAG, "its process")
+            reason = f"{process} shows no sign of life: it was killed, or the machine was switched off"
         # the run may have ended by itself in the meantime
         run = instance.get_run_by_id(record.dagster_run.run_id)
         if reason is None or run is None or run.is_finished:
