@@ -149,7 +149,7 @@ class Timetable(_Environment):
     )
     pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the schedules, like Europe/Prague")
     pso_updates_seconds: str = Field(
-        default="5", description="the seconds between two polls for changes, a whole number from 5 to 86400"
+        default="30", description="the seconds between two polls for changes, a whole number from 5 to 86400"
     )
 
 

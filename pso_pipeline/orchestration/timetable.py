@@ -69,7 +69,7 @@ def read_times() -> dict[str, Times]:
 
 
 def read_updates_seconds() -> int:
-    """Read the seconds between two polls for changes; log a value that is not valid and return the shortest."""
+    """Read the seconds between two polls for changes; log a value that is not valid and return the default."""
     text = Timetable.read().pso_updates_seconds.strip()
     if text.isdecimal() and SHORTEST_SECONDS <= int(text) <= LONGEST_SECONDS:
         return int(text)
@@ -79,7 +79,7 @@ def read_updates_seconds() -> int:
         LONGEST_SECONDS,
         DOCUMENTATION,
     )
-    return SHORTEST_SECONDS
+    return int(Timetable.model_fields["pso_updates_seconds"].default)
 
 
 def is_sharded() -> bool:

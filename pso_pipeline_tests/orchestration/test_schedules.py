@@ -65,7 +65,7 @@ def test_one_that_is_not_valid_is_one_line_and_never_requests_a_run(monkeypatch,
     assert others == ({RUNNING} if variable == "PSO_RESYNC_CRON" else {STOPPED})
 
 
-@pytest.mark.parametrize(("value", "seconds", "lines"), [("300", 300, 0), ("4", 5, 1), ("often", 5, 1)])
+@pytest.mark.parametrize(("value", "seconds", "lines"), [("300", 300, 0), ("4", 30, 1), ("often", 30, 1)])
 def test_looks_for_changes_are_as_far_apart_as_configured(monkeypatch, caplog, value, seconds, lines):
     monkeypatch.setenv("PSO_UPDATES_SECONDS", value)
     assert read_updates_seconds() == seconds
