@@ -34,7 +34,16 @@ DOCUMENTATION = page("configuration.md")
 
 
 class SettingsError(Exception):
-    """A setting is missing or malformed; the message is one line and contains no value."""
+    """Settings are missing or malformed; the message is one line and contains no value.
+
+    `problems` has one line for each setting, without the page that explains them. `is_missing` is true if one is not
+    set.
+    """
+
+    def __init__(self, *problems: str, is_missing: bool = False) -> None:
+        self.problems = problems
+        self.is_missing = is_missing
+        super().__init__(f"{'; '.join(problems)}; see {DOCUMENTATION}")
 
 
 class _Environment(BaseSettings):
@@ -65,15 +74,15 @@ class _Environment(BaseSettings):
         try:
             return cls.read()
         except ValidationError as error:
-            problems = dict.fromkeys(
-                cls._describe(str(problem["loc"][0]), problem["type"]) for problem in error.errors()
-            )
-            raise SettingsError("; ".join(problems)) from None
+            found = error.errors()
+            problems = dict.fromkeys(cls._describe(str(problem["loc"][0]), problem["type"]) for problem in found)
+            is_missing = any(problem["type"] == "missing" for problem in found)
+            raise SettingsError(*problems, is_missing=is_missing) from None
 
     @classmethod
     def _describe(cls, name: str, kind: str) -> str:
         problem = "is not set" if kind == "missing" else "is not valid"
-        return f"{name.upper()} {problem}: it takes {cls.model_fields[name].description}; see {DOCUMENTATION}"
+        return f"{name.upper()} {problem}: it takes {cls.model_fields[name].description}"
 
 
 class Secrets(_Environment):
@@ -147,13 +156,78 @@ class Timetable(_Environment):
     pso_resync_cron: str = Field(
         default="30 3 * * 0", description="when all history is read again: a cron line, or off"
     )
+    pso_housekeeping_cron: str = Field(
+        default="15 4 * * *", description="when logs of old runs are removed: a cron line, or off"
+    )
     pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the schedules, like Europe/Prague")
     pso_updates_seconds: str = Field(
         default="30", description="the seconds between two polls for changes, a whole number from 5 to 86400"
     )
 
 
-class Settings(MemorySettings, ShardSettings):
+class LocalSettings(MemorySettings):
+    """The settings of what is on this machine, for commands that do not use the API."""
+
+    pso_warehouse: str = Field(
+        default="data/warehouse.duckdb",
+        min_length=1,
+        # the address of a catalog can contain a password
+        repr=False,
+        description="a path to a DuckDB file, without ? in its whole path, or ducklake:… with the catalog's address",
+    )
+    pso_bi_dir: Path = Field(
+        default=Path("data/bi"),
+        description="a folder in which the BI snapshot is published, without ? in its whole path",
+    )
+    dagster_home: Path = Field(
+        default=Path("data/dagster"),
+        description="a folder for Dagster's own storage, with neither ? nor % in its whole path",
+    )
+    pso_stale_after_hours: float = Field(
+        default=3,
+        gt=0,
+        le=8_760,
+        allow_inf_nan=False,
+        description="the hours after which a hotel is stale, more than 0, at most 8760 (a year)",
+    )
+    pso_keep_runs_days: int = Field(
+        default=14, ge=1, le=3_650, description="the days that logs of runs are kept, a whole number from 1 to 3650"
+    )
+
+    @field_validator("pso_warehouse", "pso_bi_dir")
+    @classmethod
+    def _is_a_path_for_duckdb(cls, value: str | Path) -> str | Path:
+        # DuckDB inserts ".wal" before a question mark in the path, so it does not find its own log again
+        if not str(value).startswith(DUCKLAKE_PREFIX) and "?" in str(Path(value).absolute()):
+            raise ValueError("a path without ?")
+        return value
+
+    @field_validator("dagster_home")
+    @classmethod
+    def _is_a_path_for_sqlite(cls, value: Path) -> Path:
+        # Dagster puts the path unquoted into the URLs of its SQLite files
+        if {"?", "%"} & set(str(value.absolute())):
+            raise ValueError("a path without ? and %")
+        return value
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read and validate the settings.
+
+        Raises:
+            SettingsError: `.env` is unreadable, or a variable is malformed.
+        """
+        if problem := unreadable_file():
+            raise SettingsError(problem)
+        return super().load()
+
+    @cached_property
+    def is_ducklake(self) -> bool:
+        """Whether the warehouse is a DuckLake instead of a DuckDB file."""
+        return self.pso_warehouse.startswith(DUCKLAKE_PREFIX)
+
+
+class Settings(LocalSettings, ShardSettings):
     """All settings of the pipeline; get them from `Settings.load()`."""
 
     mews_platform_address: AnyHttpUrl = Field(
@@ -176,34 +250,12 @@ class Settings(MemorySettings, ShardSettings):
         default=None,
         description="postgres: with libpq's keywords or an address, or redis://… or rediss://…",
     )
-    pso_warehouse: str = Field(
-        default="data/warehouse.duckdb",
-        min_length=1,
-        # the address of a catalog can contain a password
-        repr=False,
-        description="a path to a DuckDB file, without ? in its whole path, or ducklake:… with the catalog's address",
-    )
-    pso_bi_dir: Path = Field(
-        default=Path("data/bi"),
-        description="a folder in which the BI snapshot is published, without ? in its whole path",
-    )
-    dagster_home: Path = Field(
-        default=Path("data/dagster"),
-        description="a folder for Dagster's own storage, with neither ? nor % in its whole path",
-    )
     pso_overlap_minutes: float = Field(
         default=10,
         ge=0,
         le=43_200,
         allow_inf_nan=False,
         description="the minutes before the watermark that each refresh reads again, from 0 to 43200 (30 days)",
-    )
-    pso_stale_after_hours: float = Field(
-        default=3,
-        gt=0,
-        le=8_760,
-        allow_inf_nan=False,
-        description="the hours after which a hotel is stale, more than 0, at most 8760 (a year)",
     )
     pso_look_back_days: float = Field(
         default=3,
@@ -285,22 +337,6 @@ class Settings(MemorySettings, ShardSettings):
                 raise ValueError("libpq's keywords or an address") from None
         return SecretStr(location)
 
-    @field_validator("pso_warehouse", "pso_bi_dir")
-    @classmethod
-    def _is_a_path_for_duckdb(cls, value: str | Path) -> str | Path:
-        # DuckDB inserts ".wal" before a question mark in the path, so it does not find its own log again
-        if not str(value).startswith(DUCKLAKE_PREFIX) and "?" in str(Path(value).absolute()):
-            raise ValueError("a path without ?")
-        return value
-
-    @field_validator("dagster_home")
-    @classmethod
-    def _is_a_path_for_sqlite(cls, value: Path) -> Path:
-        # Dagster puts the path unquoted into the URLs of its SQLite files
-        if {"?", "%"} & set(str(value.absolute())):
-            raise ValueError("a path without ? and %")
-        return value
-
     @field_validator("mews_platform_address")
     @classmethod
     def _is_a_base(cls, value: AnyHttpUrl) -> AnyHttpUrl:
@@ -315,11 +351,9 @@ class Settings(MemorySettings, ShardSettings):
         Raises:
             SettingsError: `.env` is unreadable, or a variable is missing or malformed.
         """
-        if problem := unreadable_file():
-            raise SettingsError(f"{problem}; see {DOCUMENTATION}")
         settings = super().load()
         if problems := [*settings.unencrypted_addresses(), *settings.missing_packages()]:
-            raise SettingsError("; ".join(problems))
+            raise SettingsError(*problems)
         return settings
 
     def unencrypted_addresses(self) -> list[str]:
@@ -328,7 +362,7 @@ class Settings(MemorySettings, ShardSettings):
             return []
         return [
             f"{name.upper()} is http:// to another machine, which is not encrypted: "
-            f"use https://, or set PSO_ALLOW_HTTP=1; see {DOCUMENTATION}"
+            "use https://, or set PSO_ALLOW_HTTP=1"
             for name, value in self
             if isinstance(value, AnyHttpUrl) and value.scheme == "http" and not is_this_machine(value.host or "")
         ]
@@ -346,11 +380,6 @@ class Settings(MemorySettings, ShardSettings):
     def platform_address(self) -> str:
         """The base address of the API, without a trailing slash."""
         return str(self.mews_platform_address).rstrip("/")
-
-    @cached_property
-    def is_ducklake(self) -> bool:
-        """Whether the warehouse is a DuckLake instead of a DuckDB file."""
-        return self.pso_warehouse.startswith(DUCKLAKE_PREFIX)
 
 
 def is_redis(location: str) -> bool:

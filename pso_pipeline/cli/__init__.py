@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "Check the settings, each token, the warehouse and the folders.",
     "demo": "Run the pipeline against the embedded sandbox API and serve the web UI.",
     "forget": "Remove a guest's account everywhere and from later reads.",
+    "prune": "Remove logs and events of old runs.",
     "refresh": "Read changed orders, compute the metrics and publish the snapshot, once.",
     "report": "Write the HTML report from the published snapshot.",
     "sandbox": "Serve the sandbox API only.",

@@ -10,14 +10,15 @@ import tempfile
 from collections.abc import Collection, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from pso_pipeline.environment import ENV_FILE
 from pso_pipeline.mews.tokens import hide_secrets
-from pso_pipeline.settings import Settings, SettingsError
+from pso_pipeline.settings import DOCUMENTATION, LocalSettings, Settings, SettingsError
 from pso_pipeline.text import for_terminal
 
 FAILED = 1
@@ -40,12 +41,27 @@ _FORMER_STORAGE = """storage:
 """What `dagster.yaml` had before 0.1.0. The files are those of Dagster's default storage."""
 
 
+_S = TypeVar("_S", bound=LocalSettings)
+
+
 def load_settings() -> Settings:
     """Read the settings; if one is wrong, end the command with status 2."""
+    return _load(Settings)
+
+
+def load_local_settings() -> LocalSettings:
+    """Read the settings that need no API; if one is wrong, end the command with status 2."""
+    return _load(LocalSettings)
+
+
+def _load(kind: type[_S]) -> _S:
     try:
-        return Settings.load()
+        return kind.load()
     except SettingsError as error:
-        stop(str(error), MISCONFIGURED)
+        for problem in error.problems:
+            say(problem)
+        hint = "`pso init` writes a file .env to fill in; " if error.is_missing and not Path(ENV_FILE).exists() else ""
+        stop(f"{hint}{DOCUMENTATION} explains each setting", MISCONFIGURED)
 
 
 def stop(message: str, status: int) -> NoReturn:

@@ -199,6 +199,8 @@ ASSET_CHECKS = (
     bi_snapshot_checks,
 )
 
+CHECK_KEYS = [key for each in ASSET_CHECKS for key in each.check_keys]
+
 
 def _all_hotels(pipeline: PipelineResource) -> list[str]:
     with one_line_failures(), pipeline.warehouse().open() as connection:

@@ -5,9 +5,13 @@ that fails when Dagster moves the name (`pso_pipeline_tests/orchestration/test_d
 """
 
 import logging
+from datetime import UTC, datetime
 
-from dagster import AssetKey, DagsterEvent, OpExecutionContext
+import sqlalchemy
+from dagster import AssetKey, DagsterEvent, DagsterInstance, OpExecutionContext
 from dagster._core.events import AssetMaterializationPlannedData
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 LISTED = "listed"
 """Data version of `enterprises` and `services`; it never changes."""
@@ -33,3 +37,19 @@ def plan_materialization(context: OpExecutionContext, asset: AssetKey, partition
         context.job_name, str(context.op_handle), AssetMaterializationPlannedData(asset, partition)
     )
     context.instance.report_dagster_event(planned, run_id=context.run_id, log_level=logging.DEBUG)
+
+
+def remove_old_check_evaluations(instance: DagsterInstance, before: datetime) -> None:
+    """Remove the evaluations of checks that were made before a moment (aware), except the latest of each check.
+
+    Deleting a run leaves them, and no public call removes them.
+    """
+    table = AssetCheckExecutionsTable
+    latest = sqlalchemy.select(sqlalchemy.func.max(table.c.id)).group_by(
+        table.c.asset_key, table.c.check_name, table.c.partition
+    )
+    moment = before.astimezone(UTC).replace(tzinfo=None)
+    if not isinstance(instance.event_log_storage, SqlEventLogStorage):
+        return
+    with instance.event_log_storage.index_connection() as connection:
+        connection.execute(table.delete().where(table.c.create_timestamp < moment, table.c.id.not_in(latest)))

@@ -12,6 +12,7 @@ from pso_pipeline.orchestration.checks import ASSET_CHECKS
 from pso_pipeline.orchestration.jobs import full_resync, refresh
 from pso_pipeline.orchestration.recovery import killed_runs
 from pso_pipeline.orchestration.resources import PipelineResource
+from pso_pipeline.orchestration.retention import housekeeping
 from pso_pipeline.orchestration.schedules import build_schedules
 from pso_pipeline.orchestration.sensors import enterprise_discovery, order_updates
 from pso_pipeline.orchestration.shard_jobs import SHARD_JOBS
@@ -23,7 +24,7 @@ PIPELINE = PipelineResource()
 defs = Definitions(
     assets=ASSETS,
     asset_checks=ASSET_CHECKS,
-    jobs=[refresh, full_resync, *SHARD_JOBS.values()],
+    jobs=[refresh, full_resync, housekeeping, *SHARD_JOBS.values()],
     schedules=build_schedules(read_times()),
     sensors=[enterprise_discovery, order_updates, hotel_alerts, killed_runs, refresh_stages],
     # a process for each step would take seconds to start

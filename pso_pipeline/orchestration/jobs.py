@@ -35,6 +35,7 @@ from pso_pipeline.ingestion.sync import SyncReport, combine_reports
 from pso_pipeline.orchestration.asset_keys import ALL_ASSETS, ENTERPRISES, METRICS, SERVICES, SNAPSHOT
 from pso_pipeline.orchestration.dagster_internals import LISTED_TAGS, READ_WITH_LISTED_TAGS
 from pso_pipeline.orchestration.evaluations import (
+    FIGURES,
     api_evaluation,
     evaluate_api,
     evaluate_counts,
@@ -49,6 +50,7 @@ from pso_pipeline.orchestration.partitions import (
     report_failed_asset,
     report_failed_partitions,
 )
+from pso_pipeline.orchestration.repeating import choose_evaluations, is_repetition_due, is_worth_recording
 from pso_pipeline.orchestration.resources import API_POOL, PipelineResource
 from pso_pipeline.orchestration.runs import MAX_RUNTIME
 from pso_pipeline.orchestration.shards import STAGES
@@ -210,14 +212,15 @@ def publish_and_report(
 ) -> list[str]:
     """Publish the BI snapshot, check it and report the asset; return one line for each hotel that is held back.
 
-    The asset is materialized where the data are newer, so that Dagster's freshness policy judges the age of the data
-    and not that of the last run.
+    The asset is materialized when its figures changed, and now and then when the data are newer, so that Dagster's
+    freshness policy judges the age of the data and not that of the last run.
     """
     published, shown = publish_snapshot(pipeline, report)
-    if published.is_new or context.instance.get_latest_materialization_event(SNAPSHOT) is None:
-        context.log_event(AssetMaterialization(SNAPSHOT, metadata=shown))
-    else:
-        context.log_event(AssetObservation(SNAPSHOT, metadata=shown))
+    has_new_figures = bool(FIGURES.intersection(published.rewritten))
+    if has_new_figures or is_repetition_due(context.instance, SNAPSHOT):
+        is_first = context.instance.get_latest_materialization_event(SNAPSHOT) is None
+        kind = AssetMaterialization if published.is_new or is_first else AssetObservation
+        context.log_event(kind(SNAPSHOT, metadata=shown))
     _report_checks(context, evaluate_snapshot(pipeline, published.rewritten))
     return [for_terminal(line) for line in published.held_back]
 
@@ -290,15 +293,17 @@ def look_back_of(days: float) -> timedelta:
 
 
 def _report_checks(context: OpExecutionContext, evaluations: Sequence[AssetCheckEvaluation]) -> None:
-    for each in evaluations:
+    for each in choose_evaluations(context.instance, evaluations):
         context.log_event(each)  # type: ignore[arg-type]  # documented to take evaluations; its annotation leaves them out
 
 
 def _report_listing(context: OpExecutionContext, asset: AssetKey, listing: Listing) -> None:
     if listing.has_failed:
         report_failed_asset(context, asset, "\n".join(describe_listing(listing.report)))
-    else:
-        context.log_event(AssetMaterialization(asset, metadata=listing.metadata, tags=LISTED_TAGS))
+        return
+    outcome = AssetMaterialization(asset, metadata=listing.metadata, tags=LISTED_TAGS)
+    if is_worth_recording(context.instance, outcome):
+        context.log_event(outcome)
 
 
 def _report_sync(context: OpExecutionContext, asset: AssetKey, report: SyncReport, shown: dict[str, Metadata]) -> None:

@@ -17,6 +17,7 @@ from dagster import (
 
 from pso_pipeline.orchestration.jobs import full_resync, refresh
 from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, is_busy, request_refresh
+from pso_pipeline.orchestration.retention import housekeeping
 from pso_pipeline.orchestration.shards import DISCOVER
 from pso_pipeline.orchestration.timetable import Times, is_sharded
 from pso_pipeline.settings import Settings, SettingsError
@@ -25,7 +26,7 @@ Tick = RunRequest | SkipReason
 
 
 def build_schedules(found: Mapping[str, Times]) -> list[ScheduleDefinition]:
-    """Make the three schedules from the times of each variable."""
+    """Make the schedules from the times of each variable."""
     first, resync, request_resync = refresh.name, full_resync.name, _resync
     if is_sharded():
         first, resync, request_resync = DISCOVER, DISCOVER, _resync_shards
@@ -33,6 +34,7 @@ def build_schedules(found: Mapping[str, Times]) -> list[ScheduleDefinition]:
         _schedule("hourly_refresh", first, found["PSO_REFRESH_CRON"], _refresh_everything),
         _schedule("nightly_look_back", first, found["PSO_LOOK_BACK_CRON"], _look_back),
         _schedule("weekly_full_resync", resync, found["PSO_RESYNC_CRON"], request_resync),
+        _schedule("daily_housekeeping", housekeeping.name, found["PSO_HOUSEKEEPING_CRON"], _keep_house),
     ]
 
 
@@ -83,3 +85,10 @@ def _resync(context: ScheduleEvaluationContext, name: str) -> Tick:
 def _resync_shards(context: ScheduleEvaluationContext, name: str) -> Tick:
     """Reads all history again, one run for each access token, and marks orders that the source no longer has."""
     return request_refresh(context.instance, Refresh(full=True), name) or SkipReason("a full resync waits")
+
+
+def _keep_house(context: ScheduleEvaluationContext, name: str) -> Tick:
+    """Removes the logs and events of old runs, except those that the web UI shows."""
+    if is_busy(context.instance, housekeeping.name):
+        return SkipReason("a housekeeping run runs or waits")
+    return RunRequest(job_name=housekeeping.name, tags={REQUESTED_BY: name})

@@ -1,8 +1,11 @@
 """A scripted world, the environment that points to it, and a Dagster instance: in memory, or on disk with a queue."""
 
+from datetime import timedelta
+
 import pytest
 from dagster import DagsterInstance, instance_for_test
 
+from pso_pipeline.orchestration import repeating
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.orchestration.daemon import SmallDaemon
 
@@ -11,6 +14,12 @@ from pso_pipeline_tests.orchestration.daemon import SmallDaemon
 def instance():
     with DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+@pytest.fixture
+def every_outcome(monkeypatch):
+    """Let a refresh record outcomes that are the same as before."""
+    monkeypatch.setattr(repeating, "REPEATED_AFTER", timedelta())
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def published_utc():
     return json.loads(Path("data/bi/manifest.json").read_text(encoding="utf-8"))["published_utc"]
 
 
-def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_only_the_cheap_ones(instance, sandbox):
+def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_only_the_cheap_ones(instance, sandbox, every_outcome):
     result = refresh(instance)
     found = evaluations(instance, result)
     assert all(each.passed for each in found)
@@ -100,7 +100,7 @@ def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_only_the_cheap_on
     assert read == [True, False], "a page and the empty one at its end; no hotel is compared again within the hour"
 
 
-def test_only_the_hotel_that_changed_is_counted_again(instance, landed, world):
+def test_only_the_hotel_that_changed_is_counted_again(instance, landed, world, every_outcome):
     world.change(an_order(world), State="Processed")
     result = refresh(instance)
     assert evaluation_of(instance, result, "ids_are_unique").metadata["hotels_counted_now"].value == 1

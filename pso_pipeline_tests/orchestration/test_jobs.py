@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import duckdb
-from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, materialize
+from dagster import AssetKey, AssetRecordsFilter, DagsterEventType, DagsterInstance, materialize
 
 from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
@@ -59,6 +59,32 @@ def test_a_quiet_refresh_materializes_no_partition(instance, sandbox):
     assert refresh(instance).success
     assert len(materializations(instance, ORDERS)) == 2
     assert len(materializations(instance, METRICS)) == 2
+
+
+def test_a_quiet_refresh_records_no_outcome_that_is_known_and_a_changed_hotel_one_for_each_asset(
+    instance, sandbox, world
+):
+    """Each of these events stays in Dagster's storage for weeks."""
+    kinds = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION}
+    kinds.add(DagsterEventType.ASSET_CHECK_EVALUATION)
+    refresh(instance)
+    assert [event for event in refresh(instance).all_events if event.event_type in kinds] == []
+    world.change(world.snapshot(world.clock.now()).orders[0], State="Processed")
+    found = [event for event in refresh(instance).all_events if event.event_type in kinds]
+    assert [event.asset_key.to_user_string() for event in found] == [
+        "product_service_orders",
+        "check_in_cancellation_metrics",
+        "bi_snapshot",
+    ]
+
+
+def test_a_listing_that_recovers_is_recorded_at_once(instance, sandbox, world):
+    refresh(instance)
+    world.revoke(world.access_token)
+    assert not refresh(instance).success
+    world.grant(world.access_token)
+    assert refresh(instance).success
+    assert len(materializations(instance, AssetKey("enterprises"))) == 2
 
 
 def test_exactly_the_partitions_that_changed_are_materialized(instance, sandbox, world):

@@ -49,7 +49,7 @@ def observed(instance):
     return len(instance.fetch_observations(AssetRecordsFilter(asset_key=SNAPSHOT), limit=100).records)
 
 
-def test_a_good_snapshot_passes_every_check(instance, sandbox):
+def test_a_good_snapshot_passes_every_check(instance, sandbox, every_outcome):
     result = refresh(instance)
     of_snapshot = [each for each in evaluations(instance, result) if each.asset_key == SNAPSHOT]
     assert {each.check_name: each.passed for each in of_snapshot} == dict.fromkeys(NAMES, True)
@@ -154,7 +154,7 @@ def test_a_rate_that_cannot_be_is_named(landed):
     assert f"check_in_rate of {BRISTOL} is " in str(description)
 
 
-def test_it_is_materialized_only_when_the_data_have_advanced(instance, landed, sandbox, world):
+def test_it_is_materialized_only_when_the_data_have_advanced(instance, landed, sandbox, world, every_outcome):
     """With the API gone, nothing may look fresh."""
     assert (materialized(instance), observed(instance)) == (1, 0)
     world.revoke(world.access_token)

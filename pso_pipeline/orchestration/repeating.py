@@ -1,0 +1,65 @@
+"""Which outcomes of a refresh are worth an event: those that differ from the last one, and one now and then.
+
+A refresh may run every minute, and each event stays in Dagster's storage for weeks. An outcome that is the same as
+before is recorded again only after a pause, which shows that it was looked at, and which freshness policies need.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetKey,
+    AssetMaterialization,
+    AssetRecordsFilter,
+    DagsterEventType,
+    DagsterInstance,
+)
+
+REPEATED_AFTER = timedelta(minutes=30)
+"""An outcome that did not change is recorded again after this time. Every hourly refresh records each outcome."""
+
+
+def is_worth_recording(instance: DagsterInstance, outcome: AssetMaterialization) -> bool:
+    """Whether the materialization of an asset without partitions says more than the asset's last one."""
+    last = _last_materialization(instance, outcome.asset_key)
+    return last is None or last.metadata != outcome.metadata
+
+
+def is_repetition_due(instance: DagsterInstance, asset: AssetKey) -> bool:
+    """Whether an asset without partitions is to be materialized again although nothing changed."""
+    return _last_materialization(instance, asset) is None
+
+
+def choose_evaluations(
+    instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluation]
+) -> list[AssetCheckEvaluation]:
+    """Choose the evaluations that say more than the last one of their check; one that passes says the same."""
+    since = (datetime.now(UTC) - REPEATED_AFTER).timestamp()
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        [each.asset_check_key for each in evaluations]
+    )
+    recent: dict[AssetCheckKey, tuple[bool, str | None]] = {}
+    for key, record in records.items():
+        event = record.event.dagster_event if record.event else None
+        # a check that a run has yet to evaluate has a record without an outcome
+        if event and event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION and record.create_timestamp > since:
+            last = event.asset_check_evaluation_data
+            recent[key] = _outcome(last)
+    return [each for each in evaluations if recent.get(each.asset_check_key) != _outcome(each)]
+
+
+def _outcome(evaluation: AssetCheckEvaluation) -> tuple[bool, str | None]:
+    return (True, None) if evaluation.passed else (False, evaluation.description)
+
+
+def _last_materialization(instance: DagsterInstance, asset: AssetKey) -> AssetMaterialization | None:
+    """Return the last materialization if it is recent and no run has failed to make another one since."""
+    records = instance.fetch_materializations(AssetRecordsFilter(asset), limit=1).records
+    if not records or records[0].timestamp < (datetime.now(UTC) - REPEATED_AFTER).timestamp():
+        return None
+    planned = instance.event_log_storage.get_latest_planned_materialization_info(asset)
+    if planned is not None and planned.storage_id > records[0].storage_id:
+        return None
+    return records[0].asset_materialization
