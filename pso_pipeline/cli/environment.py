@@ -61,7 +61,7 @@ def _load(kind: type[_S]) -> _S:
         for problem in error.problems:
             say(problem)
         hint = "`pso init` writes a file .env to fill in; " if error.is_missing and not Path(ENV_FILE).exists() else ""
-        stop(f"{hint}{DOCUMENTATION} explains each setting", MISCONFIGURED)
+        stop(f"{hint}see {DOCUMENTATION}", MISCONFIGURED)
 
 
 def stop(message: str, status: int) -> NoReturn:

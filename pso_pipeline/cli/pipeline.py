@@ -20,7 +20,7 @@ from pso_pipeline.orchestration.evaluations import read_api_problem
 from pso_pipeline.orchestration.jobs import refresh
 from pso_pipeline.orchestration.outcomes import ENDED, read_last_outcome
 from pso_pipeline.orchestration.shards import PUBLISH
-from pso_pipeline.settings import Settings
+from pso_pipeline.settings import LocalSettings
 
 DAEMON_TOLERANCE = timedelta(minutes=5)
 """Dagster's daemon shows that it is alive every 30 seconds."""
@@ -46,7 +46,7 @@ class PipelineState:
     daemon_seen_utc: datetime | None
 
 
-def read_pipeline(settings: Settings, now: datetime) -> PipelineState:
+def read_pipeline(settings: LocalSettings, now: datetime) -> PipelineState:
     """Read the state of the publication, the last run and the daemon, without changing anything."""
     problems: list[str] = []
     manifest = None
@@ -83,7 +83,7 @@ def read_pipeline(settings: Settings, now: datetime) -> PipelineState:
     )
 
 
-def _problems_of_runs(instance: DagsterInstance, settings: Settings, manifest: Manifest | None) -> Iterator[str]:
+def _problems_of_runs(instance: DagsterInstance, settings: LocalSettings, manifest: Manifest | None) -> Iterator[str]:
     last = read_last_outcome(instance)
     if last is not None and last.problem is not None:
         since = f"since {_shown(manifest.published_utc)}" if manifest else "yet"
@@ -119,7 +119,7 @@ def _read_daemon(instance: DagsterInstance, now: datetime) -> tuple[str, datetim
     return "replaced" if len(runs) >= RUNS_WITHOUT_DAEMON else "dead", seen
 
 
-def _full_disks(settings: Settings) -> Iterator[str]:
+def _full_disks(settings: LocalSettings) -> Iterator[str]:
     places = {"PSO_BI_DIR": settings.pso_bi_dir, "DAGSTER_HOME": settings.dagster_home}
     if not settings.is_ducklake:
         places["PSO_WAREHOUSE"] = Path(settings.pso_warehouse).parent

@@ -7,7 +7,7 @@ import click
 from pso_pipeline.bi.errors import NothingPublished, SnapshotError
 from pso_pipeline.bi.folder import REPORT
 from pso_pipeline.bi.report.page import write_report
-from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, stop
+from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_local_settings, stop
 
 
 @click.command("report")
@@ -20,7 +20,7 @@ from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, s
 def command(output: Path | None) -> None:
     """Write the HTML report from the published snapshot; the status is 2 if nothing is published yet."""
     try:
-        click.echo(write_report(load_settings().pso_bi_dir, output))
+        click.echo(write_report(load_local_settings().pso_bi_dir, output))
     except NothingPublished as error:
         stop(str(error), MISCONFIGURED)
     except SnapshotError as error:

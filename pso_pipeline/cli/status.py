@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.text import Text
 
-from pso_pipeline.cli.environment import FAILED, load_settings, new_table, say, stop, terminal
+from pso_pipeline.cli.environment import FAILED, load_local_settings, new_table, say, stop, terminal
 from pso_pipeline.cli.pipeline import PipelineState, read_pipeline
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
@@ -39,8 +39,8 @@ _COLOURS = {
 )
 def command(as_json: bool) -> None:  # click passes options by name
     """Show each hotel, the snapshot and the daemon; the status is 1 if anything is failing or stale."""
-    settings = load_settings()
-    warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, wait_seconds=LONGEST_WAIT_SECONDS)
+    settings = load_local_settings()
+    warehouse = Warehouse(settings.pso_warehouse, wait_seconds=LONGEST_WAIT_SECONDS)
     if not warehouse.exists:
         stop(f"{warehouse.shown_location} contains no orders yet: run `pso refresh`", FAILED)
     try:

@@ -149,7 +149,7 @@ def _remove_leftovers(instance: DagsterInstance, before: datetime) -> int:
             freed += _size(files)
             for each in files:
                 each.unlink(missing_ok=True)
-    for path in (Path(instance.storage_directory()) / "__repository__").rglob("*"):
+    for path in list((Path(instance.storage_directory()) / "__repository__").rglob("*")):
         if path.is_file() and _is_older(path, before):
             freed += _size([path])
             path.unlink(missing_ok=True)
