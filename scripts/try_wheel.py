@@ -27,6 +27,7 @@ COMMANDS = (
     ("pso", "--version"),
     ("dagster", "definitions", "validate", "-m", "pso_pipeline.definitions"),
     ("pso", "demo", "--once", "--enterprises", "2"),
+    ("pso", "init"),
 )
 LOCAL_LINK = re.compile(r"\]\((?!https?://|#)[^)]*\)")
 

@@ -14,14 +14,18 @@ from pso_pipeline import __version__
 from pso_pipeline.heap import importing
 
 COMMANDS = {
+    "backup": "Copy the warehouse into a folder, and verify the copy.",
     "check": "Check the settings, each token, the warehouse and the folders.",
     "demo": "Run the pipeline against the embedded sandbox API and serve the web UI.",
     "forget": "Remove a guest's account everywhere and from later reads.",
+    "init": "Write the files that a new installation needs.",
     "prune": "Remove logs and events of old runs.",
     "refresh": "Read changed orders, compute the metrics and publish the snapshot, once.",
     "report": "Write the HTML report from the published snapshot.",
+    "restore": "Put a backup in the place of the warehouse.",
     "sandbox": "Serve the sandbox API only.",
     "status": "Show how fresh each hotel is, and all problems.",
+    "up": "Run the sensors, the schedules and the web UI.",
 }
 
 

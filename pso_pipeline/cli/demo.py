@@ -1,18 +1,18 @@
 """`pso demo` runs the pipeline against the embedded sandbox API, then serves Dagster's web UI until Ctrl-C.
 
-All its data are in `data/sandbox/`, separate from real data. The sandbox continues its history from one demo to the
-next, so a second demo reads only the changes. What the sandbox serves belongs to `sandbox/`.
+All its data are in `data/sandbox/`, separate from real data, with a `.env` for other commands. The sandbox continues
+its history from one demo to the next, so a second demo reads only the changes. What the sandbox serves belongs to
+`sandbox/`.
 """
 
 import contextlib
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,12 +21,13 @@ import click
 from pso_pipeline.bi.folder import DATABASE, REPORT
 from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.cli.environment import FAILED, new_table, stop, terminal
+from pso_pipeline.cli.files import write_new
 from pso_pipeline.cli.refresh import run_refresh
-from pso_pipeline.cli.serving import UI_HOST, keep_serving
+from pso_pipeline.cli.serving import DEFAULT_PORT, check_port, serve
+from pso_pipeline.environment import ENV_FILE
 from pso_pipeline.text import for_terminal
 
 HOME = Path("data/sandbox")
-DEFAULT_PORT = 3000
 DEFAULT_ENTERPRISES = 5
 ORDERS_PER_ENTERPRISE = 20_000
 YEARS_OF_HISTORY = 2
@@ -43,16 +44,19 @@ YEARS_OF_HISTORY = 2
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port of the web UI."
 )
-def command(once: bool, enterprises: int | None, port: int) -> None:  # click passes options by name
+@click.option("--open", "opens", is_flag=True, help="Open the web UI in the browser once it answers.")
+def command(once: bool, enterprises: int | None, port: int, opens: bool) -> None:  # click passes options by name
     """Serve the sandbox API, load its orders, print the metrics, and serve the web UI until Ctrl-C."""
     if not once:
-        _check_port(port)
+        check_port(port)
     home = HOME.absolute()
     home.mkdir(parents=True, exist_ok=True)
     world = _world(home, enterprises)
     with _sandbox(world) as connection_settings:
-        os.environ.update(connection_settings)
-        os.environ.update(PSO_WAREHOUSE=str(home / "warehouse.duckdb"), PSO_BI_DIR=str(home / "bi"))
+        places = {"PSO_WAREHOUSE": home / "warehouse.duckdb", "PSO_BI_DIR": home / "bi"}
+        settings = {**connection_settings, **{name: str(path) for name, path in places.items()}}
+        os.environ.update(settings)
+        _write_env_file(home, {**settings, "DAGSTER_HOME": str(home / "dagster")})
         click.echo(f"Sandbox API: {connection_settings['MEWS_PLATFORM_ADDRESS']}, {world['enterprises']:,} hotels")
         started = time.monotonic()
         succeeded = run_refresh(home / "dagster")
@@ -60,8 +64,9 @@ def command(once: bool, enterprises: int | None, port: int) -> None:  # click pa
         if not succeeded:
             sys.exit(FAILED)
         _print_headlines(home / "bi")
+        _print_next_steps(once=once)
         if not once:
-            _serve_ui(home, port)
+            _serve_ui(home, port, opens=opens)
 
 
 def _world(home: Path, enterprises: int | None) -> dict[str, int | str]:
@@ -129,27 +134,33 @@ def _percent(rate: float | None) -> str:
     return "" if rate is None else f"{rate:.1%}"
 
 
-def _check_port(port: int) -> None:
-    with contextlib.closing(socket.socket()) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((UI_HOST, port))
-        except OSError as error:
-            stop(f"the web UI cannot use port {port}: {error.strerror}; choose another with --port", FAILED)
+def _write_env_file(home: Path, settings: Mapping[str, str]) -> None:
+    """Let `pso` find the demo's data and API when it runs in the demo's folder."""
+    path = home / ENV_FILE
+    path.unlink(missing_ok=True)
+    lines = "".join(f"{name}='{value}'\n" for name, value in settings.items())
+    write_new(path, f"# Written by `pso demo`: the settings of the demo in this folder.\n{lines}")
 
 
-def _serve_ui(home: Path, port: int) -> None:
+def _print_next_steps(*, once: bool) -> None:
+    commands = "`pso report` works" if once else "`pso check` and `pso report` work"
+    click.echo(
+        "\nNext:\n"
+        f"  1. open {HOME / 'bi' / REPORT} in a browser: the figures as one page\n"
+        f"  2. cd {HOME} && pso status: the state of each hotel; {commands} there too\n"
+        "  3. pso init: the files for your own hotels, which you fill in"
+    )
+
+
+def _serve_ui(home: Path, port: int, *, opens: bool) -> None:
     """Serve Dagster's web UI until Ctrl-C or SIGTERM; its output goes to a log file."""
     log = home / "dagster.log"
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        # a shell that starts a command in the background lets it ignore Ctrl-C
-        signal.signal(ending, signal.default_int_handler)
-    try:
-        click.echo(
-            f"Web UI: http://{UI_HOST}:{port} (sensors and schedules are running; log: {log}). Ctrl-C ends the demo."
-        )
-        # `dagster dev` lets `.env` of the working directory win, and that may contain the settings of real data
-        status = keep_serving(port, home, log, click.echo)
-        stop(f"Dagster ended with status {status}: see {log}", FAILED)
-    except KeyboardInterrupt:
-        click.echo("\nStopping the demo …")
+    click.echo(f"\nStarting the web UI (log: {log}) …")
+
+    def announce(address: str) -> None:
+        click.echo(f"Web UI: {address} (sensors and schedules are running). Ctrl-C ends the demo.")
+        if opens:
+            webbrowser.open(address)
+
+    # `dagster dev` lets `.env` of the working directory win, and that may contain the settings of real data
+    serve(port, home, log, announce)

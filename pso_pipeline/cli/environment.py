@@ -3,12 +3,9 @@
 Add a function here if several commands need it and it imports neither Dagster nor the warehouse.
 """
 
-import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Collection, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -16,6 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from pso_pipeline.cli.files import INSTANCE_FILE, packaged, write_new
 from pso_pipeline.environment import ENV_FILE
 from pso_pipeline.mews.tokens import hide_secrets
 from pso_pipeline.settings import DOCUMENTATION, LocalSettings, Settings, SettingsError
@@ -98,7 +96,7 @@ def prepare_dagster_home(home: Path) -> Path:
     home = home.absolute()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_instance_file(home / "dagster.yaml")
+        _write_instance_file(home / INSTANCE_FILE)
     except OSError as error:
         stop(f"DAGSTER_HOME {home} cannot be used: {error.strerror or error}", MISCONFIGURED)
     os.environ["DAGSTER_HOME"] = str(home)
@@ -106,15 +104,9 @@ def prepare_dagster_home(home: Path) -> Path:
 
 
 def _write_instance_file(path: Path) -> None:
-    """Write the file if it is missing, in one step, because other processes may read it at the same time."""
-    if path.exists():
-        text = path.read_text(encoding="utf-8")
-        if _FORMER_STORAGE in text:
-            path.write_text(text.replace(_FORMER_STORAGE, ""), encoding="utf-8")
+    """Write the file if it is missing."""
+    if write_new(path, packaged(INSTANCE_FILE)):
         return
-    text = files("pso_pipeline.cli").joinpath("dagster.yaml").read_text(encoding="utf-8")
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix="dagster.yaml.", encoding="utf-8") as new:
-        new.write(text)
-        new.flush()
-        with contextlib.suppress(FileExistsError):
-            os.link(new.name, path)
+    text = path.read_text(encoding="utf-8")
+    if _FORMER_STORAGE in text:
+        path.write_text(text.replace(_FORMER_STORAGE, ""), encoding="utf-8")

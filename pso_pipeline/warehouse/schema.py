@@ -78,6 +78,12 @@ def prepare(
                 _comment_on_tables_of(connection, endpoint)
 
 
+def read_version(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """Return the version of the tables; None where there are none."""
+    known = _read_info(connection)
+    return None if known is None else known[0]
+
+
 def create_tables(
     connection: duckdb.DuckDBPyConnection, source: str | None = None, endpoints: Iterable[Endpoint] = ENDPOINTS
 ) -> None:

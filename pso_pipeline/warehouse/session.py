@@ -22,8 +22,9 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 
 from pso_pipeline.contract.endpoints import ENDPOINTS, Endpoint
 from pso_pipeline.settings import DUCKLAKE_PREFIX, MemorySettings, is_this_machine, page
+from pso_pipeline.warehouse.copies import copy_before_migration
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable, is_damage
-from pso_pipeline.warehouse.schema import prepare
+from pso_pipeline.warehouse.schema import SCHEMA_VERSION, prepare, read_version
 from pso_pipeline.warehouse.sql import first_row, literal
 
 LONGEST_WAIT_SECONDS = 900.0
@@ -150,6 +151,7 @@ class Warehouse:
         with private_files(), open_duckdb(spill=spill, threads=threads, connect=self.connect) as connection:
             try:
                 self._attach(connection)
+                self._copy_before_migration(connection)
                 prepare(connection, source_kind(self.source) if self.source else None, self.endpoints)
                 yield connection
             except duckdb.Error as error:
@@ -169,6 +171,17 @@ class Warehouse:
                 ) from None
             finally:
                 _detach(connection)
+
+    def _copy_before_migration(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Keep a copy of a file whose tables are of an older version; a DuckLake keeps its own snapshots."""
+        version = read_version(connection)
+        if self.is_ducklake or version is None or version >= SCHEMA_VERSION:
+            return
+        # closed meanwhile: closing another handle of the same file would end DuckDB's lock on it
+        _detach(connection)
+        copy = copy_before_migration(Path(self.location), version)
+        logger.warning("the tables of %s are migrated from version %d; it is kept as %s", self.location, version, copy)
+        self._attach(connection)
 
     def verify(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Read all that is stored in the files, on a connection that `open` gave: DuckDB compares their checksums.

@@ -5,11 +5,11 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 from pathlib import Path
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from pso_pipeline_tests.cli.conftest import PSO, installed_pso, pso
 
@@ -27,6 +27,11 @@ def test_once_prints_every_hotel_and_a_second_run_reads_only_changes():
     first = installed_pso("demo", "--once", "--enterprises", "2")
     assert (first.status, first.err) == (0, "")
     assert len(headlines(first)) == 2
+    assert first.out.rstrip().splitlines()[-4:-3] == ["Next:"]
+    assert stat.S_IMODE(Path("data/sandbox/.env").stat().st_mode) == 0o600
+    with contextlib.chdir("data/sandbox"):
+        beside = installed_pso("status")
+        assert (beside.status, beside.out.splitlines()[0].split(";")[0]) == (0, "2 hotels: 2 fresh")
     assert sum(headlines(first).values()) > 30_000
     requests = int(re.findall(r"getAll ([\d,]+)", first.out)[-1].replace(",", ""))
     second = installed_pso("demo", "--once", "--enterprises", "2")
@@ -48,31 +53,39 @@ def test_a_port_in_use_is_an_error_before_anything_is_loaded():
     assert not Path("data/sandbox/warehouse.duckdb").exists()
 
 
-def test_the_web_ui_answers_until_the_demo_ends_and_no_process_remains():
+@contextlib.contextmanager
+def serving_until_it_is_ended(*arguments, ending):
+    """Run a command that serves the web UI, end it, and see that no process of it remains."""
     port = free_port()
     with subprocess.Popen(
-        [PSO, "demo", "--enterprises", "1", "--port", str(port)],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as demo:
+        [PSO, *arguments, "--port", str(port)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
         try:
-            assert demo.stdout
-            line = next(line for line in demo.stdout if "Web UI" in line)
-            assert f"http://127.0.0.1:{port}" in line
-            for attempt in Retrying(
-                retry=retry_if_exception_type(httpx.TransportError), wait=wait_fixed(0.2), stop=stop_after_delay(150)
-            ):
-                with attempt:
-                    answer = httpx.get(f"http://127.0.0.1:{port}/server_info")
-            assert answer.json()["dagster_version"]
-            demo.send_signal(signal.SIGTERM)
-            assert demo.wait(60) == 0
+            assert running.stdout
+            next(line for line in running.stdout if f"Web UI: http://127.0.0.1:{port}" in line)
+            # the address is printed once it answers
+            assert httpx.get(f"http://127.0.0.1:{port}/server_info", timeout=60).json()["dagster_version"]
+            yield running
+            running.send_signal(ending)
+            assert running.wait(60) == 0
         finally:
-            left = _members_of(demo.pid)
+            left = _members_of(running.pid)
             for each in left:
                 os.kill(each, signal.SIGKILL)
     assert left == []
+
+
+def test_the_web_ui_answers_until_the_demo_ends_and_no_process_remains():
+    with serving_until_it_is_ended("demo", "--enterprises", "1", ending=signal.SIGTERM):
+        assert Path("data/sandbox/dagster.log").exists()
+
+
+def test_up_runs_one_code_server_for_daemon_and_web_server_until_ctrl_c(sandbox):
+    with serving_until_it_is_ended("up", ending=signal.SIGINT) as running:
+        lines = [Path(f"/proc/{each}/cmdline").read_bytes().replace(b"\0", b" ") for each in _members_of(running.pid)]
+        for words in (b"dagster api grpc", b"dagster._daemon run"):
+            assert sum(words in line for line in lines) == 1
+    assert Path("data/dagster/dagster.yaml").exists()
 
 
 def free_port() -> int:
@@ -86,11 +99,11 @@ def free_port() -> int:
 def _members_of(session: int) -> list[int]:
     """Return the running processes of a session."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
+            fields = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(stat.parent.name))
+            found.append(int(path.parent.name))
     return found
