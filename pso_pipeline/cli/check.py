@@ -7,12 +7,16 @@ import asyncio
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from pso_pipeline.cli.environment import FAILED, load_settings
+from pso_pipeline.cli.files import INSTANCE_FILE, differences_of_yaml
+from pso_pipeline.cli.progress import shown_progress
 from pso_pipeline.environment import ENV_FILE, is_readable_by_others
+from pso_pipeline.ingestion.activity import Activity
 from pso_pipeline.ingestion.api import limiter_store, open_api
 from pso_pipeline.ingestion.scope import TokenReach, reach_of_tokens
 from pso_pipeline.mews.retry import BRIEF
@@ -41,20 +45,27 @@ def command() -> None:
         _check_folder("PSO_BI_DIR", settings.pso_bi_dir),
         _check_folder("DAGSTER_HOME", settings.dagster_home),
     ]
+    _compare_instance_file(settings.dagster_home / INSTANCE_FILE)
     sys.exit(0 if all(passed) else FAILED)
 
 
 def _check_tokens(settings: Settings) -> bool:
     """Print the hotels that each token can access; return whether the API accepted all tokens."""
-    reaches = asyncio.run(_read_reaches(settings))
+    with shown_progress() as activity:
+        reaches = asyncio.run(_read_reaches(settings, activity))
     for number, reach in enumerate(reaches, 1):
         click.echo(f"token {number}    {_describe(reach)}")
     return not any(reach.error for reach in reaches)
 
 
-async def _read_reaches(settings: Settings) -> list[TokenReach]:
+async def _read_reaches(settings: Settings, activity: Activity) -> list[TokenReach]:
+    """Ask one token after the other, so that a person sees which one does not answer."""
+    found: list[TokenReach] = []
     async with open_api(settings, BRIEF) as api:
-        return await reach_of_tokens(api)
+        for number, (fingerprint, token) in enumerate(api.tokens.items(), 1):
+            activity.begin(f"asking token {number} of {len(api.tokens)}")
+            found += await reach_of_tokens(replace(api, tokens={fingerprint: token}))
+    return found
 
 
 def _describe(reach: TokenReach) -> str:
@@ -72,13 +83,25 @@ def _check_warehouse(settings: Settings) -> bool:
     """Read the whole warehouse and print the result; return whether it is intact."""
     warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, wait_seconds=LONGEST_WAIT_SECONDS)
     try:
-        with warehouse.open() as connection:
+        with shown_progress() as activity, warehouse.open() as connection:
+            activity.begin("reading the whole warehouse")
             warehouse.verify(connection)
-            click.echo(f"warehouse  ok: {warehouse.shown_location}")
+        click.echo(f"warehouse  ok: {warehouse.shown_location}")
     except WarehouseError as error:
         click.echo(f"warehouse  failed: {error}")
         return False
     return True
+
+
+def _compare_instance_file(path: Path) -> None:
+    """Print how Dagster's instance file differs from this version's; that is allowed, and no failure."""
+    if not path.exists():
+        click.echo(f"{INSTANCE_FILE} is missing: {path}; `pso init`, `pso refresh` and `pso up` write it")
+        return
+    lines = differences_of_yaml(path, INSTANCE_FILE)
+    click.echo(f"{INSTANCE_FILE} {f'differs from that of this version: {path}' if lines else f'ok: {path}'}")
+    for line in lines:
+        click.echo(f"  {line}")
 
 
 def _check_folder(name: str, folder: Path) -> bool:

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dagster import DagsterInstance, RunsFilter
+from dagster import DagsterInstance, IntMetadataValue, RunsFilter
 
 from pso_pipeline.bi.errors import NothingPublished, SnapshotError
 from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.bi.manifest import Manifest
 from pso_pipeline.cli.instance import InstanceUnusable, open_instance
 from pso_pipeline.ingestion.causes import by_cause
+from pso_pipeline.orchestration.asset_keys import SNAPSHOT
 from pso_pipeline.orchestration.evaluations import read_api_problem
 from pso_pipeline.orchestration.jobs import refresh
+from pso_pipeline.orchestration.metadata import REQUESTS
 from pso_pipeline.orchestration.outcomes import ENDED, read_last_outcome
 from pso_pipeline.orchestration.shards import PUBLISH
 from pso_pipeline.settings import LocalSettings
@@ -36,7 +38,8 @@ LEAST_ROOM = 1_000_000
 class PipelineState:
     """The state of the pipeline; times are aware and UTC.
 
-    `daemon` is `alive`, `dead`, `replaced` (something else starts refreshes now) or `none` (it never ran).
+    `daemon` is `alive`, `dead`, `replaced` (something else starts refreshes now) or `none` (it never ran). `requests`
+    counts the requests for orders of the last refresh that is recorded with the snapshot.
     """
 
     problems: tuple[str, ...]
@@ -44,6 +47,7 @@ class PipelineState:
     as_of_utc: datetime | None
     daemon: str
     daemon_seen_utc: datetime | None
+    requests: int | None = None
 
 
 def read_pipeline(settings: LocalSettings, now: datetime) -> PipelineState:
@@ -57,13 +61,14 @@ def read_pipeline(settings: LocalSettings, now: datetime) -> PipelineState:
             problems.append(f"PSO_BI_DIR {settings.pso_bi_dir} is not a folder")
     except SnapshotError as error:
         problems.append(str(error))
-    daemon, seen = "none", None
+    daemon, seen, requests = "none", None, None
     # a status creates no instance
     if (settings.dagster_home / "dagster.yaml").exists():
         try:
             with open_instance(settings.dagster_home) as instance:
                 problems += _problems_of_runs(instance, settings, manifest)
                 daemon, seen = _read_daemon(instance, now)
+                requests = _read_requests(instance)
         except InstanceUnusable as error:
             problems.append(str(error))
     if daemon == "dead":
@@ -80,6 +85,7 @@ def read_pipeline(settings: LocalSettings, now: datetime) -> PipelineState:
         manifest.as_of_utc if manifest else None,
         daemon,
         seen,
+        requests,
     )
 
 
@@ -119,11 +125,22 @@ def _read_daemon(instance: DagsterInstance, now: datetime) -> tuple[str, datetim
     return "replaced" if len(runs) >= RUNS_WITHOUT_DAEMON else "dead", seen
 
 
-def _full_disks(settings: LocalSettings) -> Iterator[str]:
+def _read_requests(instance: DagsterInstance) -> int | None:
+    event = instance.get_latest_materialization_event(SNAPSHOT)
+    found = event.asset_materialization.metadata.get(REQUESTS) if event and event.asset_materialization else None
+    return found.value if isinstance(found, IntMetadataValue) else None
+
+
+def storage_places(settings: LocalSettings) -> dict[str, Path]:
+    """Return the folders in which the pipeline writes, by the setting that names each."""
     places = {"PSO_BI_DIR": settings.pso_bi_dir, "DAGSTER_HOME": settings.dagster_home}
     if not settings.is_ducklake:
         places["PSO_WAREHOUSE"] = Path(settings.pso_warehouse).parent
-    for name, path in places.items():
+    return places
+
+
+def _full_disks(settings: LocalSettings) -> Iterator[str]:
+    for name, path in storage_places(settings).items():
         if path.is_dir() and shutil.disk_usage(path).free < LEAST_ROOM:
             yield f"the disk of {name} {path} is full: make room"
 

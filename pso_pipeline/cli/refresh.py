@@ -17,11 +17,12 @@ from dagster import DagsterExecutionInterruptedError, DagsterInstance, ExecuteIn
 from rich.text import Text
 
 from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_settings, new_table, say, stop, terminal
+from pso_pipeline.cli.hotels import UnknownHotel, find_key
 from pso_pipeline.cli.instance import InstanceUnusable, open_instance
+from pso_pipeline.cli.progress import shown_progress
 from pso_pipeline.ingestion.sync import EnterpriseOutcome, SyncReport
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
 from pso_pipeline.orchestration.jobs import full_resync, is_ours, refresh
-from pso_pipeline.orchestration.partitions import ENTERPRISE_PARTITIONS
 from pso_pipeline.orchestration.queue import READING_OPS, Refresh
 from pso_pipeline.orchestration.runs import MAX_RUNTIME, end_dead_runs
 from pso_pipeline.orchestration.shards import CONCLUDED_TAG, SHARD_TAG, STAGES, holder_of
@@ -30,6 +31,7 @@ from pso_pipeline.orchestration.steps import describe_token_failures, list_enter
 from pso_pipeline.settings import SettingsError, ShardSettings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
+from pso_pipeline.warehouse.reading import read_enterprises
 
 SHOWN_ENTERPRISES = 20
 """The largest number of hotels that the summary lists one by one; beyond it, only failing hotels are listed."""
@@ -49,7 +51,7 @@ INTERRUPTED = (
     "keys",
     multiple=True,
     metavar="KEY",
-    help="Read only the hotel with this partition key; can be repeated.",
+    help="Read only this hotel: its key, a unique prefix of it, its id or its name; can be repeated.",
 )
 @click.option("--full", is_flag=True, help="Read all history again and mark orders that are missing from the source.")
 def command(keys: tuple[str, ...], full: bool) -> None:  # click passes options by name
@@ -61,10 +63,10 @@ def command(keys: tuple[str, ...], full: bool) -> None:  # click passes options 
 def run_refresh(dagster_home: Path, keys: Sequence[str] = (), *, is_full: bool = False) -> bool:
     """Run the job on the Dagster instance in this folder and print the result; return whether it succeeded."""
     try:
-        with open_instance(dagster_home) as instance, _signals_as_interrupts():
+        with open_instance(dagster_home) as instance, _signals_as_interrupts(), shown_progress():
             end_dead_runs(instance, is_ours)
             if keys:
-                _check_keys(instance, keys)
+                keys = _find_keys(instance, keys)
             is_sharded = ShardSettings.load().pso_sharded
             results = list(_run_shards(instance, keys, is_full) if is_sharded else [_run_job(instance, keys, is_full)])
     except (InstanceUnusable, SettingsError, WarehouseError) as error:
@@ -132,19 +134,35 @@ def _signals_as_interrupts() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def _check_keys(instance: DagsterInstance, keys: Sequence[str]) -> None:
-    """End the command with a usage error if a key is unknown, even after a request for new hotels."""
-    name = str(ENTERPRISE_PARTITIONS.name)
-    if set(keys) <= set(instance.get_dynamic_partitions(name)):
-        return
+def _find_keys(instance: DagsterInstance, texts: Sequence[str]) -> list[str]:
+    """Return the partition keys that are meant; end the command where one is unknown even after a new listing."""
+    try:
+        return _keys_of(texts)
+    except UnknownHotel:
+        pass
     try:
         found = list_enterprises(PIPELINE, instance)
     except Failure as failure:
         stop(str(failure.description), FAILED)
     if found.report.failures:
         stop("\n".join(describe_token_failures(found.report.failures)), FAILED)
-    if unknown := sorted(set(keys) - set(instance.get_dynamic_partitions(name))):
-        stop(f"no such enterprise: {', '.join(unknown)}; `pso status` lists the keys", MISCONFIGURED)
+    try:
+        return _keys_of(texts)
+    except UnknownHotel as error:
+        stop(str(error), MISCONFIGURED)
+
+
+def _keys_of(texts: Sequence[str]) -> list[str]:
+    warehouse = PIPELINE.warehouse()
+    if not warehouse.exists:
+        hotels = []
+    else:
+        try:
+            with warehouse.open() as connection:
+                hotels = read_enterprises(connection)
+        except WarehouseError as error:
+            stop(str(error), FAILED)
+    return list(dict.fromkeys(find_key(text, hotels) for text in texts))
 
 
 def _sync_report(results: Sequence[ExecuteInProcessResult]) -> SyncReport | None:

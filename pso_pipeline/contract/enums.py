@@ -18,6 +18,16 @@ FIRM_STATES = (CONFIRMED, *CHECKED_IN_STATES, CANCELED)
 STATES = (*PENDING_STATES, *FIRM_STATES)
 
 ORIGINS = ("Distributor", "ChannelManager", "Commander", "Import", "Connector", "Navigator")
+ORIGIN_NAMES = {
+    "Distributor": "Booking engine",
+    "ChannelManager": "Channel manager",
+    "Commander": "Front desk",
+    "Import": "Import",
+    "Connector": "Integration",
+    "Navigator": "Guest portal",
+}
+"""What people call an origin; data have the API's own names."""
+
 COMMANDER_ORIGINS = (
     "InPerson",
     "Channel",

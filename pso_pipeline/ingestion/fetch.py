@@ -15,6 +15,7 @@ import pandas as pd
 
 from pso_pipeline.contract.endpoints import SERVICES, Endpoint
 from pso_pipeline.contract.limits import MAX_COUNT
+from pso_pipeline.ingestion.activity import current_activity
 from pso_pipeline.ingestion.batches import BatchBuilder
 from pso_pipeline.ingestion.clock import ServerClock, trusted
 from pso_pipeline.ingestion.frames import records_frame
@@ -271,6 +272,7 @@ class Fetcher:
         cursor, records, seen, tally = piece.cursor, piece.records, 0, _Tally(self.endpoint)
         if read.token in self._refused_tokens:
             raise self._refused_tokens[read.token]
+        activity = current_activity()
         try:
             walk = pages(self.client, request, self.tokens[read.token], start_cursor=cursor)
             async with contextlib.aclosing(walk):
@@ -280,6 +282,8 @@ class Fetcher:
                     builder.add(page, self.clock.stamp())
                     tally.add(page, piece.scope_ids)
                     cursor, records, seen = page.cursor, records + page.count, seen + 1
+                    activity.records += page.count
+                    activity.requests = sum(each.requests for each in self.client.tallies.values())
                     if seen % PAGES_PER_LANDING == 0:
                         await self.queue.put(builder.take(self._under_way(piece, began, cursor, records, is_resync)))
         except RequestRefused as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
+from pso_pipeline.ingestion.activity import current_activity, is_watched
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.fetch import Fetcher
 from pso_pipeline.ingestion.landing import LandingQueue
@@ -30,7 +31,7 @@ from pso_pipeline.warehouse.reading import (
     read_token_uses,
 )
 from pso_pipeline.warehouse.session import Warehouse
-from pso_pipeline.warehouse.sql import transaction
+from pso_pipeline.warehouse.sql import first_row, transaction
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,12 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
     unlisted = {each.scope_id for each in scope.scopes if each.unlisted_since_utc is not None}
     fetcher = Fetcher(endpoint, api.client, api.tokens, enterprise_of, queue, api.clock, options.overlap, unlisted)
     await asyncio.to_thread(_begin, warehouse, endpoint, scope.scopes, unreachable, plan)
-    await _carry_out(plan, fetcher, queue)
+    if is_watched():
+        activity = current_activity()
+        activity.hotels = len({enterprise_of[each] for read in plan for each in read.scope_ids})
+        if options.is_full:
+            activity.expected = await asyncio.to_thread(_count_known, warehouse, endpoint, options.enterprise_ids)
+    await _carry_out(plan, fetcher, queue, enterprise_of)
     retired = choose_retired(fetcher.gone.keys(), scope.scopes, token_of, now)
     failures = fetcher.failures | {each: error for each, error in fetcher.gone.items() if each not in retired}
     if fetcher.gone:
@@ -220,12 +226,17 @@ def _retirements(
     ]
 
 
-async def _carry_out(plan: Sequence[Read], fetcher: Fetcher, queue: LandingQueue) -> None:
+async def _carry_out(
+    plan: Sequence[Read], fetcher: Fetcher, queue: LandingQueue, enterprise_of: Mapping[str, str]
+) -> None:
     slots = asyncio.Semaphore(CONCURRENT_READS)
+    unread = Counter(enterprise_of[each] for read in plan for each in read.scope_ids)
 
     async def carry_out(read: Read) -> None:
         async with slots:
             await fetcher.read(read)
+        unread.subtract(enterprise_of[each] for each in read.scope_ids)
+        current_activity().hotels_done = sum(count <= 0 for count in unread.values())
 
     try:
         async with asyncio.TaskGroup() as all_tasks:
@@ -276,6 +287,16 @@ def _read_scope(warehouse: Warehouse, endpoint: Endpoint, enterprise_ids: Collec
         if (each.is_in_scope if enterprise_ids is None else each.enterprise_id in enterprise_ids)
     ]
     return _Scope(chosen, scopes, latest_fetch, token_uses)
+
+
+def _count_known(warehouse: Warehouse, endpoint: Endpoint, enterprise_ids: Collection[str] | None) -> int:
+    """Count the records that the warehouse has of these enterprises, or of all."""
+    of_these = "" if enterprise_ids is None else "WHERE list_contains($ids, enterprise_id)"
+    parameters = {} if enterprise_ids is None else {"ids": list(enterprise_ids)}
+    query = f"SELECT count(*) FROM {endpoint.table.qualified_name} {of_these}"  # noqa: S608  # a name of the contract
+    with warehouse.open() as connection:
+        row = first_row(connection, query, parameters)
+    return row[0] if row else 0
 
 
 def _why_unreachable(enterprise: EnterpriseRow, api: Api, token_failures: Mapping[str, str]) -> str | None:

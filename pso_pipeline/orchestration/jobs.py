@@ -52,6 +52,7 @@ from pso_pipeline.orchestration.partitions import (
 )
 from pso_pipeline.orchestration.repeating import choose_evaluations, is_repetition_due, is_worth_recording
 from pso_pipeline.orchestration.resources import API_POOL, PipelineResource
+from pso_pipeline.orchestration.run_tags import describe_publication, tag_run
 from pso_pipeline.orchestration.runs import MAX_RUNTIME
 from pso_pipeline.orchestration.shards import STAGES
 from pso_pipeline.orchestration.steps import (
@@ -174,7 +175,9 @@ def sync_and_report(
         )
         _report_sync(context, AssetKey(endpoint.name), report, shown)
         reports.append(report)
-    return combine_reports(reports)
+    report = combine_reports(reports)
+    tag_run(context, report)
+    return report
 
 
 @op(ins={"synced": In(Nothing)})
@@ -216,6 +219,7 @@ def publish_and_report(
     freshness policy judges the age of the data and not that of the last run.
     """
     published, shown = publish_snapshot(pipeline, report)
+    context.log.info("%s", describe_publication(published))
     has_new_figures = bool(FIGURES.intersection(published.rewritten))
     if has_new_figures or is_repetition_due(context.instance, SNAPSHOT):
         is_first = context.instance.get_latest_materialization_event(SNAPSHOT) is None

@@ -28,6 +28,9 @@ Metadata = dict[str, Any]
 Cells = Mapping[str, str | int | float | None]
 """One row of a table, by column."""
 
+REQUESTS = "requests_for_orders"
+"""Figure of the snapshot: the requests of the refresh that published it."""
+
 SHOWN_HOTELS = 20
 """Rows of a table of hotels, so that an event stays small however many hotels there are."""
 
@@ -189,7 +192,7 @@ def snapshot_metadata(
         figures["new_orders"] = sum(each.created for each in refreshed.enterprises)
         figures["changed_orders"] = sum(each.changed for each in refreshed.enterprises)
         figures["failed_hotels"] = len(refreshed.failed)
-        figures["requests_for_orders"] = sum(refreshed.requests.values())
+        figures[REQUESTS] = sum(refreshed.requests.values())
     return figures
 
 

@@ -18,6 +18,7 @@ from pso_pipeline.bi.headlines import hotel_headlines
 from pso_pipeline.bi.report.page import keep_report
 from pso_pipeline.bi.snapshot import Published, publish
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
+from pso_pipeline.ingestion.activity import current_activity
 from pso_pipeline.ingestion.answering import observe_time
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
@@ -76,6 +77,7 @@ def list_enterprises(
 
     `clock`, here and below, carries the server's time from one step to the next.
     """
+    current_activity().begin("listing the hotels")
     with one_line_failures():
         warehouse, max_lost_share = pipeline.warehouse(), pipeline.settings().pso_scope_max_lost_share
         report = pipeline.with_api(lambda api: discover_enterprises(api, warehouse, max_lost_share), clock=clock)
@@ -93,6 +95,7 @@ def list_services(
 
     `failed_tokens` are not used again; it gives the reason of each, by the token's fingerprint.
     """
+    current_activity().begin("listing the services")
     failed = failed_tokens or {}
     with one_line_failures():
         warehouse, max_lost_share = pipeline.warehouse(), pipeline.settings().pso_scope_max_lost_share
@@ -119,6 +122,7 @@ def sync(
     Returns the outcome, and the metadata of each partition that was read to its end. `look_back` replaces the overlap
     of every refresh where it is longer. `is_alone` as in `SyncOptions`.
     """
+    current_activity().begin(f"reading {endpoint.name.replace('_', ' ')}")
     with one_line_failures():
         settings, warehouse = pipeline.settings(), pipeline.warehouse()
         options = SyncOptions(
@@ -153,6 +157,7 @@ def compute_metrics(
 
     Returns the metadata of each partition whose figures were computed.
     """
+    current_activity().begin("computing the metrics")
     with one_line_failures():
         settings, warehouse = pipeline.settings(), pipeline.warehouse()
         with warehouse.open() as connection:
@@ -177,6 +182,7 @@ def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = 
 
     Returns the outcome, and the metadata of the asset with the figures of the sync `refreshed`.
     """
+    current_activity().begin("publishing")
     with one_line_failures():
         settings, warehouse = pipeline.settings(), pipeline.warehouse()
         bi_dir = settings.pso_bi_dir

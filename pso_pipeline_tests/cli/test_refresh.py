@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pso_pipeline.cli.instance import open_instance
 from pso_pipeline_tests.cli.conftest import installed_pso, pso
 
 
@@ -33,9 +34,13 @@ def test_only_the_named_hotel_is_read(sandbox, world):
     assert pso("refresh").status == 0
     for service in world.snapshot(world.clock.now()).services:
         world.add_order(service, State="Confirmed")
-    result = pso("refresh", "--enterprise", "astoria-00000001")
+    result = pso("refresh", "--enterprise", "astoria")
     assert result.status == 0
     assert landed() == [("Astoria", 4), ("Bristol", 3)]
+    with open_instance(Path("data/dagster")) as instance:
+        latest, first = instance.get_runs(limit=2)
+    assert (first.tags["pso/hotels"], first.tags["pso/changed_orders"]) == ("2", "6")
+    assert (latest.tags["pso/hotels"], latest.tags["pso/changed_orders"]) == ("1", "1")
 
 
 def test_an_unknown_hotel_is_a_usage_error(sandbox):

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from dagster import DagsterInstance
 from dagster._daemon.types import DaemonHeartbeat
 
-from pso_pipeline.cli import main, status
+from pso_pipeline.cli import main, prometheus, status
 from pso_pipeline.cli import pipeline as cli_pipeline
 from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.orchestration.definitions import PIPELINE
@@ -40,8 +40,8 @@ def read():
     sync(PIPELINE, None)
 
 
-def run(*arguments, colours=False):
-    environment = {"FORCE_COLOR": "1", "COLUMNS": "200", "TERM": "xterm"} if colours else {}
+def run(*arguments, colours=False, columns="200"):
+    environment = {"FORCE_COLOR": "1", "COLUMNS": columns, "TERM": "xterm"} if colours else {}
     return CliRunner().invoke(main, ["status", *arguments], env=environment)
 
 
@@ -124,10 +124,73 @@ def test_the_table_has_a_coloured_line_for_each_hotel(sandbox, world):
     shown = run(colours=True).stdout
     assert "\x1b[32mfresh" in shown
     assert "\x1b[31mfailing" in shown
-    header, astoria, bristol, *_ = COLOUR.sub("", shown).splitlines()
-    assert header.startswith("hotel ")
+    summary, _, header, bristol, astoria, _, reason, *_ = COLOUR.sub("", shown).splitlines()
+    assert summary == "2 hotels: 1 failing, 1 fresh; 4 orders"
+    assert header.split() == ["hotel", "status", "lag", "orders"]
+    assert bristol.split()[:2] == ["bristol-00000007", "failing"], "trouble comes first"
     assert astoria.split()[:2] == ["astoria-00000001", "fresh"]
-    assert bristol.split()[:2] == ["bristol-00000007", "failing"]
+    assert reason.startswith("bristol-00000007: productServiceOrders/getAll: ")
+
+
+def test_it_fits_60_columns_and_a_shared_reason_is_printed_once(sandbox, world):
+    hotel = world.add_enterprise(Name="A hotel with a name that is longer than most of the others")
+    world.add_order(world.add_service(hotel))
+    read()
+    for name in ("Astoria", "Bristol"):
+        world.refuse_service(services_of(world, name)[0])
+    read()
+    shown = COLOUR.sub("", run(colours=True, columns="60").stdout)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert " ".join(shown.split()).count("astoria-00000001, bristol-00000007: productServiceOrders/getAll") == 1
+    assert shown.count("RequestId") == 1
+    failing = run("--failing").stdout
+    assert "bristol-00000007" in failing
+    assert "a-hotel-with" not in failing
+
+
+def test_watching_shows_it_again_until_ctrl_c(sandbox, monkeypatch):
+    read()
+    pauses = []
+
+    def interrupt_the_second(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("pso_pipeline.cli.status.time.sleep", interrupt_the_second)
+    outcome = run("--watch")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.count("2 hotels: 2 fresh") == 2
+
+
+def test_prometheus_can_read_it(sandbox, world):
+    read()
+    world.refuse_service(services_of(world, "Bristol")[0])
+    read()
+    outcome = run("--prometheus")
+    lines = outcome.stdout.splitlines()
+    assert outcome.exit_code == 1
+    assert 'pso_hotel_orders{hotel="astoria-00000001"} 2' in lines
+    assert 'pso_hotel_failing{hotel="bristol-00000007"} 1' in lines
+    assert 'pso_hotels{state="fresh"} 1' in lines
+    assert "pso_daemon_alive 0" in lines
+    assert any(line.startswith('pso_disk_free_bytes{folder="PSO_WAREHOUSE"} ') for line in lines)
+    sample = re.compile(r'[a-z_]+(\{[a-z]+="[^"]*"\})? [0-9.e+-]+')
+    assert all(line.startswith(("# HELP pso_", "# TYPE pso_")) or sample.fullmatch(line) for line in lines)
+
+
+def test_one_form_at_a_time(sandbox):
+    outcome = run("--json", "--prometheus")
+    assert (outcome.exit_code, outcome.stderr) == (2, "pso: choose one of --json, --prometheus and --watch\n")
+
+
+def test_the_alert_rules_and_the_page_name_metrics_that_exist():
+    root = Path(__file__).parents[2]
+    for name in ("deploy/monitoring/alerts.yml", "docs/monitoring.md"):
+        used = set(re.findall(r"\bpso_(?!pipeline)[a-z_]+", (root / name).read_text(encoding="utf-8")))
+        assert used
+        assert used <= set(prometheus.METRICS)
+    assert used == set(prometheus.METRICS)
 
 
 def test_in_a_pipe_there_are_no_colours(sandbox):
@@ -141,10 +204,12 @@ def test_an_empty_warehouse_is_an_error_that_names_the_command(sandbox):
     assert outcome.stderr == "pso: data/warehouse.duckdb contains no orders yet: run `pso refresh`\n"
 
 
-def test_a_missing_setting_is_one_line():
+def test_it_needs_no_api_settings_and_a_malformed_one_is_named(monkeypatch):
+    assert run().stderr == "pso: data/warehouse.duckdb contains no orders yet: run `pso refresh`\n"
+    monkeypatch.setenv("PSO_STALE_AFTER_HOURS", "0")
     outcome = run()
     assert outcome.exit_code == 2
-    assert outcome.stderr.startswith("pso: MEWS_PLATFORM_ADDRESS is not set: ")
+    assert outcome.stderr.startswith("pso: PSO_STALE_AFTER_HOURS is not valid: ")
 
 
 def test_a_locked_warehouse_is_an_error_that_names_the_process(sandbox, monkeypatch):
@@ -184,7 +249,7 @@ def test_a_publication_is_shown_with_its_age(published):
     assert 0 <= state["age_seconds"] < 600
     assert state["published_utc"] >= state["as_of_utc"]
     *_, snapshot, daemon = run().stdout.splitlines()
-    assert re.fullmatch(r"snapshot: published 0:\d\d:\d\d ago, with changes until 0:\d\d:\d\d ago", snapshot)
+    assert re.fullmatch(r"snapshot: published \d+ \w+ ago, with changes until \d+ \w+ ago", snapshot)
     assert daemon == "daemon:   has never run here"
 
 
@@ -263,8 +328,9 @@ def test_hotels_out_of_scope_are_listed_separately(sandbox, world):
     world.remove(bristol)
     with DagsterInstance.ephemeral() as instance:
         list_enterprises(PIPELINE, instance)
-    first, second, *_ = run().stdout.split("\n\n")
+    _, first, second, *_ = run().stdout.split("\n\n")
     assert "astoria" in first
     assert "bristol" not in first
     assert second.splitlines()[0].split()[:3] == ["out", "of", "scope"]
-    assert second.splitlines()[1].split()[:2] == ["bristol-00000007", "2"]
+    key, *_, orders = second.splitlines()[1].split()
+    assert (key, orders) == ("bristol-00000007", "2")

@@ -33,7 +33,7 @@ def stored(request):
 def latest_state(instance):
     """What the web UI shows of each asset, partition and check."""
     keys = instance.get_dynamic_partitions("enterprise")
-    shown = {}
+    shown: dict[object, object] = {}
     for asset in instance.get_asset_keys():
         for partition in (None, *keys):
             found = AssetRecordsFilter(asset, asset_partitions=[partition] if partition else None)

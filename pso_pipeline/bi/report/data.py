@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
+from pso_pipeline.contract.enums import ORIGIN_NAMES
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.session import open_duckdb
 from pso_pipeline.warehouse.sql import arrow_table
@@ -344,7 +345,7 @@ def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData
             for row in found["apart"].to_pylist()
         ],
         services=labels_of(found["services"]["label"].to_pylist()),
-        origins=labels_of(found["origins"]["label"].to_pylist()),
+        origins=labels_of(ORIGIN_NAMES.get(each, each) for each in found["origins"]["label"].to_pylist()),
         segments=labels_of(found["segments"]["label"].to_pylist()),
         counts={
             table: Counts(

@@ -46,6 +46,11 @@ def write_report(bi_dir: Path, output: Path | None = None) -> Path:
     return _write(current_snapshot(bi_dir), output or bi_dir / REPORT)
 
 
+def report_page(bi_dir: Path) -> str:
+    """Return the report of the published snapshot as HTML; raises as `write_report` does, and writes nothing."""
+    return _page_of(current_snapshot(bi_dir))
+
+
 def keep_report(bi_dir: Path) -> Path:
     """Make sure that `report.html` in `bi_dir` shows the snapshot that is published now, and return its path.
 
@@ -145,8 +150,12 @@ def _shows(path: Path, snapshot: Snapshot) -> bool:
         return False
 
 
+def _page_of(snapshot: Snapshot) -> str:
+    return render(read_report_data(snapshot.database), load_charts(), snapshot)
+
+
 def _write(snapshot: Snapshot, path: Path) -> Path:
-    page = render(read_report_data(snapshot.database), load_charts(), snapshot)
+    page = _page_of(snapshot)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, page.encode())

@@ -1,0 +1,97 @@
+"""Progress of long work: one line that changes on a terminal, and one line every 30 seconds elsewhere."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+
+from pso_pipeline.cli.environment import terminal
+from pso_pipeline.ingestion.activity import Activity, watching
+
+LINE_SECONDS = 30.0
+"""Time between two lines where standard output is no terminal."""
+
+LEAST_SHARE = 0.02
+"""Part that must be done before the time that is left is estimated."""
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[Activity]:
+    """Show what is done within the block, until its end."""
+    with watching() as activity:
+        description = Description(activity)
+        console = terminal()
+        shown = _live(description, console) if console.is_terminal else _lines(description)
+        with shown:
+            yield activity
+
+
+@contextlib.contextmanager
+def _live(description: "Description", console: Console) -> Iterator[None]:
+    spinner = Spinner("dots")
+
+    def line() -> Spinner:
+        spinner.update(text=description.text())
+        return spinner
+
+    with Live(get_renderable=line, console=console, transient=True, refresh_per_second=4):
+        yield
+
+
+@contextlib.contextmanager
+def _lines(description: "Description") -> Iterator[None]:
+    ended = threading.Event()
+
+    def print_lines() -> None:
+        while not ended.wait(LINE_SECONDS):
+            click.echo(description.text())
+
+    thread = threading.Thread(target=print_lines, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class Description:
+    """Describes an activity, with the time since its step began."""
+
+    def __init__(self, activity: Activity) -> None:
+        self._activity = activity
+        self._step = ""
+        self._began = time.monotonic()
+
+    def text(self) -> str:
+        """Return one line."""
+        now, activity = time.monotonic(), self._activity
+        if activity.step != self._step:
+            self._step, self._began = activity.step, now
+        parts = []
+        if activity.hotels:
+            parts.append(f"{activity.hotels_done:,} of {activity.hotels:,} hotels")
+        if activity.requests:
+            parts += [f"{activity.records:,} records", f"{activity.requests:,} requests"]
+        seconds = now - self._began
+        parts.append(f"{_duration(seconds)}{_left(activity, seconds)}")
+        return f"{activity.step or 'starting'}: {', '.join(parts)}"
+
+
+def _left(activity: Activity, seconds: float) -> str:
+    """Estimate the time that is left by the records, or by the hotels where their number is not known."""
+    done, whole = activity.records, activity.expected
+    if not whole:
+        done, whole = activity.hotels_done, activity.hotels
+    share = min(done / whole, 1) if whole else 0
+    return f", about {_duration(seconds / share - seconds)} left" if LEAST_SHARE <= share < 1 else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
