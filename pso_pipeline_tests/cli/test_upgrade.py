@@ -57,7 +57,7 @@ def make_old_storage():
 
 
 def revisions():
-    found = set()
+    found: set[str] = set()
     for path in HOME.rglob("*.db"):
         with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.suppress(sqlite3.OperationalError):
             found.update(version for (version,) in connection.execute("SELECT version_num FROM alembic_version"))

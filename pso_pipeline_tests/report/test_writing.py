@@ -209,6 +209,7 @@ def test_the_command_prints_where_it_wrote(settings, published, report, monkeypa
     assert (result.exit_code, result.output) == (0, f"{tmp_path / 'out.html'}\n")
     assert (tmp_path / "out.html").read_bytes() == report.read_bytes()
     assert CliRunner().invoke(main, ["report"]).output == f"{published / 'report.html'}\n"
+    assert CliRunner().invoke(main, ["report", "--output", "-"]).stdout_bytes == report.read_bytes() + b"\n"
 
 
 def test_the_command_before_anything_was_published(settings, monkeypatch, tmp_path):
@@ -227,7 +228,7 @@ def test_the_command_where_the_file_cannot_be_written(settings, published, monke
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_the_command_without_settings():
+def test_the_command_needs_no_settings_of_the_api():
     result = CliRunner().invoke(main, ["report"])
     assert result.exit_code == 2
-    assert "MEWS_PLATFORM_ADDRESS is not set" in result.stderr
+    assert "no snapshot has been published" in result.stderr
