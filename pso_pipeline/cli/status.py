@@ -133,7 +133,7 @@ def _print(state: _State, *, failing: bool) -> None:
     counts = Counter(state.states[each.enterprise_id] for each in state.in_scope)
     orders = sum(each.orders for each in state.in_scope)
     named = ", ".join(f"{counts[name]:,} {name}" for name in _COLOURS if counts[name])
-    click.echo(f"{len(state.in_scope):,} hotels: {named or 'none'}; {orders:,} orders")
+    terminal().print(Text(f"{len(state.in_scope):,} hotels: {named or 'none'}; {orders:,} orders"))
     shown = [each for each in state.in_scope if not failing or state.states[each.enterprise_id] in _TROUBLE]
     if shown:
         click.echo()

@@ -32,7 +32,9 @@ def test_the_hotels_of_each_token_are_listed(sandbox, monkeypatch):
 def test_a_check_that_passes_creates_no_folder(sandbox, tmp_path):
     result = pso("check", PSO_BI_DIR="new/bi", DAGSTER_HOME="new/dagster")
     assert result.status == 0
-    assert result.out.splitlines()[-2:] == ["PSO_BI_DIR ok: new/bi", "DAGSTER_HOME ok: new/dagster"]
+    *folders, instance_file = result.out.splitlines()[-3:]
+    assert folders == ["PSO_BI_DIR ok: new/bi", "DAGSTER_HOME ok: new/dagster"]
+    assert instance_file.startswith("dagster.yaml is missing: new/dagster/dagster.yaml; ")
     assert not (tmp_path / "new").exists()
 
 

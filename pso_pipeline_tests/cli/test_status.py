@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from dagster import DagsterInstance
 from dagster._daemon.types import DaemonHeartbeat
 
-from pso_pipeline.cli import main, prometheus, status
+from pso_pipeline.cli import environment, main, prometheus, status
 from pso_pipeline.cli import pipeline as cli_pipeline
 from pso_pipeline.cli.instance import open_instance
 from pso_pipeline.orchestration.definitions import PIPELINE
@@ -40,9 +40,9 @@ def read():
     sync(PIPELINE, None)
 
 
-def run(*arguments, colours=False, columns="200"):
-    environment = {"FORCE_COLOR": "1", "COLUMNS": columns, "TERM": "xterm"} if colours else {}
-    return CliRunner().invoke(main, ["status", *arguments], env=environment)
+def run(*arguments, colours=False):
+    variables = {"FORCE_COLOR": "1", "COLUMNS": "200", "TERM": "xterm"} if colours else {}
+    return CliRunner().invoke(main, ["status", *arguments], env=variables)
 
 
 def states(outcome):
@@ -132,14 +132,15 @@ def test_the_table_has_a_coloured_line_for_each_hotel(sandbox, world):
     assert reason.startswith("bristol-00000007: productServiceOrders/getAll: ")
 
 
-def test_it_fits_60_columns_and_a_shared_reason_is_printed_once(sandbox, world):
+def test_it_fits_60_columns_and_a_shared_reason_is_printed_once(sandbox, world, monkeypatch):
+    monkeypatch.setattr(environment, "PIPE_WIDTH", 60)
     hotel = world.add_enterprise(Name="A hotel with a name that is longer than most of the others")
     world.add_order(world.add_service(hotel))
     read()
     for name in ("Astoria", "Bristol"):
         world.refuse_service(services_of(world, name)[0])
     read()
-    shown = COLOUR.sub("", run(colours=True, columns="60").stdout)
+    shown = run().stdout
     assert max(map(len, shown.splitlines())) <= 60
     assert " ".join(shown.split()).count("astoria-00000001, bristol-00000007: productServiceOrders/getAll") == 1
     assert shown.count("RequestId") == 1
