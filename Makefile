@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALL := @$(PYTHON) scripts/install.py
 
 .PHONY: help demo test-dbt superset setup development test test-fast test-lowest test-wheel test-newest test-duckdb2 test-superset docs
-.PHONY: generated bench bench-lock lock format clean
+.PHONY: generated pictures bench bench-lock lock format clean
 
 help:  ## print this
 	@echo "make TARGET [ARGS=…] [PYTHON=python3.12]"
@@ -83,6 +83,9 @@ superset-environment:
 
 docs: development  ## build the site of the documentation in build/site; fails on a link that leads nowhere
 	@$(BIN)/python scripts/site.py
+
+pictures: development  ## take the pictures of the report and of the web UI again, from a fixed seed and clock
+	@PYTHONPATH=. $(BIN)/python scripts/pictures.py
 
 generated: development  ## write every generated file again: reference, metrics, data dictionary, Superset's data sets
 	@$(BIN)/python -m pso_pipeline.bi.documentation docs
