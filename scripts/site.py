@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "build/pages"
 SITE = ROOT / "build/site"
-FOLDERS = ("docs", "examples", "dashboards/superset", "data")
+FOLDERS = ("docs", "examples", "deploy", "dashboards/superset", "data")
 
 
 def main() -> None:

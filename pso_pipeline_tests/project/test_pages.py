@@ -10,7 +10,7 @@ from pso_pipeline.settings import Settings, Timetable
 from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, LANDED_RULES
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("docs", "dashboards", "benchmarks", "examples")
+FOLDERS = ("docs", "dashboards", "benchmarks", "deploy", "examples")
 PAGES = sorted(
     {*ROOT.glob("*.md"), ROOT / "data/README.md", *(page for name in FOLDERS for page in (ROOT / name).rglob("*.md"))}
 )

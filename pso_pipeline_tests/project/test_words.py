@@ -15,7 +15,7 @@ WORDS = re.compile(
     r"|weighs? versions)\b",
     re.IGNORECASE,
 )
-FOLDERS = ("pso_pipeline", "pso_pipeline_tests", "benchmarks", "dashboards")
+FOLDERS = ("pso_pipeline", "pso_pipeline_tests", "benchmarks", "dashboards", "deploy")
 SOURCES = {".py", ".sql", ".yml", ".yaml", ".html"}
 DIARY = ROOT / "benchmarks/history"
 RULES = {ROOT / "CONTRIBUTING.md", Path(__file__)}

@@ -9,9 +9,13 @@ from threading import Barrier
 import psycopg
 import pytest
 import redis
+from pyrate_limiter import Rate
 
 from pso_pipeline.mews.clock import Clock
 from pso_pipeline.mews.errors import TooManyRequests
+from pso_pipeline.mews.limiter import postgres as in_postgres
+from pso_pipeline.mews.limiter import redis as in_redis
+from pso_pipeline.mews.limiter.redis import RedisStore
 from pso_pipeline.mews.limiter.store import StoreUnavailable
 from pso_pipeline.mews.limiter.turns import RateLimit, RateLimiter
 from pso_pipeline_tests.fakes.pgbouncer import running_pgbouncer
@@ -122,6 +126,51 @@ def test_machines_that_begin_at_once_all_get_their_turn(limiters):
     with ThreadPoolExecutor(len(machines)) as threads:
         list(threads.map(begin, machines))
     assert machines[0]._counter.bucket.count() == len(machines)
+
+
+def test_two_machines_can_make_the_tables_at_once(postgres):
+    database = postgres.new_database()
+    store = store_at(postgres.url(database), Clock())
+    with psycopg.connect(postgres.url(database)) as other, ThreadPoolExecutor(1) as threads:
+        other.execute(in_postgres._LOCK_PAUSES)
+        other.execute(in_postgres._CREATE_PAUSES)
+        opened = threads.submit(store.open, "0123456789ab", Rate(1, 1))
+        while not postgres.sql(database, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert not opened.done()
+        other.commit()
+        opened.result().close()
+    store.close()
+
+
+def test_a_table_that_another_machine_locks_is_asked_again_after_a_moment(postgres, fake_time):
+    address = postgres.url(postgres.new_database())
+    store = store_at(address, Clock())
+    limiter = RateLimiter(store, "0123456789ab", LIMIT, fake_time.clock)
+    take(limiter)
+    with psycopg.connect(address) as other:
+        other.execute("LOCK TABLE ratelimit___pso_0123456789ab IN EXCLUSIVE MODE")
+
+        async def release():
+            other.rollback()
+
+        fake_time.after_pause = release
+        take(limiter)
+    (pause_seconds,) = fake_time.pauses
+    assert 0.01 <= pause_seconds <= 0.03
+    limiter.close()
+    store.close()
+
+
+def test_no_two_machines_count_at_once_in_redis(redis_server, monkeypatch):
+    """The bucket would not see what another machine counts after this one has read the time."""
+    stores = [RedisStore(redis_server.url) for _ in range(2)]
+    first, second = (store.open("0123456789ab", Rate(1, 1)) for store in stores)
+    with first.exclusively():
+        monkeypatch.setattr(in_redis, "_LOCK_SECONDS", 0.02)
+        with pytest.raises(StoreUnavailable, match="another machine has locked the token"), second.exclusively():
+            pass
+    for store in stores:
+        store.close()
 
 
 def test_a_store_whose_content_was_removed_starts_again(limiters, location):

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Puts a lake back as backup.sh copied it: first the data files, then the catalogue that names them, in one transaction.
+#   PGHOST=… PGUSER=pso PSO_WAREHOUSE_DATA=s3://bucket/lake restore.sh FOLDER
+#
+# Stop everything that writes before. PSO_WAREHOUSE_DATA is the place that the catalogue knows.
+set -eu
+folder=${1:?the folder of the backup}
+: "${PSO_WAREHOUSE_DATA:?where the data files of the lake are}"
+catalogue=${LAKE_DATABASE:-lake}
+data=$folder/data
+
+case $PSO_WAREHOUSE_DATA in
+    s3://*)
+        aws s3 sync --only-show-errors "$data" "$PSO_WAREHOUSE_DATA"
+        ;;
+    *)
+        mkdir -p "$PSO_WAREHOUSE_DATA"
+        cp -Rp "$data/." "$PSO_WAREHOUSE_DATA"
+        ;;
+esac
+
+# what the catalogue has now goes, also tables that the backup does not have
+{
+    echo 'SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public;'
+    pg_restore --no-owner --file=- "$folder/catalogue.dump"
+} | psql --quiet --single-transaction --set=ON_ERROR_STOP=1 --dbname="$catalogue" --output=/dev/null

@@ -1,0 +1,1 @@
+"""Tests of the files in `deploy/`, without Docker and without Kubernetes."""
