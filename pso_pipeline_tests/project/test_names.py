@@ -109,6 +109,11 @@ def test_every_page_is_in_the_site_and_in_its_index():
     assert index == {(ROOT / page).resolve() for page in listed - apart}
 
 
+def test_the_readme_has_a_line_for_each_folder():
+    folders = {name.partition("/")[0] for name in FILES if "/" in name and not name.startswith(".")}
+    assert set(re.findall(r"^\| `(\w+)/` \|", text(ROOT / "README.md"), re.MULTILINE)) == folders
+
+
 def test_every_picture_is_used_by_a_page():
     pictures = {name for name in FILES if name.startswith("docs/images/")}
     used = {
