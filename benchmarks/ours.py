@@ -80,9 +80,9 @@ def _change_two_months(pipeline: Any) -> None:
     with pipeline.warehouse().open() as connection:
         connection.execute(
             """
-            UPDATE marts.internal.table_versions SET version = version + 1
+            UPDATE internal.table_versions SET version = version + 1
             WHERE created_month IS NULL OR created_month IN (
-                SELECT DISTINCT created_month FROM marts.internal.table_versions
+                SELECT DISTINCT created_month FROM internal.table_versions
                 WHERE created_month IS NOT NULL ORDER BY created_month DESC LIMIT 2 OFFSET 1
             )
             """

@@ -175,9 +175,14 @@ class LocalSettings(MemorySettings):
         repr=False,
         description="a path to a DuckDB file, without ? in its whole path, or ducklake:… with the catalog's address",
     )
+    pso_warehouse_data: str | None = Field(
+        default=None,
+        min_length=1,
+        description="where the Parquet files of a DuckLake go: a path that every machine has, or s3://bucket/prefix",
+    )
     pso_bi_dir: Path = Field(
         default=Path("data/bi"),
-        description="a folder in which the BI snapshot is published, without ? in its whole path",
+        description="a folder in which the BI snapshot is published, without ? in its whole path; s3:// is none",
     )
     dagster_home: Path = Field(
         default=Path("data/dagster"),
@@ -202,6 +207,20 @@ class LocalSettings(MemorySettings):
             raise ValueError("a path without ?")
         return value
 
+    @field_validator("pso_bi_dir", mode="before")
+    @classmethod
+    def _is_a_folder(cls, value: object) -> object:
+        if re.match(r"[a-z][a-z0-9]+://", str(value), re.IGNORECASE):
+            raise ValueError("a folder, not an address")
+        return value
+
+    @field_validator("pso_warehouse_data")
+    @classmethod
+    def _is_a_place_for_files(cls, value: str | None) -> str | None:
+        if value and "://" in value and not is_object_storage(value):
+            raise ValueError("a path or s3://")
+        return value
+
     @field_validator("dagster_home")
     @classmethod
     def _is_a_path_for_sqlite(cls, value: Path) -> Path:
@@ -219,12 +238,13 @@ class LocalSettings(MemorySettings):
         """
         if problem := unreadable_file():
             raise SettingsError(problem)
-        return super().load()
-
-    @cached_property
-    def is_ducklake(self) -> bool:
-        """Whether the warehouse is a DuckLake instead of a DuckDB file."""
-        return self.pso_warehouse.startswith(DUCKLAKE_PREFIX)
+        settings = super().load()
+        if is_in_postgres(settings.pso_warehouse) and not settings.pso_warehouse_data:
+            raise SettingsError(
+                "PSO_WAREHOUSE_DATA is not set, and PSO_WAREHOUSE is a DuckLake with its catalog in PostgreSQL: it "
+                f"takes {cls.model_fields['pso_warehouse_data'].description}"
+            )
+        return settings
 
 
 class Settings(LocalSettings, ShardSettings):
@@ -380,6 +400,16 @@ class Settings(LocalSettings, ShardSettings):
     def platform_address(self) -> str:
         """The base address of the API, without a trailing slash."""
         return str(self.mews_platform_address).rstrip("/")
+
+
+def is_in_postgres(warehouse: str) -> bool:
+    """Return whether a warehouse is a DuckLake whose catalog is in PostgreSQL."""
+    return warehouse.startswith(f"{DUCKLAKE_PREFIX}postgres:")
+
+
+def is_object_storage(place: str) -> bool:
+    """Return whether a place is in an object storage, `s3://…`, and not a path."""
+    return place.startswith("s3://")
 
 
 def is_redis(location: str) -> bool:

@@ -1,8 +1,15 @@
-"""Fixtures for every test: an environment without anybody's settings, a warehouse, a sandbox."""
+"""Fixtures for every test: an environment without anybody's settings, a warehouse, a sandbox.
 
+A test with a `warehouse` runs on a file, a module marked `stores("file", "lake", "s3")` on a lake on disk and on one in
+an object storage too. `pytest --store=lake` and `--store=s3` run every test there, except those marked otherwise.
+"""
+
+import contextlib
 import tempfile
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +26,78 @@ def no_settings_of_a_person(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+STORES = ("file", "lake", "s3")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--store", choices=STORES, help="Where the warehouse of each test is, instead of in a file.")
+
+
+def pytest_generate_tests(metafunc):
+    if "store" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("store")
+    marked = [mark.args for mark in metafunc.definition.iter_markers("stores")]
+    stores = [name for name in marked[0] if chosen in (None, name)] if marked else [chosen or "file"]
+    metafunc.parametrize("store", stores, indirect=True, scope="session")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where the warehouses of tests are. `new` makes the catalog of a lake, with tables already, and returns it."""
+
+    name: str
+    data_path: str = ""
+    template: str = ""
+    server: Any = None
+
+    @property
+    def is_lake(self) -> bool:
+        return self.name != "file"
+
+    def new(self, folder, **options) -> Warehouse:
+        if not self.is_lake:
+            return Warehouse(str(folder / "warehouse.duckdb"), **options)
+        database = self.server.new_database(template=self.template)
+        location = f"ducklake:postgres:{self.server.keywords(database)}"
+        return Warehouse(location, data_path=self.data_path, **options)
+
+
+@pytest.fixture(scope="session")
+def store(request, tmp_path_factory):
+    """Where the warehouses of the test are: in files, in a lake on disk or in a lake in an object storage.
+
+    The catalogs of lakes are in PostgreSQL, copies of one with empty tables: making these takes a second.
+    """
+    with contextlib.ExitStack() as resources:
+        if request.param == "file":
+            yield Store("file")
+            return
+        data_path = str(tmp_path_factory.mktemp("lake"))
+        if request.param == "s3":
+            storage = request.getfixturevalue("object_storage")
+            environment = resources.enter_context(pytest.MonkeyPatch.context())
+            for name, value in storage.variables.items():
+                environment.setenv(name, value)
+            data_path = f"{storage.new_bucket()}/lake"
+        server = request.getfixturevalue("postgres")
+        template = server.new_database()
+        Warehouse(f"ducklake:postgres:{server.keywords(template)}", data_path=data_path).make()
+        yield Store(request.param, data_path, template, server)
+
+
 @pytest.fixture
-def warehouse(tmp_path):
-    return Warehouse(str(tmp_path / "warehouse.duckdb"))
+def warehouse(store, tmp_path):
+    return store.new(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def object_storage():
+    """An object storage that the tests of a process share, each with buckets of its own."""
+    from pso_pipeline_tests.fakes.object_storage import running_object_storage
+
+    with running_object_storage() as storage:
+        yield storage
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ from pso_pipeline.contract.marts import (
     FCT_ORDER_STATE_CHANGES,
     FCT_PRODUCT_SERVICE_ORDERS,
 )
-from pso_pipeline.warehouse.sql import literal, transaction
+from pso_pipeline.warehouse.sql import literal
+from pso_pipeline.warehouse.writing import writes
 
 BY_HOTEL = (FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES, AGG_ORDERS_DAILY, CANCELLATION_CURVE_RUNS)
 """Tables of a hotel's figures; of the others only what these refer to is replaced."""
@@ -87,23 +88,21 @@ def hold_back(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], bef
     return False
 
 
+@writes()
 def _replace(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], *, has_before: bool) -> None:
-    with transaction(copy):
-        copy.execute("CREATE OR REPLACE TEMP TABLE held_back (enterprise_id VARCHAR, reason VARCHAR)")
-        copy.executemany("INSERT INTO held_back VALUES (?, ?)", list(held_back.items()))
-        copy.execute(MARK)
-        if has_before:
-            _mark_as_before(copy)
-        for table in (*BY_HOTEL, DIM_SERVICES, DIM_ENTERPRISES):
-            copy.execute(f"DELETE FROM {table.qualified_name} {OF_HELD_BACK}")  # noqa: S608  # names from contract/marts.py
-        copy.execute("INSERT INTO mart.dim_enterprises FROM marked")
-        if has_before:
-            for table in BY_HOTEL:
-                _insert_before(copy, table, OF_HELD_BACK)
-            _insert_before(
-                copy, DIM_SERVICES, f"ANTI JOIN mart.dim_services AS others USING (service_id) {OF_HELD_BACK}"
-            )
-            _insert_before(copy, DIM_DATES, "ANTI JOIN mart.dim_dates AS others USING (date)")
+    copy.execute("CREATE OR REPLACE TEMP TABLE held_back (enterprise_id VARCHAR, reason VARCHAR)")
+    copy.executemany("INSERT INTO held_back VALUES (?, ?)", list(held_back.items()))
+    copy.execute(MARK)
+    if has_before:
+        _mark_as_before(copy)
+    for table in (*BY_HOTEL, DIM_SERVICES, DIM_ENTERPRISES):
+        copy.execute(f"DELETE FROM {table.qualified_name} {OF_HELD_BACK}")  # noqa: S608  # names from contract/marts.py
+    copy.execute("INSERT INTO mart.dim_enterprises FROM marked")
+    if has_before:
+        for table in BY_HOTEL:
+            _insert_before(copy, table, OF_HELD_BACK)
+        _insert_before(copy, DIM_SERVICES, f"ANTI JOIN mart.dim_services AS others USING (service_id) {OF_HELD_BACK}")
+        _insert_before(copy, DIM_DATES, "ANTI JOIN mart.dim_dates AS others USING (date)")
 
 
 def _mark_as_before(copy: duckdb.DuckDBPyConnection) -> None:

@@ -1,9 +1,9 @@
 """Publishing the BI snapshot: the marts as one DuckDB file, as Parquet files and a manifest, replaced in one rename.
 
-Holds the order of the steps and what may go wrong with the marts. The marts file is copied byte by byte under the
-writers' lock, and everything else is made from the copy, so that the pipeline goes on meanwhile. The layout of the
-folder belongs to `folder.py`, the manifest to `manifest.py`, Parquet and versions to `parquet.py`, hotels that are not
-published to `holding_back.py`.
+Holds the order of the steps and what may go wrong with the marts. The marts file is copied byte by byte, the marts of a
+lake table by table, under the writers' lock, and everything else is made from the copy, so that the pipeline goes on
+meanwhile. The layout of the folder belongs to `folder.py`, the manifest to `manifest.py`, Parquet and versions to
+`parquet.py`, hotels that are not published to `holding_back.py`.
 """
 
 import contextlib
@@ -35,8 +35,9 @@ from pso_pipeline.bi.manifest import Manifest, encode_manifest
 from pso_pipeline.bi.parquet import read_versions, write_tables
 from pso_pipeline.contract.marts import DIM_ENTERPRISES, MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.warehouse.errors import is_damage
+from pso_pipeline.warehouse.marts.copying import copy_marts
 from pso_pipeline.warehouse.marts.derive import is_complete
-from pso_pipeline.warehouse.session import open_duckdb
+from pso_pipeline.warehouse.session import Warehouse, open_duckdb
 from pso_pipeline.warehouse.sql import first_row
 
 LONGEST_WAIT_SECONDS = 900.0
@@ -90,7 +91,7 @@ class _HeldBack:
 
 
 def publish(
-    marts_path: Path,
+    marts: Path | Warehouse,
     bi_dir: Path,
     *,
     marts_lock: contextlib.AbstractContextManager[object] | None = None,
@@ -99,10 +100,10 @@ def publish(
 ) -> Published:
     """Publish the marts for BI tools: readers see the snapshot before or this one, never a part.
 
-    Nobody may write the marts file while it is copied: pass the lock that writers take as `marts_lock`, which is then
-    held for the copy alone, or hold it around the call. This process must have no connection to the file. Publications
-    into one folder wait for each other. If this process is killed, the snapshot before stays, and the next call clears
-    up.
+    `marts` is the marts file, or the lake that has them. Nobody may write them while they are copied: pass the lock
+    that writers take as `marts_lock`, which is then held for the copy alone, or hold it around the call. This process
+    must have no connection to the file. Publications into one folder wait for each other. If this process is killed,
+    the snapshot before stays, and the next call clears up.
 
     `find_held_back` is called under that lock, right before the copy, and returns the hotels whose figures must not be
     published, by id, with the reason. Their last published figures stay; the others are published.
@@ -125,9 +126,9 @@ def publish(
                 building.mkdir()
                 with marts_lock or contextlib.nullcontext():
                     held_back = _since(find_held_back(), before)
-                    is_copied = _copy_changed_marts(marts_path, building, held_back, before, wait_seconds)
+                    is_copied = _copy_changed_marts(marts, building, held_back, before, wait_seconds)
                 if before is None or is_copied:
-                    return _publish_copy(building, bi_dir, marts_path, held_back, before)
+                    return _publish_copy(building, bi_dir, _shown(marts), held_back, before)
                 folder.make_current(bi_dir, before.directory.name)
                 with _open(before.database, building / "spill", read_only=True) as snapshot:
                     lines = _held_back_lines(snapshot)
@@ -163,44 +164,63 @@ def _flat(versions: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     return {path: version for of_table in versions.values() for path, version in of_table.items()}
 
 
+def _shown(marts: Path | Warehouse) -> str:
+    return str(marts) if isinstance(marts, Path) else marts.shown_location
+
+
 def _copy_changed_marts(
-    marts_path: Path, building: Path, held_back: _HeldBack, before: Snapshot | None, wait_seconds: float
+    marts: Path | Warehouse, building: Path, held_back: _HeldBack, before: Snapshot | None, wait_seconds: float
 ) -> bool:
-    """Copy the marts file, with everything that was committed to it, while nobody else can open it.
+    """Copy the marts, with everything that was committed to them, while nobody else can write them.
 
     Returns False, and copies nothing, where the snapshot before has the same versions and all its files.
     """
+    if isinstance(marts, Path):
+        return _copy_changed_file(marts, building, held_back, before, wait_seconds)
+    with _missing_marts_named(_shown(marts)), marts.open_held() as connection:
+        if _is_published(connection, held_back, before):
+            return False
+        copy_marts(connection, building / folder.DATABASE)
+    return True
+
+
+def _is_published(marts: duckdb.DuckDBPyConnection, held_back: _HeldBack, before: Snapshot | None) -> bool:
+    if before is None or before.manifest.schema_version != SCHEMA_VERSION or not before.is_complete:
+        return False
+    versions = _flat(_read_versions(marts, held_back))
+    return all(versions.values()) and versions == before.manifest.versions
+
+
+def _copy_changed_file(
+    marts_path: Path, building: Path, held_back: _HeldBack, before: Snapshot | None, wait_seconds: float
+) -> bool:
     if not marts_path.is_file():
         raise MartsUnusable(f"there are no marts at {marts_path}: run a refresh first")
     connection = _connect_when_free(marts_path, wait_seconds)
     # POSIX drops all of a process's locks on a file when any descriptor of it is closed: ours outlives DuckDB's
     with (
-        _missing_marts_named(marts_path),
+        _missing_marts_named(str(marts_path)),
         marts_path.open("rb") as source,
         connection,
         (building / folder.DATABASE).open("xb") as copy,
     ):
-        if before is not None and before.manifest.schema_version == SCHEMA_VERSION and before.is_complete:
-            versions = _flat(_read_versions(connection, held_back))
-            if all(versions.values()) and versions == before.manifest.versions:
-                return False
+        if _is_published(connection, held_back, before):
+            return False
         connection.execute("CHECKPOINT")
         shutil.copyfileobj(source, copy, 1 << 20)
     return True
 
 
-def _publish_copy(
-    building: Path, bi_dir: Path, marts_path: Path, held_back: _HeldBack, before: Snapshot | None
-) -> Published:
+def _publish_copy(building: Path, bi_dir: Path, marts: str, held_back: _HeldBack, before: Snapshot | None) -> Published:
     """Make a version of the copy in `building`, and make it current."""
     version = building / "version"
     (version / folder.PARQUET).mkdir(parents=True)
     database = (building / folder.DATABASE).rename(version / folder.DATABASE)
     with (
-        _missing_marts_named(marts_path),
+        _missing_marts_named(marts),
         _open(database, building / "spill", read_only=not held_back.reasons) as copy,
     ):
-        _check_usable(copy, database, marts_path)
+        _check_usable(copy, database, marts)
         if held_back.reasons and not hold_back(copy, held_back.reasons, before.database if before else None):
             held_back = _HeldBack(held_back.reasons, dict.fromkeys(held_back.reasons, "none"))
         as_of_utc, never_read = copy.execute(SCOPE).fetchall()[0]
@@ -228,20 +248,20 @@ def _publish_copy(
     return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=rewritten, held_back=lines)
 
 
-def _check_usable(copy: duckdb.DuckDBPyConnection, database: Path, marts_path: Path) -> None:
+def _check_usable(copy: duckdb.DuckDBPyConnection, database: Path, marts: str) -> None:
     """Make sure that BI tools can read the copy, and that it holds every hotel."""
     (storage,) = first_row(copy, STORAGE_VERSION) or (None,)
     number = re.match(r"v(\d+)\.(\d+)", str(storage))
     if number is None or (int(number[1]), int(number[2])) > READABLE_STORAGE:
         raise MartsUnusable(
-            f"{marts_path} has storage format {storage}, which the DuckDB 1.0 in BI tools cannot read: {RECOMPUTE}"
+            f"{marts} has storage format {storage}, which the DuckDB 1.0 in BI tools cannot read: {RECOMPUTE}"
         )
     stored = {name for (name,) in copy.execute(TABLES).fetchall()}
     for table in MART_TABLES:
         if table.name not in stored:
-            raise MartsUnusable(f"{marts_path} does not hold all marts, run a refresh: {table.name} is missing")
+            raise MartsUnusable(f"{marts} does not hold all marts, run a refresh: {table.name} is missing")
     if not is_complete(copy, database.stem):
-        raise MartsUnusable(f"{marts_path} does not hold every hotel yet, because it is being rebuilt: run a refresh")
+        raise MartsUnusable(f"{marts} does not hold every hotel yet, because it is being rebuilt: run a refresh")
 
 
 def _held_back_lines(snapshot: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
@@ -260,15 +280,15 @@ def _describe_held_back(key: str, reason: str, as_of_utc: datetime | None, has_o
 
 
 @contextlib.contextmanager
-def _missing_marts_named(marts_path: Path) -> Iterator[None]:
+def _missing_marts_named(marts: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.CatalogException, duckdb.BinderException) as error:
-        raise MartsUnusable(f"{marts_path} does not hold all marts, run a refresh: {_line(error)}") from None
+        raise MartsUnusable(f"{marts} does not hold all marts, run a refresh: {_line(error)}") from None
     except duckdb.Error as error:
         if not is_damage(error):
             raise
-        raise MartsUnusable(f"{marts_path} is damaged ({_line(error)}): {RECOMPUTE}") from None
+        raise MartsUnusable(f"{marts} is damaged ({_line(error)}): {RECOMPUTE}") from None
 
 
 def _published_before(bi_dir: Path) -> Snapshot | None:

@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "Run the pipeline against the embedded sandbox API and serve the web UI.",
     "forget": "Remove a guest's account everywhere and from later reads.",
     "init": "Write the files that a new installation needs.",
+    "migrate": "Make the tables of the warehouse, or bring them up to this version.",
     "prune": "Remove logs and events of old runs.",
     "refresh": "Read changed orders, compute the metrics and publish the snapshot, once.",
     "report": "Write the HTML report from the published snapshot.",

@@ -18,7 +18,7 @@ def command(folder: Path) -> None:
     An older backup in DIR is replaced once the new one is whole. Of a DuckLake the catalog is copied.
     """
     settings = load_local_settings()
-    warehouse = Warehouse(settings.pso_warehouse)
+    warehouse = Warehouse.of(settings)
     try:
         made = back_up(warehouse, folder)
     except BackupError as error:

@@ -81,7 +81,7 @@ def _describe(reach: TokenReach) -> str:
 
 def _check_warehouse(settings: Settings) -> bool:
     """Read the whole warehouse and print the result; return whether it is intact."""
-    warehouse = Warehouse(settings.pso_warehouse, settings.platform_address, wait_seconds=LONGEST_WAIT_SECONDS)
+    warehouse = Warehouse.of(settings, wait_seconds=LONGEST_WAIT_SECONDS)
     try:
         with shown_progress() as activity, warehouse.open() as connection:
             activity.begin("reading the whole warehouse")

@@ -44,7 +44,7 @@ def command(account_ids: tuple[str, ...]) -> None:
 
 def _forget(settings: Settings, ids: Sequence[str]) -> list[str]:
     """Remove the accounts; return one line for each place that may still contain one."""
-    warehouse = Warehouse(settings.pso_warehouse, settings.platform_address)
+    warehouse = Warehouse.of(settings)
     try:
         with warehouse.hold():
             with warehouse.open_held() as connection:
@@ -62,7 +62,7 @@ def _forget(settings: Settings, ids: Sequence[str]) -> list[str]:
         click.echo(f"{for_terminal(identifier)}: {removed}, and excluded from later reads")
     keep_current_only(settings.pso_bi_dir)
     erase(files_containing([settings.dagster_home], ids), ids)
-    folders = (warehouse.marts_path.parent, settings.pso_bi_dir, settings.dagster_home)
+    folders = (*warehouse.folders, settings.pso_bi_dir, settings.dagster_home)
     return [
         *(
             f"{line}: its last published figures may contain the account; repeat this after its next publication"

@@ -23,6 +23,7 @@ from pso_pipeline.orchestration.metadata import REQUESTS
 from pso_pipeline.orchestration.outcomes import ENDED, read_last_outcome
 from pso_pipeline.orchestration.shards import PUBLISH
 from pso_pipeline.settings import LocalSettings
+from pso_pipeline.warehouse.session import Warehouse
 
 DAEMON_TOLERANCE = timedelta(minutes=5)
 """Dagster's daemon shows that it is alive every 30 seconds."""
@@ -134,8 +135,8 @@ def _read_requests(instance: DagsterInstance) -> int | None:
 def storage_places(settings: LocalSettings) -> dict[str, Path]:
     """Return the folders in which the pipeline writes, by the setting that names each."""
     places = {"PSO_BI_DIR": settings.pso_bi_dir, "DAGSTER_HOME": settings.dagster_home}
-    if not settings.is_ducklake:
-        places["PSO_WAREHOUSE"] = Path(settings.pso_warehouse).parent
+    for folder in Warehouse.of(settings).folders:
+        places.setdefault("PSO_WAREHOUSE", folder)
     return places
 
 

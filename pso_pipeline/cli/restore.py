@@ -15,7 +15,7 @@ from pso_pipeline.warehouse.session import Warehouse
 def command(folder: Path) -> None:
     """Replace the warehouse by the backup in DIR. The warehouse of before is kept under another name."""
     settings = load_local_settings()
-    warehouse = Warehouse(settings.pso_warehouse)
+    warehouse = Warehouse.of(settings)
     try:
         backup, kept = restore(warehouse, folder)
     except BackupError as error:

@@ -101,7 +101,7 @@ def command(as_json: bool, prometheus: bool, failing: bool, watch: bool) -> None
 
 def _read(settings: LocalSettings) -> _State:
     """Read everything, or end the command with status 1."""
-    warehouse = Warehouse(settings.pso_warehouse, wait_seconds=LONGEST_WAIT_SECONDS)
+    warehouse = Warehouse.of(settings, wait_seconds=LONGEST_WAIT_SECONDS)
     if not warehouse.exists:
         stop(f"{warehouse.shown_location} contains no orders yet: run `pso refresh`", FAILED)
     try:

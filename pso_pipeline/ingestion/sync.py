@@ -31,7 +31,8 @@ from pso_pipeline.warehouse.reading import (
     read_token_uses,
 )
 from pso_pipeline.warehouse.session import Warehouse
-from pso_pipeline.warehouse.sql import first_row, transaction
+from pso_pipeline.warehouse.sql import first_row
+from pso_pipeline.warehouse.writing import Part, write
 
 log = logging.getLogger(__name__)
 
@@ -327,9 +328,13 @@ def _begin(
     ]
     if not failed and not restarted:
         return
-    with warehouse.open() as connection, transaction(connection):
+
+    def note() -> None:
         record(connection, endpoint, failed)
         forget_seen(connection, endpoint, restarted)
+
+    with warehouse.open() as connection:
+        write(connection, note, Part.LANDED)
 
 
 def _give_up(
@@ -347,8 +352,8 @@ def _give_up(
         is_retired, enterprise = service in retired, enterprise_of[service]
         progress.append(Gone(service, enterprise, now, now if is_retired else None))
         progress += [] if is_retired else [Failed(service, enterprise, error)]
-    with warehouse.open() as connection, transaction(connection):
-        record(connection, endpoint, progress)
+    with warehouse.open() as connection:
+        write(connection, lambda: record(connection, endpoint, progress), Part.LANDED)
 
 
 def _reconcile(

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import duckdb
 from dagster import ConfigurableResource, Failure, InitResourceContext
 from dagster_duckdb import DuckDBResource
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from pso_pipeline.bi.errors import SnapshotError
 from pso_pipeline.ingestion.api import Api, open_api
@@ -29,7 +29,7 @@ from pso_pipeline.orchestration.shards import lease
 from pso_pipeline.settings import Settings, SettingsError
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
-from pso_pipeline.warehouse.session import LONGEST_WAIT_SECONDS, Warehouse
+from pso_pipeline.warehouse.session import LONGEST_WAIT_SECONDS, KeptLake, Warehouse
 
 T = TypeVar("T")
 
@@ -44,17 +44,23 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         default=LONGEST_WAIT_SECONDS, description="How long a run waits for a warehouse that another process holds."
     )
 
+    _kept: KeptLake | None = PrivateAttr(default=None)
+
     @contextlib.contextmanager
     def yield_for_execution(
         self,
         context: InitResourceContext,
     ) -> Generator["PipelineResource", None, None]:
-        """Serve the steps of a run, which holds its lock (`runs`) and the lease of its shard (`shards`)."""
+        """Serve the steps of a run, which holds its lock (`runs`) and the lease of its shard (`shards`).
+
+        A lake stays attached in the meantime.
+        """
         with contextlib.ExitStack() as during_run:
             if context.run is not None and context.instance is not None:
                 during_run.enter_context(run_lock(context.instance, context.run))
                 during_run.enter_context(signs_of_life(context.instance, context.run))
                 during_run.enter_context(lease(context.instance, context.run))
+            self._kept = during_run.enter_context(KeptLake())
             yield self
 
     def settings(self) -> Settings:
@@ -69,7 +75,7 @@ class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]  # Dagst
         """Return the warehouse, not yet open; `Warehouse.open` waits `wait_seconds` for other processes."""
         settings = self.settings()
         wait = self.wait_seconds if wait_seconds is None else wait_seconds
-        return Warehouse(settings.pso_warehouse, settings.platform_address, wait, _connect)
+        return Warehouse.of(settings, wait_seconds=wait, connect=_connect, kept=self._kept)
 
     def with_api(
         self,

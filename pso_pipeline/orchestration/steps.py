@@ -50,6 +50,7 @@ from pso_pipeline.warehouse.reading import (
     read_status,
 )
 from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline.warehouse.writing import Part
 
 FULL_CONFIG = Field(
     bool,
@@ -187,9 +188,9 @@ def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = 
         settings, warehouse = pipeline.settings(), pipeline.warehouse()
         bi_dir = settings.pso_bi_dir
         published = publish(
-            warehouse.marts_path,
+            warehouse if warehouse.lake else warehouse.marts_path,
             bi_dir,
-            marts_lock=warehouse.hold(),
+            marts_lock=warehouse.hold(Part.MARTS),
             find_held_back=functools.partial(_find_held_back, pipeline),
         )
         report = keep_report(bi_dir)

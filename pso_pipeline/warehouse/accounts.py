@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from pso_pipeline.contract.endpoints import ENDPOINTS
 from pso_pipeline.warehouse.landing.frames import Rows, registered
-from pso_pipeline.warehouse.sql import arrow_table, first_row, literal, statement, transaction
+from pso_pipeline.warehouse.sql import arrow_table, first_row, literal, statement
+from pso_pipeline.warehouse.writing import EVERYTHING, writes
 
 ORDERS = "mews.product_service_orders"
 REJECTS = "mews.rejected_records"
@@ -30,6 +31,8 @@ FREE_TEXTS = {
 }
 """Texts of a record that may say anything, by the tables that hold its versions."""
 
+IS_PLAIN = "SELECT is_plain FROM mews.account_key"
+
 WITHHELD = "withheld: it named an account that was forgotten"
 
 SHORTEST_ID = 8
@@ -41,7 +44,14 @@ def choose_account_ids(connection: duckdb.DuckDBPyConnection, *, is_plain: bool)
 
     Then the marts must be made again, as a new file: of what is deleted the bytes stay in a file.
     """
-    row = first_row(connection, "SELECT is_plain FROM mews.account_key")
+    if first_row(connection, IS_PLAIN) == (is_plain,):
+        return False
+    return _choose_account_ids(connection, is_plain=is_plain)
+
+
+@writes(*EVERYTHING)
+def _choose_account_ids(connection: duckdb.DuckDBPyConnection, *, is_plain: bool) -> bool:
+    row = first_row(connection, IS_PLAIN)
     if row is None:
         connection.execute("INSERT INTO mews.account_key VALUES (?, ?)", [secrets.token_hex(32), is_plain])
     elif row[0] != is_plain:
@@ -62,15 +72,19 @@ def forget_accounts(connection: duckdb.DuckDBPyConnection, account_ids: Collecti
     in the files until those are written again.
     """
     make_account_key(connection)
+    return _forget_accounts(connection, account_ids)
+
+
+@writes(*EVERYTHING)
+def _forget_accounts(connection: duckdb.DuckDBPyConnection, account_ids: Collection[str]) -> dict[str, int]:
     found = {identifier: _count_orders(connection, identifier) for identifier in account_ids}
     parameters = {"pattern": _pattern(account_ids)}
-    with transaction(connection):
-        for identifier in account_ids:
-            connection.execute(statement("landing/note_forgotten.sql"), {"id": identifier})
-        for table, columns in _texts_of_tables(connection).items():
-            blanked = _blanked(table, columns)
-            assignments = ", ".join(f'"{column}" = {value}' for column, value in blanked.items())
-            connection.execute(f"UPDATE {table} SET {assignments} WHERE {_names_one(columns)}", parameters)  # noqa: S608  # names of the catalogue and of the contract
+    for identifier in account_ids:
+        connection.execute(statement("landing/note_forgotten.sql"), {"id": identifier})
+    for table, columns in _texts_of_tables(connection).items():
+        blanked = _blanked(table, columns)
+        assignments = ", ".join(f'"{column}" = {value}' for column, value in blanked.items())
+        connection.execute(f"UPDATE {table} SET {assignments} WHERE {_names_one(columns)}", parameters)  # noqa: S608  # names of the catalogue and of the contract
     return found
 
 

@@ -69,7 +69,7 @@ def back_up(warehouse: Warehouse, folder: Path) -> Backup:
             # nobody else has the files open, not even another program
             with warehouse.open_held() as connection:
                 rows = _count_rows(connection, "warehouse")
-                data_path = _data_path(connection) if warehouse.is_ducklake else None
+                data_path = _data_path(connection) if warehouse.lake else None
             kind = _copy(warehouse, fresh)
         files = {path.name: _digest(path) for path in sorted(fresh.iterdir())}
         made = Backup(kind, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", files, rows, data_path)
@@ -115,8 +115,9 @@ def restore(warehouse: Warehouse, folder: Path) -> tuple[Backup, list[Path]]:
         _verify_contents(backup, folder)
         with warehouse.hold():
             kept = _put_back(warehouse, folder)
-            for path in (warehouse.marts_path, _log_of(warehouse.marts_path)):
-                path.unlink(missing_ok=True)
+            if not warehouse.lake:
+                for path in (warehouse.marts_path, _log_of(warehouse.marts_path)):
+                    path.unlink(missing_ok=True)
     return backup, kept
 
 
@@ -126,7 +127,7 @@ def database_path(warehouse: Warehouse) -> Path:
 
 
 def _kind(warehouse: Warehouse) -> str:
-    if not warehouse.is_ducklake:
+    if not warehouse.lake:
         return "file"
     catalog = warehouse.location.removeprefix(DUCKLAKE_PREFIX)
     return "ducklake postgres" if catalog.startswith(POSTGRES_PREFIX) else "ducklake file"
@@ -217,7 +218,7 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, database: str) -> dict[st
 def _data_path(connection: duckdb.DuckDBPyConnection) -> str | None:
     row = first_row(
         connection,
-        "SELECT value FROM __ducklake_metadata_warehouse.ducklake_metadata WHERE key = 'data_path'",
+        "SELECT value FROM warehouse.options() WHERE option_name = 'data_path'",
     )
     return str(row[0]) if row else None
 

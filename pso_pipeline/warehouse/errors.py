@@ -4,6 +4,7 @@ WarehouseError
 ├── WarehouseBusy        somebody else holds the file: wait, or close it there
 ├── WarehouseUnusable    no permission, no room: mend what the message names
 │   └── WarehouseDamaged a file that is not as DuckDB wrote it: restore it, or read everything again
+├── WarehouseNotMigrated a lake whose tables are missing or older: run `pso migrate`
 ├── WarehouseTooNew      written by a newer pso_pipeline: upgrade this one
 └── WarehouseMixed       filled from another kind of source: give the sandbox and real data a warehouse each
 """
@@ -16,6 +17,9 @@ _DAMAGE = re.compile(
     r"Could not read enough bytes|Corrupt database file|not a valid DuckDB database file|Failure while replaying WAL",
     re.IGNORECASE,
 )
+
+
+_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(//[^/:@\s]*:)[^@\s]*(?=@)", re.IGNORECASE)
 
 
 class WarehouseError(Exception):
@@ -34,6 +38,10 @@ class WarehouseDamaged(WarehouseUnusable):
     """A file is truncated, altered, or no DuckDB file."""
 
 
+class WarehouseNotMigrated(WarehouseError):
+    """The tables of a lake that several machines share are missing or older; `pso migrate` alone changes them."""
+
+
 class WarehouseTooNew(WarehouseError):
     """The tables were made by a newer version of the package."""
 
@@ -47,3 +55,13 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, duckdb.InternalException | duckdb.SerializationException) or (
         isinstance(error, duckdb.Error) and _DAMAGE.search(str(error)) is not None
     )
+
+
+def first_line(error: BaseException | None) -> str:
+    """Return the first line of an error, without the password of a catalog's database."""
+    return without_passwords(str(error).splitlines()[0])
+
+
+def without_passwords(text: str) -> str:
+    """Mask the passwords in a text, of a connection string or an address."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", text)

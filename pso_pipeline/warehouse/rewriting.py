@@ -12,9 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from pso_pipeline.settings import DUCKLAKE_PREFIX
 from pso_pipeline.warehouse.errors import WarehouseUnusable
-from pso_pipeline.warehouse.session import WAREHOUSE_STORAGE, Warehouse, open_duckdb, private_files
+from pso_pipeline.warehouse.session import WAREHOUSE_STORAGE, Warehouse, erase_history, open_duckdb, private_files
 from pso_pipeline.warehouse.sql import first_row, literal
 
 TEXTS = """
@@ -37,10 +36,10 @@ def rewrite(warehouse: Warehouse, erased: Sequence[str] = ()) -> None:
     Raises:
         WarehouseUnusable: There is no room for a second file, or the copy differs; the warehouse is as it was.
     """
-    if warehouse.location.startswith(DUCKLAKE_PREFIX):
-        _rewrite_ducklake(warehouse, erased)
+    if warehouse.lake:
+        _rewrite_lake(warehouse, erased)
         return
-    _rewrite_file(Path(warehouse.location).absolute(), WAREHOUSE_STORAGE)
+    _rewrite_file(warehouse.path, WAREHOUSE_STORAGE)
 
 
 def _rewrite_file(path: Path, storage: str) -> None:
@@ -78,14 +77,12 @@ def _rows(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, int
     return {name: row[0] if row else 0 for name, row in zip(tables, counts, strict=True)}
 
 
-def _rewrite_ducklake(warehouse: Warehouse, erased: Sequence[str]) -> None:
+def _rewrite_lake(warehouse: Warehouse, erased: Sequence[str]) -> None:
     with warehouse.open_held() as connection:
         connection.execute("CALL ducklake_rewrite_data_files('warehouse', delete_threshold => 0)")
-        connection.execute("CALL ducklake_expire_snapshots('warehouse', older_than => now())")
-        connection.execute("CALL ducklake_cleanup_old_files('warehouse', cleanup_all => true)")
-    catalogue = warehouse.location.removeprefix(DUCKLAKE_PREFIX)
-    if erased and ":" not in catalogue:
-        path = Path(catalogue).absolute()
+        erase_history(connection)
+    if erased and not warehouse.is_shared:
+        path = warehouse.path
         spill = path.with_name(f"{path.name}.spill")
         with _failures_named(path), private_files(), open_duckdb(path, spill=spill) as connection:
             pattern = "|".join(re.escape(text.lower()) for text in erased)

@@ -5,15 +5,17 @@ opening. Any other change of a table is one file in `migrations/`, named by the 
 not here: they can always be computed again.
 """
 
-from collections.abc import Collection, Iterable
+import functools
+from collections.abc import Collection, Iterable, Mapping
 
 import duckdb
 
 from pso_pipeline.contract.columns import Column, Table
 from pso_pipeline.contract.endpoints import ENDPOINTS, Endpoint
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS, SYNC_STATE
-from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseTooNew, WarehouseUnusable
-from pso_pipeline.warehouse.sql import first_row, literal, statement, transaction
+from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseNotMigrated, WarehouseTooNew, WarehouseUnusable
+from pso_pipeline.warehouse.sql import columns_of, first_row, literal, statement
+from pso_pipeline.warehouse.writing import EVERYTHING, are_tables_fixed, write
 
 SCHEMA_VERSION = 5
 """Version of the tables that this package reads and writes."""
@@ -29,10 +31,21 @@ INTERNAL_TABLES = (
 )
 """Tables that no reader looks into; each has a file in `tables/` that says what it is for."""
 
-_COLUMNS = """
-    SELECT table_name, column_name FROM information_schema.columns
-    WHERE table_catalog = 'warehouse' AND table_schema = 'mews'
-"""
+
+def use_schemas(connection: duckdb.DuckDBPyConnection, marts: str = "marts") -> None:
+    """Let `mews.x` be found in the database `warehouse`, `mart.x` and `internal.x` in the database `marts`.
+
+    The schemas are made where they are missing, save where the tables are fixed.
+    """
+    schemas = ("warehouse.mews", f"{marts}.mart", f"{marts}.internal")
+    if not are_tables_fixed(connection):
+        for schema in schemas:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    try:
+        connection.execute(f"SET search_path = '{','.join(schemas)}'")
+    except duckdb.CatalogException:
+        _require_unfixed(connection, "has no tables yet")
+        raise
 
 
 def prepare(
@@ -44,13 +57,15 @@ def prepare(
 
     Raises:
         WarehouseTooNew: A newer version of the package made the tables.
-        WarehouseUnusable: An older version did, and they could not be migrated; they are as they were.
+        WarehouseNotMigrated: The tables are missing or older, and not for this process to change.
+        WarehouseUnusable: An older version made them, and they could not be migrated; they are as they were.
         WarehouseMixed: Another kind of source filled them.
     """
+    described = list(endpoints)
     known = _read_info(connection)
     if known is None:
-        with transaction(connection):
-            create_tables(connection, source, endpoints)
+        _require_unfixed(connection, "has no tables yet")
+        write(connection, lambda: create_tables(connection, source, described), *EVERYTHING)
         return
     version, filled_from = known
     if version > SCHEMA_VERSION:
@@ -63,19 +78,13 @@ def prepare(
             f"the warehouse holds data from a {filled_from} API and MEWS_PLATFORM_ADDRESS is a {source} one: "
             "set PSO_WAREHOUSE to a file of its own, so that the sandbox's data and real data never mix"
         )
+    if version < SCHEMA_VERSION:
+        _require_unfixed(connection, f"has table version {version}, and this pso_pipeline writes {SCHEMA_VERSION}")
     if version < SCHEMA_VERSION or (source and not filled_from):
-        with transaction(connection):
-            _migrate(connection, version)
-            connection.execute(
-                "UPDATE mews.warehouse_info SET schema_version = ?, source = coalesce(source, ?)",
-                [SCHEMA_VERSION, source],
-            )
-    described = list(endpoints)
+        write(connection, lambda: _bring_up_to_date(connection, version, source), *EVERYTHING)
     _add_what_is_missing(connection, described)
     if version < SCHEMA_VERSION:
-        with transaction(connection):
-            for endpoint in described:
-                _comment_on_tables_of(connection, endpoint)
+        write(connection, lambda: _comment_on_tables(connection, described), *EVERYTHING)
 
 
 def read_version(connection: duckdb.DuckDBPyConnection) -> int | None:
@@ -101,6 +110,13 @@ def create_tables(
         _create_tables_of(connection, endpoint)
 
 
+def stored_tables(endpoints: Iterable[Endpoint] = ENDPOINTS) -> list[str]:
+    """Return the names of all tables of schema `mews`, with the schema."""
+    described = [REJECTED_RECORDS, SYNC_STATE, *(table for endpoint in endpoints for table in _stored_tables(endpoint))]
+    own = [f"mews.{name}" for name in ("warehouse_info", *INTERNAL_TABLES)]
+    return [*own, *(table.qualified_name for table in described)]
+
+
 def table_ddl(table: Table) -> str:
     """Write the CREATE TABLE of a contract's table: no keys and no constraints, which DuckLake does not have."""
     columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
@@ -120,6 +136,18 @@ def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
             f"the warehouse stays at table version {version}, since it could not be migrated to {SCHEMA_VERSION}: "
             f"{str(error).splitlines()[0]}"
         ) from None
+
+
+def _bring_up_to_date(connection: duckdb.DuckDBPyConnection, version: int, source: str | None) -> None:
+    _migrate(connection, version)
+    connection.execute(
+        "UPDATE mews.warehouse_info SET schema_version = ?, source = coalesce(source, ?)", [SCHEMA_VERSION, source]
+    )
+
+
+def _require_unfixed(connection: duckdb.DuckDBPyConnection, problem: str) -> None:
+    if are_tables_fixed(connection):
+        raise WarehouseNotMigrated(f"the lake {problem}: run `pso migrate`")
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -154,19 +182,26 @@ def _create_versions_view(connection: duckdb.DuckDBPyConnection, endpoint: Endpo
 
 def _add_what_is_missing(connection: duckdb.DuckDBPyConnection, endpoints: Collection[Endpoint]) -> None:
     """Make the tables of endpoints that are new, and add columns that are."""
-    columns: dict[str, set[str]] = {}
-    for table, column in connection.execute(_COLUMNS).fetchall():
-        columns.setdefault(table, set()).add(column)
     for endpoint in endpoints:
-        if not all(columns.get(table.name, set()).issuperset(table.column_names) for table in _stored_tables(endpoint)):
-            with transaction(connection):
-                for table in _stored_tables(endpoint):
-                    for column in table.columns if table.name in columns else ():
-                        if column.name not in columns[table.name]:
-                            connection.execute(
-                                f'ALTER TABLE {table.qualified_name} ADD COLUMN "{column.name}" {column.type}'
-                            )
-                _create_tables_of(connection, endpoint)
+        stored = {table: columns_of(connection, table.qualified_name) for table in _stored_tables(endpoint)}
+        if not all(set(columns).issuperset(table.column_names) for table, columns in stored.items()):
+            _require_unfixed(connection, f"lacks columns of {endpoint.name}")
+            write(connection, functools.partial(_add_to_tables_of, connection, endpoint, stored), *EVERYTHING)
+
+
+def _add_to_tables_of(
+    connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, stored: Mapping[Table, Collection[str]]
+) -> None:
+    for table, columns in stored.items():
+        for column in table.columns if columns else ():
+            if column.name not in columns:
+                connection.execute(f'ALTER TABLE {table.qualified_name} ADD COLUMN "{column.name}" {column.type}')
+    _create_tables_of(connection, endpoint)
+
+
+def _comment_on_tables(connection: duckdb.DuckDBPyConnection, endpoints: Iterable[Endpoint]) -> None:
+    for endpoint in endpoints:
+        _comment_on_tables_of(connection, endpoint)
 
 
 def _comment_on_tables_of(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> None:
@@ -185,12 +220,7 @@ def _comment_on(
 
 
 def _read_info(connection: duckdb.DuckDBPyConnection) -> tuple[int, str | None] | None:
-    found = first_row(
-        connection,
-        "SELECT count(*) FROM information_schema.tables"
-        " WHERE table_catalog = 'warehouse' AND table_schema = 'mews' AND table_name = 'warehouse_info'",
-    )
-    if not found or not found[0]:
+    if not columns_of(connection, "warehouse.mews.warehouse_info"):
         return None
     row = first_row(connection, "SELECT schema_version, source FROM mews.warehouse_info")
     return (row[0], row[1]) if row else None

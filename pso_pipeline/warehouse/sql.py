@@ -1,7 +1,6 @@
-"""Small helpers for SQL: packaged statements, templates, literals for DDL, rows, Arrow tables and transactions."""
+"""Small helpers for SQL: packaged statements, templates, literals for DDL, rows and Arrow tables."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -35,20 +34,21 @@ def first_row(connection: duckdb.DuckDBPyConnection, query: str, parameters: obj
     return rows[0] if rows else None
 
 
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    """Return the names of a table's columns; none where there is no such table.
+
+    The information schema would look into every table of every database, which takes a lake hundreds of requests.
+    """
+    try:
+        described = connection.execute(f"FROM {table} LIMIT 0")
+    except duckdb.CatalogException:
+        return []
+    return [name for name, *_ in described.description or ()]
+
+
 def arrow_table(connection: duckdb.DuckDBPyConnection, query: str, parameters: object = None) -> pa.Table:
     """Return the rows of a query as an Arrow table.
 
     DuckDB 2 makes an extra copy of the rows after `execute`, and warns about it.
     """
     return connection.sql(query, params=parameters).to_arrow_table()
-
-
-@contextlib.contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Commit what the block does, or none of it where it raises."""
-    connection.begin()
-    with contextlib.ExitStack() as undo:
-        undo.callback(connection.rollback)
-        yield
-        undo.pop_all()
-    connection.commit()

@@ -17,6 +17,7 @@ from pso_pipeline.bi.manifest import Manifest
 from pso_pipeline.bi.parquet import LARGE_TABLES
 from pso_pipeline.contract.marts import MART_TABLES
 from pso_pipeline.warehouse.marts.derive import create_marts
+from pso_pipeline.warehouse.schema import use_schemas
 
 ORDERS = 3000
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -74,7 +75,7 @@ CHANGING = {
 MONTHS = """
     SELECT DISTINCT date_trunc('month', created_date)::DATE AS month FROM mart.fct_product_service_orders
     UNION
-    SELECT created_month FROM marts.internal.table_versions WHERE created_month IS NOT NULL
+    SELECT created_month FROM internal.table_versions WHERE created_month IS NOT NULL
 """
 
 TOTALS = """
@@ -98,13 +99,12 @@ class Mixture(AssertionError):
 def open_marts(path: Path, storage_version: str = "v1.0.0"):
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute(f"ATTACH '{path}' AS marts (STORAGE_VERSION '{storage_version}')")
-        connection.execute("CREATE SCHEMA IF NOT EXISTS marts.mart")
-        connection.execute("ATTACH ':memory:' AS warehouse; CREATE SCHEMA warehouse.mews")
+        connection.execute("ATTACH ':memory:' AS warehouse")
+        use_schemas(connection)
         connection.execute(
             "CREATE TABLE warehouse.mews.warehouse_info AS"
             " SELECT 'the same warehouse' AS warehouse_id, NULL::VARCHAR AS derivation_id"
         )
-        connection.execute("SET search_path = 'marts.mart,warehouse.mews'")
         yield connection
 
 
@@ -123,7 +123,7 @@ def write_generation(path: Path, generation: int) -> None:
             connection.execute(f"DELETE FROM {table}")
             values = {"generation": generation, "orders": ORDERS + generation} if statement is ORDER_ROWS else None
             connection.execute(statement, values)
-        connection.execute("UPDATE marts.internal.marts_origin SET is_complete = TRUE")
+        connection.execute("UPDATE internal.marts_origin SET is_complete = TRUE")
         raise_versions(connection, [*CHANGING_TABLES, *(STATIC_TABLES if is_first else ())])
         connection.commit()
 
@@ -132,15 +132,13 @@ def raise_versions(
     connection: duckdb.DuckDBPyConnection, tables: Collection[str], months: Collection[str] | None = None
 ) -> None:
     """Give tables, and of large ones the months, the number of this transaction, as each one that writes marts does."""
-    (number,) = connection.execute(
-        "SELECT coalesce(max(version), 0) + 1 FROM marts.internal.table_versions"
-    ).fetchall()[0]
+    (number,) = connection.execute("SELECT coalesce(max(version), 0) + 1 FROM internal.table_versions").fetchall()[0]
     known = [str(month) for (month,) in connection.execute(MONTHS).fetchall()]
     for table in tables:
         for month in (known if months is None else months) if table in LARGE_TABLES else [None]:
             which = "WHERE table_name = ? AND created_month IS NOT DISTINCT FROM ?"
-            connection.execute(f"DELETE FROM marts.internal.table_versions {which}", [table, month])
-            connection.execute("INSERT INTO marts.internal.table_versions VALUES (?, ?, ?)", [table, month, number])
+            connection.execute(f"DELETE FROM internal.table_versions {which}", [table, month])
+            connection.execute("INSERT INTO internal.table_versions VALUES (?, ?, ?)", [table, month, number])
 
 
 def change(marts: Path, statements: str, tables: Collection[str], months: Collection[str] | None = None) -> None:

@@ -206,7 +206,7 @@ def test_the_same_numbers_of_marts_that_were_rebuilt_are_other_versions(marts, b
     first = publish(marts, bi_dir).snapshot
     with open_marts(marts) as connection:
         connection.execute("UPDATE mart.dim_dates SET year = 1999")
-        connection.execute("UPDATE marts.internal.marts_origin SET marts_id = 'another'")
+        connection.execute("UPDATE internal.marts_origin SET marts_id = 'another'")
     second = publish(marts, bi_dir)
 
     assert set(second.rewritten) == NAMES
@@ -217,9 +217,9 @@ def test_the_same_numbers_of_marts_that_were_rebuilt_are_other_versions(marts, b
 def test_a_lack_of_versions_costs_time_and_no_rows(marts, bi_dir, caplog, missing):
     for _ in range(2):
         with open_marts(marts) as connection:
-            connection.execute(f"DELETE FROM marts.internal.table_versions WHERE {missing}")
+            connection.execute(f"DELETE FROM internal.table_versions WHERE {missing}")
             connection.execute("UPDATE mart.fct_product_service_orders SET order_number = order_number || '0'")
-            connection.execute("UPDATE marts.internal.table_versions SET version = version + 1")
+            connection.execute("UPDATE internal.table_versions SET version = version + 1")
         published = publish(marts, bi_dir)
 
         assert published.is_new
@@ -251,7 +251,7 @@ def test_tables_without_rows_have_a_file_with_their_columns(marts, bi_dir):
     with open_marts(marts) as connection:
         for table in ("fct_product_service_orders", "fct_order_state_changes", "dim_services"):
             connection.execute(f"DELETE FROM mart.{table}")
-        connection.execute("DELETE FROM marts.internal.table_versions WHERE created_month IS NOT NULL")
+        connection.execute("DELETE FROM internal.table_versions WHERE created_month IS NOT NULL")
     for _ in range(2):
         publish(marts, bi_dir)
         for empty in (table for table in MART_TABLES if table.name in {*LARGE, "dim_services"}):

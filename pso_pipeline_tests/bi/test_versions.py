@@ -22,7 +22,6 @@ def connection():
 
 def read_contents(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], Contents]:
     """Read the version of each Parquet file, and its rows."""
-    connection.execute("SET search_path = 'marts.mart,warehouse.mews'")
     versions = read_versions(connection)
     contents: Contents = {}
     for table, files in versions.items():
@@ -33,7 +32,6 @@ def read_contents(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, str]
         rows = f"SELECT strftime(order_date, '%Y-%m'), * EXCLUDE (order_date) FROM ({LARGE_TABLES[table]}) ORDER BY ALL"
         for month, *row in connection.execute(rows).fetchall():
             contents.setdefault(month_path(table, month or NO_MONTH), []).append(tuple(row))
-    connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
     return {path: version for files in versions.values() for path, version in files.items()}, contents
 
 

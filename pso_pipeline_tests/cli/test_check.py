@@ -53,10 +53,17 @@ def test_the_password_of_a_catalogue_is_not_shown(sandbox):
         "ducklake:postgres:host=127.0.0.1 port=9 password=hunter2222",
         "ducklake:postgres:postgresql://me:hunter2222@127.0.0.1:9/x",
     ):
-        result = pso("check", PSO_WAREHOUSE=address)
+        result = pso("check", PSO_WAREHOUSE=address, PSO_WAREHOUSE_DATA="files")
         assert result.status == 1
         assert "warehouse  failed: ducklake:postgres:" in result.out
         assert "hunter2222" not in result.out + result.err
+
+
+def test_a_lake_in_postgresql_needs_a_place_for_its_files(sandbox):
+    result = pso("check", PSO_WAREHOUSE="ducklake:postgres:dbname=lake password=hunter2222")
+    assert result.status == 2
+    assert result.error_line.startswith("pso: PSO_WAREHOUSE_DATA is not set, and PSO_WAREHOUSE is a DuckLake")
+    assert "hunter2222" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -79,6 +86,8 @@ def test_the_password_of_a_catalogue_is_not_shown(sandbox):
         ("PSO_OVERLAP_MINUTES", "1e300"),
         ("PSO_STALE_AFTER_HOURS", "0"),
         ("PSO_RESYNC_MAX_MISSING_SHARE", "20"),
+        ("PSO_BI_DIR", "s3://bucket/secret-word"),
+        ("PSO_WAREHOUSE_DATA", "https://secret-word@bucket"),
     ],
 )
 def test_a_malformed_setting_is_named_and_its_value_never_shown(monkeypatch, name, value):

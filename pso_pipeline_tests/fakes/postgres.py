@@ -37,11 +37,12 @@ class Postgres:
         self.control("-m", "immediate", "stop")
         self.start()
 
-    def new_database(self, name: str | None = None) -> str:
-        """Make an empty database and return its name."""
+    def new_database(self, name: str | None = None, template: str = "template1") -> str:
+        """Make an empty database, or a copy of one that nobody has open, and return its name."""
         made = name or f"test_{uuid.uuid4().hex}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(made)))
+            names = sql.Identifier(made), sql.Identifier(template)
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
         return made
 
     def keywords(self, database: str) -> str:

@@ -1,4 +1,4 @@
-"""A DuckLake instead of one file: the same pipeline on the same statements, with either catalogue."""
+"""A DuckLake instead of one file: the same pipeline on the same statements, with either catalog and either storage."""
 
 import pytest
 
@@ -7,17 +7,13 @@ from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.truth import expected_rows, landed_rows
 from pso_pipeline_tests.warehouse.files import needs_ducklake
 
+pytestmark = pytest.mark.stores("file", "lake", "s3")
 
-@pytest.fixture(params=["file", "postgres"])
-def warehouse(request, tmp_path):
-    """The warehouse of the pipeline under test."""
-    if request.param == "file":
-        location = f"ducklake:{tmp_path / 'lake.ducklake'}"
-    else:
-        server = request.getfixturevalue("postgres")
-        location = f"ducklake:postgres:{server.keywords(server.new_database())}"
 
-    return Warehouse(location)
+@pytest.fixture
+def warehouse(store, tmp_path):
+    """The warehouse of the pipeline under test; instead of a file, a lake with its catalog in a file."""
+    return store.new(tmp_path) if store.is_lake else Warehouse(f"ducklake:{tmp_path / 'lake.ducklake'}")
 
 
 @needs_ducklake

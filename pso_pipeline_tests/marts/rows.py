@@ -68,8 +68,8 @@ def forget_marts(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f"DELETE FROM {table.qualified_name}")
     for table in INTERNAL_TABLES:
         if table not in (MARTS_DEFINITION, MARTS_ORIGIN, WINDOWS_ZONES):
-            connection.execute(f"DELETE FROM marts.{table.qualified_name}")
-    connection.execute("UPDATE marts.internal.marts_origin SET is_complete = FALSE")
+            connection.execute(f"DELETE FROM {table.qualified_name}")
+    connection.execute("UPDATE internal.marts_origin SET is_complete = FALSE")
 
 
 def _progress(service_id: str, **columns: Any) -> Row:

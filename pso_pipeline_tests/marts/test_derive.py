@@ -17,7 +17,7 @@ from pso_pipeline.warehouse.marts.derive import (
     derive,
     is_complete,
 )
-from pso_pipeline.warehouse.schema import create_tables
+from pso_pipeline.warehouse.schema import create_tables, use_schemas
 from pso_pipeline_tests.marts.rows import forget_marts, insert, read, read_all
 
 BY_ENTERPRISE = (
@@ -283,7 +283,7 @@ def test_time_alone_ages_only_whom_it_concerns_and_once_a_day(landed):
 
 
 def versions(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, date | None], int]:
-    rows = connection.execute("FROM marts.internal.table_versions").fetchall()
+    rows = connection.execute("FROM internal.table_versions").fetchall()
     assert len({(table, month) for table, month, _ in rows}) == len(rows), "one row for each table or month"
     return {(table, month): version for table, month, version in rows}
 
@@ -390,10 +390,10 @@ def test_names_raise_the_versions_of_what_shows_them(landed):
 
 def test_versions_of_rebuilt_marts_are_told_apart(landed):
     derive(landed)
-    ids = {landed.execute("SELECT marts_id FROM marts.internal.marts_origin").fetchall()[0][0]}
-    landed.execute("UPDATE marts.internal.marts_definition SET definition_digest = 'that of an older version'")
+    ids = {landed.execute("SELECT marts_id FROM internal.marts_origin").fetchall()[0][0]}
+    landed.execute("UPDATE internal.marts_definition SET definition_digest = 'that of an older version'")
     create_marts(landed)
-    ids.add(landed.execute("SELECT marts_id FROM marts.internal.marts_origin").fetchall()[0][0])
+    ids.add(landed.execute("SELECT marts_id FROM internal.marts_origin").fetchall()[0][0])
     assert len(ids) == 2
 
 
@@ -626,7 +626,7 @@ def test_marts_of_another_definition_are_made_anew(landed):
     create_marts(landed)
     assert len(read(landed, "rpt_orders")) == 4, "the same definition leaves them alone"
 
-    landed.execute("UPDATE marts.internal.marts_definition SET definition_digest = 'that of an older version'")
+    landed.execute("UPDATE internal.marts_definition SET definition_digest = 'that of an older version'")
     landed.execute("ALTER TABLE mart.dim_dates DROP COLUMN weekday")
     create_marts(landed)
     assert not any(read_all(landed).values())
@@ -636,8 +636,7 @@ def test_marts_of_another_definition_are_made_anew(landed):
 def test_the_marts_file_stands_by_itself_under_any_name(tmp_path):
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH ':memory:' AS warehouse; ATTACH '{tmp_path / 'a.duckdb'}' AS marts")
-        connection.execute("CREATE SCHEMA warehouse.mews; CREATE SCHEMA marts.mart")
-        connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
+        use_schemas(connection)
         create_tables(connection)
         create_marts(connection)
         derive(connection)
@@ -659,7 +658,7 @@ def test_the_marts_file_stands_by_itself_under_any_name(tmp_path):
     [
         "UPDATE mews.warehouse_info SET warehouse_id = 'another warehouse'",
         "UPDATE mews.warehouse_info SET derivation_id = 'as it was when the backup was made'",
-        "UPDATE marts.internal.marts_definition SET definition_digest = 'that of an older version'",
+        "UPDATE internal.marts_definition SET definition_digest = 'that of an older version'",
     ],
     ids=["another warehouse", "a restored backup", "an upgrade"],
 )
@@ -687,11 +686,11 @@ def test_marts_that_do_not_belong_to_the_warehouse_are_made_again_and_complete_w
 
 def test_marts_that_were_restored_from_a_backup_are_made_again(landed, tmp_path):
     derive(landed)
-    before = landed.execute("FROM marts.internal.marts_origin").fetchall()
+    before = landed.execute("FROM internal.marts_origin").fetchall()
     note(landed, "north young")
     derive(landed)
-    landed.execute("DELETE FROM marts.internal.marts_origin")
-    landed.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, ?, ?)", before[0])
+    landed.execute("DELETE FROM internal.marts_origin")
+    landed.execute("INSERT INTO internal.marts_origin VALUES (?, ?, ?, ?)", before[0])
     create_marts(landed)
     assert not any(read_all(landed).values())
 

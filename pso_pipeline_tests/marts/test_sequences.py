@@ -26,7 +26,7 @@ from pso_pipeline.warehouse.landing.records import Landing, land_records
 from pso_pipeline.warehouse.landing.scope import land_services
 from pso_pipeline.warehouse.marts import derive as derive_module
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
-from pso_pipeline.warehouse.schema import create_tables
+from pso_pipeline.warehouse.schema import create_tables, use_schemas
 from pso_pipeline_tests.marts import reference
 from pso_pipeline_tests.marts.rows import LANDED, forget_everything, insert, read, read_all
 from pso_pipeline_tests.marts.world import World
@@ -261,8 +261,7 @@ def made() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'Pacific/Kiritimati'; SET threads = 1")
         connection.execute("ATTACH ':memory:' AS warehouse; ATTACH ':memory:' AS marts")
-        connection.execute("CREATE SCHEMA warehouse.mews; CREATE SCHEMA marts.mart")
-        connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
+        use_schemas(connection)
         create_tables(connection)
         create_marts(connection)
         yield connection
@@ -342,7 +341,7 @@ def published(connection: duckdb.DuckDBPyConnection) -> Published:
 
 
 def _versions(connection: duckdb.DuckDBPyConnection) -> list[tuple[tuple[str, Any], int]]:
-    found = connection.execute("FROM marts.internal.table_versions").fetchall()
+    found = connection.execute("FROM internal.table_versions").fetchall()
     return [((table, month), version) for table, month, version in found]
 
 

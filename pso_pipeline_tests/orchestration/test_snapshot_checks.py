@@ -36,7 +36,7 @@ def failing():
 def change_marts(*statements):
     """Change the marts behind the pipeline's back and publish them without a check."""
     with Warehouse("data/warehouse.duckdb").open() as connection:
-        for statement in (*statements, "UPDATE marts.internal.table_versions SET version = version + 1"):
+        for statement in (*statements, "UPDATE internal.table_versions SET version = version + 1"):
             connection.execute(statement)
     publish(Path("data/warehouse.marts.duckdb"), Path("data/bi"))
 
@@ -124,7 +124,7 @@ def test_an_empty_snapshot_of_a_full_warehouse_is_named(landed):
 def test_marts_that_have_moved_on_since_are_not_held_against_the_snapshot(landed):
     with Warehouse("data/warehouse.duckdb").open() as connection:
         connection.execute("UPDATE mart.dim_enterprises SET as_of_utc = as_of_utc + INTERVAL 1 MINUTE")
-        connection.execute("UPDATE marts.internal.check_counts SET checked = 99")
+        connection.execute("UPDATE internal.check_counts SET checked = 99")
     assert failing() == {}
 
 

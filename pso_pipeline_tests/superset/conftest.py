@@ -7,7 +7,7 @@ import pytest
 
 from pso_pipeline.bi.snapshot import publish
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
-from pso_pipeline.warehouse.schema import create_tables
+from pso_pipeline.warehouse.schema import create_tables, use_schemas
 from pso_pipeline_tests.marts.rows import insert
 from pso_pipeline_tests.marts.world import generate
 from pso_pipeline_tests.report.conftest import publish_odd, publish_sandbox
@@ -26,8 +26,7 @@ def write_marts(path: Path, orders: int, *, hotel_names: dict[str, str | None] |
     with duckdb.connect() as connection:
         connection.execute("ATTACH ':memory:' AS warehouse")
         connection.execute(f"ATTACH '{path}' AS marts (STORAGE_VERSION 'v1.0.0')")
-        connection.execute("CREATE SCHEMA warehouse.mews; CREATE SCHEMA marts.mart")
-        connection.execute("SET search_path = 'warehouse.mews,marts.mart'")
+        use_schemas(connection)
         create_tables(connection)
         create_marts(connection)
         for table, rows in world.landed.items():

@@ -113,7 +113,8 @@ def test_of_a_ducklake_the_catalog_is_copied_and_its_data_path_named(request, tm
     if catalog == "postgres":
         server = request.getfixturevalue("postgres")
         location = f"ducklake:postgres:{server.keywords(server.new_database())}"
-    warehouse = Warehouse(location)
+    warehouse = Warehouse(location, data_path=str(tmp_path / "data"))
+    warehouse.make()
     land(warehouse)
     made = back_up(warehouse, tmp_path / "backup")
     assert made.kind == f"ducklake {catalog}"
@@ -126,7 +127,9 @@ def test_of_a_ducklake_the_catalog_is_copied_and_its_data_path_named(request, tm
 
 @needs_ducklake
 def test_without_the_programs_of_postgresql_one_line_says_what_to_do(postgres, tmp_path, monkeypatch):
-    warehouse = Warehouse(f"ducklake:postgres:{postgres.keywords(postgres.new_database())}")
+    location = f"ducklake:postgres:{postgres.keywords(postgres.new_database())}"
+    warehouse = Warehouse(location, data_path=str(tmp_path / "data"))
+    warehouse.make()
     land(warehouse)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackupError, match="pg_dump is not installed: install PostgreSQL's client programs"):

@@ -262,7 +262,7 @@ SPOILED = {
     "firm_orders": "UPDATE mart.agg_orders_daily SET firm_orders = firm_orders + 1 WHERE enterprise_id = 'astoria'",
     "cancellations": "UPDATE mart.agg_orders_daily SET cancellations = 0 WHERE enterprise_id = 'astoria'",
     "landed_orders": "DELETE FROM mart.fct_product_service_orders WHERE order_id = 'astoria 1'",
-    "orders_on_the_curve": "UPDATE marts.internal.cancellation_curve_runs SET orders_at_risk = 0",
+    "orders_on_the_curve": "UPDATE internal.cancellation_curve_runs SET orders_at_risk = 0",
     "orders_created": "DELETE FROM mart.agg_orders_daily WHERE enterprise_id = 'astoria'",
 }
 

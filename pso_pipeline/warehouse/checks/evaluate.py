@@ -1,6 +1,6 @@
 """The evaluation of the rules: each is counted again in the hotels that changed, or that broke it before.
 
-`marts.internal.check_counts` has the counts of each rule in each hotel, so a verdict is about all hotels and costs as
+`internal.check_counts` has the counts of each rule in each hotel, so a verdict is about all hotels and costs as
 much as those that changed. The table belongs to the marts: another version of the package counts every hotel again.
 Add a rule in `rules`; how counts become events of Dagster is in `orchestration/evaluations.py`.
 """
@@ -19,6 +19,7 @@ from pso_pipeline.warehouse.checks.rules import DERIVED_RULES, Rule, landed_rule
 from pso_pipeline.warehouse.checks.templates import sql
 from pso_pipeline.warehouse.marts.derive import INPUTS, create_marts, derive
 from pso_pipeline.warehouse.sql import statement
+from pso_pipeline.warehouse.writing import Part, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,8 @@ def evaluate_landed(
     no new verdict.
     """
     create_marts(connection)
-    for name in INPUTS:
-        connection.execute(statement(f"marts/{name}.sql"))
-    inputs, counted = sql("inputs_landed", endpoint), (sql("checked_records", endpoint),)
-    return _evaluate(connection, landed_rules(endpoint), inputs, counted, enterprise_ids)
+    inputs = (*_inputs(), sql("inputs_landed", endpoint))
+    return _evaluate(connection, landed_rules(endpoint), inputs, (sql("checked_records", endpoint),), enterprise_ids)
 
 
 def evaluate_derived(
@@ -77,8 +76,8 @@ def evaluate_derived(
     The marts of a hotel that breaks a rule are computed again from all its landed orders, then it is counted again.
     """
     create_marts(connection)
-    inputs, counted = statement("checks/inputs_derived.sql"), [statement(f"marts/{name}.sql") for name in INPUTS]
-    evaluate = functools.partial(_evaluate, connection, DERIVED_RULES, inputs, counted)
+    inputs = (statement("checks/inputs_derived.sql"),)
+    evaluate = functools.partial(_evaluate, connection, DERIVED_RULES, inputs, _inputs())
     verdicts = evaluate(enterprise_ids)
     broken = {each.enterprise_id for verdict in verdicts for each in verdict.broken_in}
     if not broken:
@@ -107,15 +106,23 @@ def find_held_back(connection: duckdb.DuckDBPyConnection, endpoints: Iterable[En
     return {enterprise: "; ".join(dict.fromkeys(found)) for enterprise, found in sorted(reasons.items())}
 
 
+def _inputs() -> list[str]:
+    return [statement(f"marts/{name}.sql") for name in INPUTS]
+
+
+@writes(Part.MARTS)
 def _evaluate(
     connection: duckdb.DuckDBPyConnection,
     rules: Sequence[Rule],
-    inputs: str,
+    inputs: Sequence[str],
     counted: Sequence[str],
     enterprise_ids: Collection[str] | None,
 ) -> list[Verdict]:
-    """Evaluate rules in the hotels that the statement `inputs` finds changed; `counted` make the tables they read."""
-    connection.execute(inputs, {"definition": _definition(rules)})
+    """Evaluate rules in the hotels that the statements `inputs` find changed; `counted` make the tables they read."""
+    *before, changed = inputs
+    for each in before:
+        connection.execute(each)
+    connection.execute(changed, {"definition": _definition(rules)})
     broken = {each.enterprise_id for rule in rules for each in _broken(rule, _found_in(connection, rule))}
     connection.execute(
         statement("checks/checked_enterprises.sql"),
@@ -128,10 +135,8 @@ def _evaluate(
         connection.execute(each)
     for rule in rules:
         connection.execute(sql(rule.name, rule.endpoint), dict(rule.parameters))
-        connection.begin()
         connection.execute(statement("checks/forget_counts.sql"), {"check_name": rule.key})
         connection.execute(statement("checks/keep_counts.sql"), {"check_name": rule.key})
-        connection.commit()
     counted_now = sum(map(bool, ids))
     return [_verdict(connection, rule, counted_now) for rule in rules]
 

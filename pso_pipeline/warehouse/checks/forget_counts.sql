@@ -1,6 +1,6 @@
--- Deletes from marts.internal.check_counts the counts of the check $check_name in the hotels that are counted now, and in
+-- Deletes from internal.check_counts the counts of the check $check_name in the hotels that are counted now, and in
 -- hotels that no longer exist.
-DELETE FROM marts.internal.check_counts
+DELETE FROM internal.check_counts
 WHERE
     check_name = $check_name
     AND (

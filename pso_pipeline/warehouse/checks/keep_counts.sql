@@ -1,6 +1,6 @@
--- Inserts into marts.internal.check_counts the counts of the check $check_name in the hotels that are counted now. A hotel
+-- Inserts into internal.check_counts the counts of the check $check_name in the hotels that are counted now. A hotel
 -- without a row in counted has no orders that the check is about.
-INSERT INTO marts.internal.check_counts BY NAME
+INSERT INTO internal.check_counts BY NAME
 SELECT
     $check_name AS check_name,
     enterprises.enterprise_id,

@@ -15,14 +15,14 @@ WITH facts AS (
         count_if(canceled_date IS NOT NULL) AS cancellations,
         count_if(is_firm AND created_at <= computed.last_midnight_utc) AS orders_on_the_curve
     FROM mart.fct_product_service_orders AS orders
-    INNER JOIN marts.internal.computed_enterprises AS computed ON computed.enterprise_id = orders.enterprise_id
+    INNER JOIN internal.computed_enterprises AS computed ON computed.enterprise_id = orders.enterprise_id
     WHERE orders.enterprise_id IN (SELECT enterprise_id FROM checked_enterprises)
     GROUP BY orders.enterprise_id
 ),
 
 curve AS (
     SELECT enterprise_id, sum(orders_at_risk) AS orders
-    FROM marts.internal.cancellation_curve_runs
+    FROM internal.cancellation_curve_runs
     WHERE first_day = 0 AND enterprise_id IN (SELECT enterprise_id FROM checked_enterprises)
     GROUP BY enterprise_id
 ),
@@ -60,7 +60,7 @@ landed AS (
     INNER JOIN mews.sync_state AS progress
         ON progress.endpoint = 'product_service_orders' AND progress.scope_id = sold.service_id AND progress.enterprise_id = sold.enterprise_id
     INNER JOIN enterprise_inputs AS inputs ON inputs.enterprise_id = sold.enterprise_id
-    INNER JOIN marts.internal.computed_enterprises AS computed
+    INNER JOIN internal.computed_enterprises AS computed
         ON computed.enterprise_id = sold.enterprise_id AND computed.input_digest = inputs.input_digest
     WHERE progress.watermark_utc IS NOT NULL
     GROUP BY sold.enterprise_id

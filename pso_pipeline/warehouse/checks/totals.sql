@@ -3,5 +3,5 @@ SELECT
     coalesce(sum(checked), 0)::BIGINT AS checked,
     coalesce(sum(violations), 0)::BIGINT AS violations,
     count(*) FILTER (WHERE enterprise_id <> '') AS hotels
-FROM marts.internal.check_counts
+FROM internal.check_counts
 WHERE check_name = $check_name;

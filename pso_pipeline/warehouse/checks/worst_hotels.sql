@@ -1,12 +1,12 @@
 -- One row for each hotel with violations of the check $check_name, the worst first.
--- Source: marts.internal.check_counts, mews.enterprises.
+-- Source: internal.check_counts, mews.enterprises.
 SELECT
     counts.enterprise_id,
     coalesce(enterprises.partition_key, nullif(counts.enterprise_id, ''), 'no hotel') AS partition_key,
     counts.checked,
     counts.violations,
     counts.detail
-FROM marts.internal.check_counts AS counts
+FROM internal.check_counts AS counts
 LEFT JOIN mews.enterprises AS enterprises ON enterprises.id = counts.enterprise_id
 WHERE counts.check_name = $check_name AND counts.violations > 0
 ORDER BY counts.violations DESC, counts.enterprise_id;

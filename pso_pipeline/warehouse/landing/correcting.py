@@ -11,7 +11,8 @@ import duckdb
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.warehouse.landing.scope import utc_without_zone
 from pso_pipeline.warehouse.landing.statements import sql
-from pso_pipeline.warehouse.sql import first_row, transaction
+from pso_pipeline.warehouse.sql import first_row
+from pso_pipeline.warehouse.writing import Part, writes
 
 TOLERANCE = timedelta(minutes=5)
 """How far ahead of the server's time a stored time may lie: the clocks of a server's machines differ a little."""
@@ -20,6 +21,7 @@ BELIEVED = timedelta(days=1)
 """How far ahead a clock can be that is believed: a watermark within it is moved back by as much."""
 
 
+@writes(Part.LANDED)
 def correct_progress(
     connection: duckdb.DuckDBPyConnection, now: datetime, endpoint: Endpoint = PRODUCT_SERVICE_ORDERS
 ) -> list[str]:
@@ -32,40 +34,39 @@ def correct_progress(
     latest = {"latest": utc_without_zone(now + TOLERANCE)}
     times = {**latest, "now": utc_without_zone(now)}
     notices = []
-    with transaction(connection):
-        wrong = connection.execute(sql("progress", "correct_watermarks", endpoint), {**times, "believed": BELIEVED})
-        if count := wrong.fetchall()[0][0]:
-            notices.append(
-                f"{count:,} {endpoint.scope}(s) had a watermark in the future: they are read again from an earlier time"
-            )
-        connection.execute(sql("progress", "correct_full_reads", endpoint), latest)
-        connection.execute(sql("versions", "find_future_stamps", endpoint), times)
-        if first_row(connection, "SELECT 1 FROM future_stamps"):
-            for name in (
-                "correct_fetched",
-                "correct_superseded_fetched",
-                "correct_superseded_observed",
-                "change_corrected",
-            ):
-                connection.execute(sql("versions", name, endpoint))
-            notices.append(
-                f"{endpoint.record_name}s had been read at a time in the future: that is corrected, and their figures "
-                "are recomputed"
-            )
+    wrong = connection.execute(sql("progress", "correct_watermarks", endpoint), {**times, "believed": BELIEVED})
+    if count := wrong.fetchall()[0][0]:
+        notices.append(
+            f"{count:,} {endpoint.scope}(s) had a watermark in the future: they are read again from an earlier time"
+        )
+    connection.execute(sql("progress", "correct_full_reads", endpoint), latest)
+    connection.execute(sql("versions", "find_future_stamps", endpoint), times)
+    if first_row(connection, "SELECT 1 FROM future_stamps"):
+        for name in (
+            "correct_fetched",
+            "correct_superseded_fetched",
+            "correct_superseded_observed",
+            "change_corrected",
+        ):
+            connection.execute(sql("versions", name, endpoint))
+        notices.append(
+            f"{endpoint.record_name}s had been read at a time in the future: that is corrected, and their figures "
+            "are recomputed"
+        )
     return notices
 
 
+@writes(Part.LANDED)
 def correct_listings(connection: duckdb.DuckDBPyConnection, now: datetime) -> list[str]:
     """Forget when services were listed where that lies in the future: their hotels are listed whole.
 
     `now` is the server's time, aware. Returns a line where there were any.
     """
     times = {"latest": utc_without_zone(now + TOLERANCE), "now": utc_without_zone(now)}
-    with transaction(connection):
-        latest = {"latest": times["latest"]}
-        forgotten = connection.execute(sql("listings", "correct_listings"), latest).fetchall()[0][0]
-        for name in ("correct_tokens", "correct_unlisted_enterprises", "correct_unlisted_services"):
-            connection.execute(sql("listings", name), times)
+    latest = {"latest": times["latest"]}
+    forgotten = connection.execute(sql("listings", "correct_listings"), latest).fetchall()[0][0]
+    for name in ("correct_tokens", "correct_unlisted_enterprises", "correct_unlisted_services"):
+        connection.execute(sql("listings", name), times)
     return (
         [f"the services of {forgotten:,} hotel(s) were listed at a time in the future: they are listed whole"]
         if forgotten

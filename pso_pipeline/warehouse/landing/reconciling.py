@@ -13,7 +13,7 @@ from pso_pipeline.contract.endpoints import Endpoint
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_records
 from pso_pipeline.warehouse.landing.progress import PROGRESS_SCHEMA, Changed, record
 from pso_pipeline.warehouse.landing.statements import sql
-from pso_pipeline.warehouse.sql import transaction
+from pso_pipeline.warehouse.writing import Part, writes
 
 PLAUSIBLE_MISSING = 3
 """Orders of a hotel that may be missing whatever share of its orders that is, as long as some are left."""
@@ -68,6 +68,7 @@ class _Counts:
         return self.missing == self.present or self.missing > plausible
 
 
+@writes(Part.LANDED)
 def reconcile(
     connection: duckdb.DuckDBPyConnection,
     endpoint: Endpoint,
@@ -83,19 +84,18 @@ def reconcile(
     """
     before = {"read_before": read_before.astimezone(UTC).replace(tzinfo=None)}
     judged = [Changed(scope, enterprise) for scope, enterprise in scopes.items()]
-    with transaction(connection):
-        with registered(connection, rows_of_records("progress", judged, PROGRESS_SCHEMA)):
-            found = connection.execute(sql("missing", "count", endpoint), before).fetchall()
-            counts = {scope: _Counts(*numbers) for scope, *numbers in found}
-            outcome = _judge(scopes, counts, max_missing_share)
-            marked = [each for each in judged if counts[each.scope_id].again and outcome[each.enterprise_id].marked]
-            if marked:
-                with registered(connection, rows_of_records("marked", marked, PROGRESS_SCHEMA)):
-                    connection.execute(sql("missing", "mark", endpoint), before)
-            connection.execute(sql("missing", "forget_candidates", endpoint))
-            connection.execute(sql("missing", "keep_candidates", endpoint), before)
-        record(connection, endpoint, marked)
-        forget_seen(connection, endpoint, scopes)
+    with registered(connection, rows_of_records("progress", judged, PROGRESS_SCHEMA)):
+        found = connection.execute(sql("missing", "count", endpoint), before).fetchall()
+        counts = {scope: _Counts(*numbers) for scope, *numbers in found}
+        outcome = _judge(scopes, counts, max_missing_share)
+        marked = [each for each in judged if counts[each.scope_id].again and outcome[each.enterprise_id].marked]
+        if marked:
+            with registered(connection, rows_of_records("marked", marked, PROGRESS_SCHEMA)):
+                connection.execute(sql("missing", "mark", endpoint), before)
+        connection.execute(sql("missing", "forget_candidates", endpoint))
+        connection.execute(sql("missing", "keep_candidates", endpoint), before)
+    record(connection, endpoint, marked)
+    forget_seen(connection, endpoint, scopes)
     return outcome
 
 

@@ -15,7 +15,8 @@ from pso_pipeline.warehouse.accounts import REJECTS, without_forgotten
 from pso_pipeline.warehouse.landing.frames import registered, rows_of_frame
 from pso_pipeline.warehouse.landing.progress import Changed, Progress, record
 from pso_pipeline.warehouse.landing.statements import sql
-from pso_pipeline.warehouse.sql import first_row, transaction
+from pso_pipeline.warehouse.sql import first_row
+from pso_pipeline.warehouse.writing import Part, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +58,21 @@ class Landed:
     rejected: int
 
 
+@writes(Part.LANDED)
 def land_records(connection: duckdb.DuckDBPyConnection, landing: Landing) -> Landed:
     """Land records, rejects and progress in one transaction; landing the same again changes nothing."""
     endpoint = landing.endpoint
     counts: list[ScopeCount] = []
-    with transaction(connection):
-        if len(landing.records):
-            table = endpoint.table.qualified_name
-            frame = without_forgotten(connection, table, rows_of_frame("frame", landing.records))
-            with registered(connection, frame):
-                counts = _land_frame(connection, endpoint)
-        rejected = keep_rejects(connection, landing.rejects)
-        if len(landing.seen):
-            with registered(connection, rows_of_frame("seen", landing.seen)):
-                connection.execute(sql("missing", "keep_seen", endpoint))
-        record(connection, endpoint, landing.progress)
+    if len(landing.records):
+        table = endpoint.table.qualified_name
+        frame = without_forgotten(connection, table, rows_of_frame("frame", landing.records))
+        with registered(connection, frame):
+            counts = _land_frame(connection, endpoint)
+    rejected = keep_rejects(connection, landing.rejects)
+    if len(landing.seen):
+        with registered(connection, rows_of_frame("seen", landing.seen)):
+            connection.execute(sql("missing", "keep_seen", endpoint))
+    record(connection, endpoint, landing.progress)
     return Landed([each for each in counts if each.created or each.changed], rejected)
 
 

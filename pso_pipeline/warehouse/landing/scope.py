@@ -19,7 +19,8 @@ from pso_pipeline.warehouse.landing.frames import TIMESTAMP, registered, rows_of
 from pso_pipeline.warehouse.landing.progress import Changed, record
 from pso_pipeline.warehouse.landing.records import keep_rejects
 from pso_pipeline.warehouse.landing.statements import merge_listing, sql
-from pso_pipeline.warehouse.sql import first_row, transaction
+from pso_pipeline.warehouse.sql import first_row
+from pso_pipeline.warehouse.writing import Part, writes
 
 MAX_LOST_SHARE = 0.2
 """Largest share of a token's hotels or services that one listing may lose, beyond `PLAUSIBLE_LOSS`."""
@@ -88,6 +89,7 @@ class ScopeChange:
     leftovers: Sequence[Leftover]
 
 
+@writes(Part.LANDED)
 def land_enterprises(
     connection: duckdb.DuckDBPyConnection,
     enterprises: pd.DataFrame,
@@ -110,26 +112,23 @@ def land_enterprises(
     """
     found_rows = rows_of_frame("found", enterprises)
     ids, names = (found_rows.table.column(name).to_pylist() for name in ("id", "name"))
-    with transaction(connection):
-        known = dict(connection.execute("SELECT id, partition_key FROM mews.enterprises").fetchall())
-        taken = set(known.values())
-        keys = []
-        for identifier, name in zip(ids, names, strict=True):
-            key = known.get(identifier) or partition_key(name, identifier, taken)
-            taken.add(key)
-            keys.append(key)
-        frame = enterprises.assign(
-            partition_key=pd.Series(keys, dtype=enterprises["id"].dtype, index=enterprises.index)
-        )
-        with registered(connection, rows_of_frame("found", frame)):
-            connection.execute(merge_listing(ENTERPRISES, ("is_in_scope", "token_fingerprint")))
-        only_unreadable = {each: token for each, token in unreadable.items() if each not in set(ids)}
-        _execute(connection, "keep_unreadable_enterprises", ids=[*only_unreadable], tokens=[*only_unreadable.values()])
-        tokens = _Tokens(set(answered), set(configured))
-        change = _narrow_scope(connection, {*ids, *only_unreadable}, tokens, now, max_lost_share)
-        _execute(connection, "record_tokens", tokens=list(answered), now=utc_without_zone(now))
-        _execute(connection, "forget_listings")
-        keep_rejects(connection, rejects)
+    known = dict(connection.execute("SELECT id, partition_key FROM mews.enterprises").fetchall())
+    taken = set(known.values())
+    keys = []
+    for identifier, name in zip(ids, names, strict=True):
+        key = known.get(identifier) or partition_key(name, identifier, taken)
+        taken.add(key)
+        keys.append(key)
+    frame = enterprises.assign(partition_key=pd.Series(keys, dtype=enterprises["id"].dtype, index=enterprises.index))
+    with registered(connection, rows_of_frame("found", frame)):
+        connection.execute(merge_listing(ENTERPRISES, ("is_in_scope", "token_fingerprint")))
+    only_unreadable = {each: token for each, token in unreadable.items() if each not in set(ids)}
+    _execute(connection, "keep_unreadable_enterprises", ids=[*only_unreadable], tokens=[*only_unreadable.values()])
+    tokens = _Tokens(set(answered), set(configured))
+    change = _narrow_scope(connection, {*ids, *only_unreadable}, tokens, now, max_lost_share)
+    _execute(connection, "record_tokens", tokens=list(answered), now=utc_without_zone(now))
+    _execute(connection, "forget_listings")
+    keep_rejects(connection, rejects)
     return change
 
 
@@ -248,6 +247,7 @@ _LISTED_SCHEMA = pa.schema(
 )
 
 
+@writes(Part.LANDED)
 def land_services(
     connection: duckdb.DuckDBPyConnection,
     services: pd.DataFrame,
@@ -267,24 +267,21 @@ def land_services(
     now. `now` is the server's time; services that a whole listing lacks since then are marked, and stay.
     """
     now = now or datetime.now(UTC)
-    with transaction(connection):
-        with registered(connection, rows_of_frame("found", services)):
-            moved = connection.execute(sql("listings", "moved_services")).fetchall()
-            (returned,) = first_row(connection, sql("listings", "count_returned_services")) or (0,)
-            connection.execute(merge_listing(SERVICES))
-            _execute(connection, "keep_unreadable_services", ids=list(unreadable))
-            if listed:
-                with registered(connection, rows_of_records("listed", listed, _LISTED_SCHEMA)):
-                    _execute(connection, "record_listings")
-                    _execute(
-                        connection, "mark_unlisted_services", unreadable=list(unreadable), now=utc_without_zone(now)
-                    )
-        for endpoint in endpoints:
-            if endpoint.scope == "service":
-                _correct_enterprises(connection, endpoint, [service for (service,) in moved])
-        keep_rejects(connection, rejects)
-        (known,) = first_row(connection, "SELECT count(*) FROM mews.services") or (0,)
-        losses = _service_losses(connection, now, max_lost_share)
+    with registered(connection, rows_of_frame("found", services)):
+        moved = connection.execute(sql("listings", "moved_services")).fetchall()
+        (returned,) = first_row(connection, sql("listings", "count_returned_services")) or (0,)
+        connection.execute(merge_listing(SERVICES))
+        _execute(connection, "keep_unreadable_services", ids=list(unreadable))
+        if listed:
+            with registered(connection, rows_of_records("listed", listed, _LISTED_SCHEMA)):
+                _execute(connection, "record_listings")
+                _execute(connection, "mark_unlisted_services", unreadable=list(unreadable), now=utc_without_zone(now))
+    for endpoint in endpoints:
+        if endpoint.scope == "service":
+            _correct_enterprises(connection, endpoint, [service for (service,) in moved])
+    keep_rejects(connection, rejects)
+    (known,) = first_row(connection, "SELECT count(*) FROM mews.services") or (0,)
+    losses = _service_losses(connection, now, max_lost_share)
     return Offer(int(known), int(returned), len(moved), losses)
 
 

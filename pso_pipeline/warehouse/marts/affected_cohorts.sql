@@ -5,7 +5,7 @@
 CREATE OR REPLACE TEMP TABLE affected_cohorts AS
 WITH cohorts AS (
     SELECT runs.enterprise_id, runs.service_id, runs.cohort_month
-    FROM marts.internal.cancellation_curve_runs AS runs
+    FROM internal.cancellation_curve_runs AS runs
     SEMI JOIN (FROM affected_enterprises WHERE are_all_orders_affected) AS enterprises
         ON enterprises.enterprise_id = runs.enterprise_id
     UNION
@@ -27,7 +27,7 @@ WITH cohorts AS (
             ) AS DATE
         )
     FROM affected_enterprises AS enterprises
-    INNER JOIN marts.internal.computed_services AS services ON services.enterprise_id = enterprises.enterprise_id
+    INNER JOIN internal.computed_services AS services ON services.enterprise_id = enterprises.enterprise_id
     WHERE enterprises.is_maturity_rollover
 )
 

@@ -5,9 +5,10 @@ place in `STEPS`. Nothing here fetches, publishes or knows Dagster.
 """
 
 import dataclasses
+import functools
 import hashlib
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -36,9 +37,11 @@ from pso_pipeline.contract.marts import (
     SCHEMA_VERSION,
 )
 from pso_pipeline.warehouse.accounts import make_account_key
+from pso_pipeline.warehouse.errors import WarehouseNotMigrated
 from pso_pipeline.warehouse.marts.replacing import RELATIONS, Scope, compare, replace
 from pso_pipeline.warehouse.schema import table_ddl
-from pso_pipeline.warehouse.sql import first_row, literal, statement, transaction
+from pso_pipeline.warehouse.sql import columns_of, first_row, literal, statement
+from pso_pipeline.warehouse.writing import EVERYTHING, Part, are_tables_fixed, write, writes
 
 ORDERS_PER_BATCH = 500_000
 """Orders of whole hotels that are computed in one transaction, so that a process that is killed loses little."""
@@ -48,6 +51,9 @@ INPUTS = ("macros", "enterprise_inputs")
 
 REBOOKED = "rebooked_orders"
 """The one relation that is not made by SQL: one order is chosen for each cancellation, one after the other."""
+
+OTHER_RELATIONS = ("order_states", "enterprise_inputs", "requested_enterprises", "changed_versions")
+"""Temporary relations that are made before and after the steps."""
 
 PAIRS_IN_ORDER = "SELECT order_id, other_id FROM rebooking_pairs ORDER BY canceled_at, order_id, created_at, other_id"
 
@@ -91,6 +97,11 @@ SCOPES = {
     COMPUTED_SERVICES: OF_ENTERPRISES,
 }
 """Which rows of each table a batch computes."""
+
+BATCHES = "SELECT DISTINCT batch FROM requested_enterprises ORDER BY batch"
+RECOMPUTED = """
+    SELECT enterprise_id FROM requested_enterprises WHERE (are_all_orders_affected OR are_some_orders_affected)
+"""
 
 PUBLISHED_AS = {
     AGG_ORDERS_DAILY: AGG_ORDERS_DAILY.name,
@@ -177,36 +188,54 @@ def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
     Marts of another version of the package, of another warehouse, or of this one as it was before a backup was
     restored, are dropped and made again, empty. The next call of `derive` fills them; until then `is_complete` is
     false. Marts that fit are left alone.
+
+    Raises:
+        WarehouseNotMigrated: They do not fit, and are not for this process to change.
     """
-    digest = _definition_digest()
-    (origin,) = connection.execute("SELECT warehouse_id, derivation_id FROM mews.warehouse_info").fetchall()
-    if (
-        _stored(connection, "marts_definition") == (digest,)
-        and (_stored(connection, "marts_origin") or ())[:2] == origin
-    ):
+    if _do_marts_fit(connection):
         return
-    with transaction(connection):
-        connection.execute("DROP SCHEMA IF EXISTS marts.mart CASCADE; DROP SCHEMA IF EXISTS marts.internal CASCADE")
-        connection.execute("CREATE SCHEMA marts.mart; CREATE SCHEMA marts.internal")
-        for table in INTERNAL_TABLES:
-            _create(connection, dataclasses.replace(table, schema=f"marts.{table.schema}"))
-        for table in MART_TABLES:
-            _create(connection, table)
-        connection.execute("INSERT INTO marts.internal.marts_definition VALUES (?)", [digest])
-        connection.execute("INSERT INTO marts.internal.marts_origin VALUES (?, ?, FALSE, uuid())", origin)
-        zones = get_global("windows_zone_mapping")
-        connection.execute(
-            "INSERT INTO marts.internal.table_versions SELECT unnest($names), NULL, epoch_us(now())",
-            {"names": list(PUBLISHED_AS.values())},
+    if are_tables_fixed(connection):
+        raise WarehouseNotMigrated(
+            "the marts of the lake are missing, or another version of pso_pipeline made them: run `pso migrate` "
+            "with the newest version, and upgrade the others"
         )
-        connection.execute(
-            "INSERT INTO marts.internal.windows_zones SELECT unnest($names::VARCHAR[]), unnest($zones::VARCHAR[])",
-            {"names": list(zones), "zones": list(zones.values())},
-        )
+    replace_marts(connection)
 
 
-def is_complete(connection: duckdb.DuckDBPyConnection, database: str = "marts") -> bool:
-    """Return whether the marts attached as `database` hold every hotel, so that they may be published.
+@writes(*EVERYTHING)
+def replace_marts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop the marts, whatever they hold, and make them again, empty."""
+    database = marts_database(connection)
+    for schema in ("mart", "internal"):
+        connection.execute(f"DROP SCHEMA IF EXISTS {database}.{schema} CASCADE; CREATE SCHEMA {database}.{schema}")
+    create_tables_of_marts(connection)
+    connection.execute("INSERT INTO internal.marts_definition VALUES (?)", [_definition_digest()])
+    connection.execute("INSERT INTO internal.marts_origin VALUES (?, ?, FALSE, uuid())", _origin(connection))
+    connection.execute(
+        "INSERT INTO internal.table_versions SELECT unnest($names), NULL, epoch_us(now())",
+        {"names": list(PUBLISHED_AS.values())},
+    )
+    zones = get_global("windows_zone_mapping")
+    connection.execute(
+        "INSERT INTO internal.windows_zones SELECT unnest($names::VARCHAR[]), unnest($zones::VARCHAR[])",
+        {"names": list(zones), "zones": list(zones.values())},
+    )
+
+
+def create_tables_of_marts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables and views of the marts in the schemas `mart` and `internal`, which are there."""
+    for table in (*INTERNAL_TABLES, *MART_TABLES):
+        _create(connection, table)
+
+
+def marts_database(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the name of the database that holds the marts: a file of their own, or the lake with everything else."""
+    has_own = first_row(connection, "SELECT 1 FROM duckdb_databases() WHERE database_name = 'marts'")
+    return "marts" if has_own else "warehouse"
+
+
+def is_complete(connection: duckdb.DuckDBPyConnection, database: str | None = None) -> bool:
+    """Return whether the marts, or those attached as `database`, hold every hotel, so that they may be published.
 
     They do not after an upgrade, or another warehouse, dropped them, until all hotels have been computed.
     """
@@ -244,40 +273,100 @@ def derive(
     if all_companions_environments is not None:
         _set_environments(connection, all_companions_environments)
     make_account_key(connection)
-    _run(connection, INPUTS)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE order_states AS SELECT unnest($states, recursive := true)",
         {"states": list(ORDER_STATES)},
     )
-    are_all_requested = enterprise_ids is None or not is_complete(connection)
-    _request(connection, enterprise_ids, are_all_requested, orders_per_batch, hotels)
-    recomputed = _column(
-        connection,
-        "SELECT enterprise_id FROM requested_enterprises"
-        " WHERE are_all_orders_affected OR are_some_orders_affected ORDER BY enterprise_id",
+    was_complete = is_complete(connection)
+    request = _Request(
+        enterprise_ids=tuple(sorted(set(enterprise_ids or ()))),
+        are_all_requested=enterprise_ids is None or not was_complete,
+        orders_per_batch=orders_per_batch,
+        range_number=hotels.number,
+        ranges=hotels.of,
     )
+    computed = list(_compute_all(connection, request))
+    recomputed = sorted(hotel for batch in computed for hotel in batch.recomputed)
     if recomputed:
-        _begin(connection)
-    recounted: set[str] = set()
-    for batch in _column(connection, "SELECT DISTINCT batch FROM requested_enterprises ORDER BY batch"):
-        recounted.update(_compute_batch(connection, batch))
-    if recomputed:
-        _run(connection, ["forget_changed_records"])
-    if are_all_requested and hotels == ALL_HOTELS:
-        connection.execute("UPDATE marts.internal.marts_origin SET is_complete = TRUE WHERE NOT is_complete")
-    others = sorted(recounted.difference(recomputed))
+        write(connection, lambda: _run(connection, ["forget_changed_records"]), Part.MARTS)
+    if request.are_all_requested and hotels == ALL_HOTELS and not was_complete:
+        write(connection, lambda: connection.execute("UPDATE internal.marts_origin SET is_complete = TRUE"), Part.MARTS)
     derived = DerivedMarts(
         enterprises_recomputed=recomputed,
-        enterprises_recounted=others,
-        headlines=_headlines(connection, [*recomputed, *others]),
+        enterprises_recounted=sorted({hotel for batch in computed for hotel in batch.recounted}.difference(recomputed)),
+        headlines={hotel: headline for batch in computed for hotel, headline in batch.headlines.items()},
         rows=_count_rows(connection),
     )
-    _drop_temporary(connection)
+    # one transaction: each one opens a snapshot of a lake
+    write(connection, lambda: _drop_temporary(connection))
     return derived
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Which hotels to bring up to date: those that are named, all of their orders, or all of a range."""
+
+    enterprise_ids: Sequence[str]
+    are_all_requested: bool
+    orders_per_batch: int
+    range_number: int
+    ranges: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """A batch of `hotels` that was computed: those whose orders were computed again, and those with changed counts."""
+
+    hotels: Sequence[str]
+    recomputed: Sequence[str]
+    recounted: Collection[str]
+    headlines: Mapping[str, Headline]
+    is_last: bool
+
+
+def _compute_all(connection: duckdb.DuckDBPyConnection, request: _Request) -> Iterator[_Computed]:
+    """Compute the requested hotels batch by batch, each in one transaction."""
+    if marts_database(connection) == "warehouse":
+        yield from _compute_in_lake(connection, request)
+        return
+    _plan(connection, request)
+    if _column(connection, f"{RECOMPUTED} LIMIT 1"):
+        _begin(connection)
+    for batch in _column(connection, BATCHES):
+        yield write(connection, functools.partial(_compute, connection, batch), Part.MARTS)
+
+
+def _compute_in_lake(connection: duckdb.DuckDBPyConnection, request: _Request) -> Iterator[_Computed]:
+    """Plan each batch in the transaction that computes it, since other processes land in the meantime."""
+
+    def plan_and_compute() -> _Computed | None:
+        _plan(connection, request, hotels)
+        batches = _column(connection, f"{BATCHES} LIMIT 2")
+        return _compute(connection, batches[0], is_last=len(batches) == 1) if batches else None
+
+    hotels: list[str] = []
+    while computed := write(connection, plan_and_compute, Part.MARTS):
+        yield computed
+        hotels += computed.hotels
+        if computed.is_last:
+            return
+
+
+def _compute(connection: duckdb.DuckDBPyConnection, batch: int, *, is_last: bool = False) -> _Computed:
+    """Compute a batch of the requested hotels; the caller commits."""
+    recomputed = _column(connection, f"{RECOMPUTED} AND batch = {batch}")
+    recounted = _compute_batch(connection, batch)
+    return _Computed(
+        hotels=_column(connection, f"SELECT enterprise_id FROM requested_enterprises WHERE batch = {batch}"),  # noqa: S608  # a number
+        recomputed=recomputed,
+        recounted=recounted,
+        headlines=_headlines(connection, sorted({*recomputed, *recounted})),
+        is_last=is_last,
+    )
+
+
 def _compute_batch(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str]:
-    """Compute a batch of hotels and write it in one transaction; return the hotels of which any count changed."""
+    """Compute a batch of hotels and write what differs; return the hotels of which any count changed."""
     changed = []
     for step in STEPS:
         if isinstance(step, Table):
@@ -289,16 +378,14 @@ def _compute_batch(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str
             _run(connection, [step], {"batch": batch} if step == "affected_enterprises" else None)
     if not changed:
         return set()
-    with transaction(connection):
-        for table in changed:
-            replace(connection, table)
-        if {FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES} & set(changed) and compare(
-            connection, DIM_DATES, None
-        ):
-            changed.append(DIM_DATES)
-            replace(connection, DIM_DATES)
-        whole = [name for table, name in PUBLISHED_AS.items() if table in changed]
-        _run(connection, ["table_versions"], {"changed_tables": whole})
+    for table in changed:
+        replace(connection, table)
+    if {FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES} & set(changed) and compare(connection, DIM_DATES, None):
+        changed.append(DIM_DATES)
+        replace(connection, DIM_DATES)
+    whole = [name for table, name in PUBLISHED_AS.items() if table in changed]
+    _run(connection, ["changed_versions"], {"changed_tables": whole})
+    _run(connection, ["table_versions"])
     return {
         enterprise
         for table in (AGG_ORDERS_DAILY, CANCELLATION_CURVE_RUNS)
@@ -310,7 +397,7 @@ def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
     tables = [step.name for step in (*STEPS, DIM_DATES) if isinstance(step, Table)]
     compared = [f"{state}_{table}" for state in RELATIONS for table in tables]
     relations = [step for step in STEPS if isinstance(step, str)]
-    for name in ("order_states", "enterprise_inputs", "requested_enterprises", *relations, *compared):
+    for name in (*OTHER_RELATIONS, *relations, *compared):
         connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
@@ -322,43 +409,36 @@ def written_statements() -> dict[str, str]:
 
 def _set_environments(connection: duckdb.DuckDBPyConnection, codes: Collection[str]) -> None:
     """Keep the codes beside what they decide, where the checks find them too."""
-    with transaction(connection):
-        connection.execute("DELETE FROM marts.internal.all_companions_environments")
-        connection.execute(
-            "INSERT INTO marts.internal.all_companions_environments SELECT DISTINCT upper(trim(unnest(?::VARCHAR[])))",
-            [list(codes)],
-        )
+    wanted = sorted({code.strip().upper() for code in codes})
+
+    def replace_codes() -> None:
+        connection.execute("DELETE FROM internal.all_companions_environments")
+        connection.execute("INSERT INTO internal.all_companions_environments SELECT unnest(?::VARCHAR[])", [wanted])
+
+    if _column(connection, "SELECT code FROM internal.all_companions_environments ORDER BY code") != wanted:
+        write(connection, replace_codes, Part.MARTS)
 
 
 def _begin(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give the computation an id, in the warehouse and in the marts.
+    """Give the computation an id, in the warehouse and in the marts where these are two files.
 
     A process killed between the two leaves marts that do not fit, which are rebuilt.
     """
     derivation = uuid.uuid4().hex
     connection.execute("UPDATE mews.warehouse_info SET derivation_id = ?", [derivation])
-    connection.execute("UPDATE marts.internal.marts_origin SET derivation_id = ?", [derivation])
+    connection.execute("UPDATE internal.marts_origin SET derivation_id = ?", [derivation])
 
 
-def _request(
-    connection: duckdb.DuckDBPyConnection,
-    enterprise_ids: Collection[str] | None,
-    are_all_requested: bool,
-    orders_per_batch: int,
-    hotels: HotelRange,
-) -> None:
-    """Make `requested_enterprises`: the hotels to bring up to date, what of them is affected, and their batches."""
-    ids = sorted(set(enterprise_ids or ()))
-    parameters = {
-        "enterprise_ids": ids,
-        "are_all_requested": are_all_requested,
-        "orders_per_batch": orders_per_batch,
-        "range_number": hotels.number,
-        "ranges": hotels.of,
-    }
+def _plan(connection: duckdb.DuckDBPyConnection, request: _Request, computed: Sequence[str] = ()) -> None:
+    """Make `requested_enterprises`: the hotels to bring up to date, what of them is affected, and their batches.
+
+    The hotels `computed` are left out.
+    """
+    _run(connection, INPUTS)
+    parameters = {**dataclasses.asdict(request), "computed_ids": list(computed)}
     _run(connection, ["requested_enterprises"], parameters)
-    known = set(_column(connection, "SELECT enterprise_id FROM requested_enterprises"))
-    unknown = [identifier for identifier in ids if identifier not in known]
+    known = {*computed, *_column(connection, "SELECT enterprise_id FROM requested_enterprises")}
+    unknown = [identifier for identifier in request.enterprise_ids if identifier not in known]
     if unknown:
         raise UnknownEnterprise(f"no such enterprise in the warehouse: {', '.join(unknown)}")
 
@@ -410,19 +490,28 @@ def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     connection.execute(
         f"COMMENT ON {'VIEW' if is_view else 'TABLE'} {table.qualified_name} IS {literal(table.description)}"
     )
+    if is_view and marts_database(connection) == "warehouse":
+        return  # DuckLake has no comments on a view's columns
     for column in table.columns:
         connection.execute(f'COMMENT ON COLUMN {table.qualified_name}."{column.name}" IS {literal(column.description)}')
 
 
-def _stored(connection: duckdb.DuckDBPyConnection, table: str, database: str = "marts") -> tuple[Any, ...] | None:
+def _do_marts_fit(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether this version of the package made the marts, from the warehouse as it is."""
+    return _stored(connection, "marts_definition") == (_definition_digest(),) and (
+        _stored(connection, "marts_origin") or ()
+    )[:2] == _origin(connection)
+
+
+def _origin(connection: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
+    return first_row(connection, "SELECT warehouse_id, derivation_id FROM mews.warehouse_info") or ()
+
+
+def _stored(connection: duckdb.DuckDBPyConnection, table: str, database: str | None = None) -> tuple[Any, ...] | None:
     """Read the row of an internal table; None where the table is not there, or has none."""
-    found = first_row(
-        connection,
-        "SELECT 1 FROM information_schema.tables"
-        " WHERE table_catalog = ? AND table_schema = 'internal' AND table_name = ?",
-        [database, table],
-    )
-    return first_row(connection, f'FROM "{database}".internal.{table}') if found else None
+    database = database or marts_database(connection)
+    name = f'"{database}".internal.{table}'
+    return first_row(connection, f"FROM {name}") if columns_of(connection, name) else None
 
 
 def _definition_digest() -> str:

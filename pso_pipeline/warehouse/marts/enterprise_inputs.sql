@@ -43,7 +43,7 @@ zones AS (
     SELECT * FROM iana_zones
     UNION ALL
     SELECT lower(windows.windows_name), iana_zones.name
-    FROM marts.internal.windows_zones AS windows
+    FROM internal.windows_zones AS windows
     INNER JOIN iana_zones ON iana_zones.key = lower(windows.time_zone)
     WHERE lower(windows.windows_name) NOT IN (SELECT key FROM iana_zones)
 ),
@@ -78,5 +78,5 @@ SELECT
     environments.code IS NOT NULL AS requires_all_companions,
     md5(concat_ws(';', enterprises.time_zone, enterprises.is_time_zone_known, requires_all_companions, enterprises.revisions)) AS input_digest
 FROM enterprises
-LEFT JOIN marts.internal.all_companions_environments AS environments
+LEFT JOIN internal.all_companions_environments AS environments
     ON environments.code = upper(trim(enterprises.accommodation_environment_code));

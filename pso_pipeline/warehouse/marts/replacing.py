@@ -85,7 +85,7 @@ def _filled_in(template: str, table: Table, scope: Scope | None = None) -> str:
     keys = dict.fromkeys((*table.key, *(name for name in table.column_names if name == "enterprise_id")))
     return template.format(
         name=table.name,
-        table=f"marts.{table.qualified_name}",
+        table=table.qualified_name,
         select=statement(f"marts/{table.name}.sql"),
         columns=", ".join(table.column_names),
         typed_columns=", ".join(f"CAST({column.name} AS {column.type}) AS {column.name}" for column in table.columns),

@@ -1,5 +1,6 @@
 -- requested_enterprises: one row for each enterprise whose metrics are brought up to date: $enterprise_ids, or all that the
--- warehouse knows or the marts hold; of a range of hotels, those whose ids hash into number $range_number of $ranges.
+-- warehouse knows or the marts hold; of a range of hotels, those whose ids hash into number $range_number of $ranges. Without
+-- those that this call has computed, $computed_ids.
 -- Source: enterprise_inputs, mews.sync_state, mews.changed_records, mews.product_service_orders,
 -- internal.computed_enterprises, internal.computed_services.
 --   previous_midnight_utc     the midnight that its metrics were computed with before
@@ -18,7 +19,7 @@ WITH services AS (
     FROM (
         FROM mews.sync_state WHERE endpoint = 'product_service_orders' AND watermark_utc IS NOT NULL
     ) AS progress
-    FULL JOIN marts.internal.computed_services AS computed
+    FULL JOIN internal.computed_services AS computed
         ON computed.service_id = progress.scope_id AND computed.enterprise_id = progress.enterprise_id
 ),
 
@@ -58,7 +59,7 @@ requested AS (
         AND computed.time_zone = inputs.time_zone
         AND computed.requires_all_companions = inputs.requires_all_companions AS is_traced
     FROM enterprise_inputs AS inputs
-    FULL JOIN marts.internal.computed_enterprises AS computed ON computed.enterprise_id = inputs.enterprise_id
+    FULL JOIN internal.computed_enterprises AS computed ON computed.enterprise_id = inputs.enterprise_id
     LEFT JOIN traced ON traced.enterprise_id = inputs.enterprise_id
 ),
 
@@ -71,6 +72,7 @@ affected AS (
     WHERE
         ($are_all_requested OR is_named)
         AND CAST('0x' || left(md5(enterprise_id), 8) AS BIGINT) % $ranges = $range_number - 1
+        AND enterprise_id NOT IN (SELECT unnest($computed_ids::VARCHAR[]))
 ),
 
 sizes AS (

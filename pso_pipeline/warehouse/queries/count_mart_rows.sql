@@ -7,6 +7,6 @@ SELECT
     (SELECT count(*) FROM mart.fct_product_service_orders) AS fct_product_service_orders,
     (SELECT count(*) FROM mart.fct_order_state_changes) AS fct_order_state_changes,
     (SELECT count(*) FROM mart.agg_orders_daily) AS agg_orders_daily,
-    (SELECT coalesce(sum(last_day - first_day + 1), 0) FROM marts.internal.cancellation_curve_runs)
+    (SELECT coalesce(sum(last_day - first_day + 1), 0) FROM internal.cancellation_curve_runs)
         AS agg_cancellation_curve,
     (SELECT count(*) FROM mart.fct_product_service_orders) AS rpt_orders;

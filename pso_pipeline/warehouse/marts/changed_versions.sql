@@ -1,0 +1,84 @@
+-- changed_versions: one row for each published table, and for each month of the large ones, that this transaction changes, with
+-- its number. Source: what this transaction changes; $changed_tables names the tables that are published as a whole. The rows of
+-- an order are in the month of its created_date, its changes of state too. mart.rpt_orders changes with its facts and with the
+-- names in it.
+-- Reason for a number by the clock: a backup that is restored never gives a number again for another content.
+CREATE OR REPLACE TEMP TABLE changed_versions AS
+WITH months AS (
+    SELECT order_id, CAST(date_trunc('month', created_date) AS DATE) AS created_month
+    FROM stored_fct_product_service_orders
+    UNION ALL
+    SELECT order_id, CAST(date_trunc('month', created_date) AS DATE)
+    FROM new_fct_product_service_orders
+),
+
+months_of_facts AS (
+    SELECT DISTINCT months.created_month
+    FROM months
+    SEMI JOIN changed_fct_product_service_orders AS changed ON changed.order_id = months.order_id
+),
+
+months_of_changes AS (
+    SELECT DISTINCT months.created_month
+    FROM months
+    SEMI JOIN changed_fct_order_state_changes AS changed ON changed.order_id = months.order_id
+),
+
+renamed_enterprises AS (
+    SELECT enterprise_id
+    FROM (
+        SELECT enterprise_id, enterprise_name, time_zone, chain_name, country_code, city FROM new_dim_enterprises
+        UNION
+        SELECT enterprise_id, enterprise_name, time_zone, chain_name, country_code, city FROM stored_dim_enterprises
+    ) AS names
+    GROUP BY enterprise_id
+    HAVING count(*) > 1
+        OR enterprise_id NOT IN (SELECT enterprise_id FROM stored_dim_enterprises)
+        OR enterprise_id NOT IN (SELECT enterprise_id FROM new_dim_enterprises)
+),
+
+renamed_services AS (
+    SELECT service_id
+    FROM (
+        SELECT service_id, service_name FROM new_dim_services
+        UNION
+        SELECT service_id, service_name FROM stored_dim_services
+    ) AS names
+    GROUP BY service_id
+    HAVING count(*) > 1
+        OR service_id NOT IN (SELECT service_id FROM stored_dim_services)
+        OR service_id NOT IN (SELECT service_id FROM new_dim_services)
+),
+
+months_of_names AS (
+    SELECT CAST(date_trunc('month', facts.created_date) AS DATE) AS created_month
+    FROM mart.fct_product_service_orders AS facts
+    SEMI JOIN renamed_enterprises AS renamed ON renamed.enterprise_id = facts.enterprise_id
+    UNION
+    SELECT CAST(date_trunc('month', facts.created_date) AS DATE)
+    FROM mart.fct_product_service_orders AS facts
+    SEMI JOIN renamed_services AS renamed ON renamed.service_id = facts.service_id
+),
+
+changed AS (
+    SELECT 'fct_product_service_orders' AS table_name, created_month FROM months_of_facts
+    UNION
+    SELECT 'fct_order_state_changes', created_month FROM months_of_facts
+    UNION
+    SELECT 'fct_order_state_changes', created_month FROM months_of_changes
+    UNION
+    SELECT 'rpt_orders', created_month FROM months_of_facts
+    UNION
+    SELECT 'rpt_orders', created_month FROM months_of_names
+    UNION
+    SELECT unnest($changed_tables::VARCHAR[]), NULL
+)
+
+SELECT
+    table_name,
+    created_month,
+    (
+        SELECT greatest(coalesce(max(version), 0) + 1, epoch_us(now()))
+        FROM internal.table_versions
+    ) AS version
+FROM changed;
