@@ -29,6 +29,7 @@ COMMANDS = (
     ("pso", "demo", "--once", "--enterprises", "2"),
     ("pso", "init"),
 )
+SETTINGS = ("MEWS_PLATFORM_ADDRESS", "MEWS_CLIENT_TOKEN", "MEWS_ACCESS_TOKENS")
 LOCAL_LINK = re.compile(r"\]\((?!https?://|#)[^)]*\)")
 
 
@@ -46,11 +47,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as elsewhere:
         for program, *arguments in COMMANDS:
             run(options.folder.absolute() / "bin" / program, *arguments, folder=Path(elsewhere))
-        missing = run(options.folder.absolute() / "bin/pso", "check", folder=Path(elsewhere), status=2)
-        named = re.findall(r"see (\S+\.md)", missing)
-        if not named or not all(Path(page).is_file() for page in named):
-            sys.exit(f"the page that a message names is not there: {missing}")
+        connect(options.folder.absolute() / "bin/pso", Path(elsewhere))
     print(f"{wheels[0].name}: passed")
+
+
+def connect(pso: Path, folder: Path) -> None:
+    """Follow a new user from `pso init` to `pso check`, first without tokens and then with those of a sandbox."""
+    run(pso, "init", folder=folder)
+    missing = run(pso, "check", folder=folder, status=2)
+    if not all(Path(page).is_file() for page in re.findall(r"see (\S+\.md)", missing)):
+        sys.exit(f"the page that a message names is not there: {missing}")
+    arguments = [pso, "sandbox", "--port", "0", "--enterprises", "1", "--orders", "100"]
+    with subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, text=True) as sandbox:
+        try:
+            settings = []
+            for line in sandbox.stdout or ():
+                settings += re.findall(r"^MEWS_\w+=\S+$", line.strip())
+                if len(settings) == len(SETTINGS):
+                    break
+            (folder / ".env").write_text("\n".join(settings), encoding="utf-8")
+            run(pso, "check", folder=folder)
+        finally:
+            sandbox.terminate()
 
 
 def look_into(wheel: Path) -> None:
