@@ -24,19 +24,18 @@ LEAST_SHARE = 0.02
 def shown_progress() -> Iterator[Activity]:
     """Show what is done within the block, until its end."""
     with watching() as activity:
-        description = Description(activity)
         console = terminal()
-        shown = _live(description, console) if console.is_terminal else _lines(description)
+        shown = _live(activity, console) if console.is_terminal else _lines(activity)
         with shown:
             yield activity
 
 
 @contextlib.contextmanager
-def _live(description: "Description", console: Console) -> Iterator[None]:
+def _live(activity: Activity, console: Console) -> Iterator[None]:
     spinner = Spinner("dots")
 
     def line() -> Spinner:
-        spinner.update(text=description.text())
+        spinner.update(text=describe(activity))
         return spinner
 
     with Live(get_renderable=line, console=console, transient=True, refresh_per_second=4):
@@ -44,12 +43,12 @@ def _live(description: "Description", console: Console) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _lines(description: "Description") -> Iterator[None]:
+def _lines(activity: Activity) -> Iterator[None]:
     ended = threading.Event()
 
     def print_lines() -> None:
         while not ended.wait(LINE_SECONDS):
-            click.echo(description.text())
+            click.echo(describe(activity))
 
     thread = threading.Thread(target=print_lines, daemon=True)
     thread.start()
@@ -60,27 +59,13 @@ def _lines(description: "Description") -> Iterator[None]:
         thread.join()
 
 
-class Description:
-    """Describes an activity, with the time since its step began."""
-
-    def __init__(self, activity: Activity) -> None:
-        self._activity = activity
-        self._step = ""
-        self._began = time.monotonic()
-
-    def text(self) -> str:
-        """Return one line."""
-        now, activity = time.monotonic(), self._activity
-        if activity.step != self._step:
-            self._step, self._began = activity.step, now
-        parts = []
-        if activity.hotels:
-            parts.append(f"{activity.hotels_done:,} of {activity.hotels:,} hotels")
-        if activity.requests:
-            parts += [f"{activity.records:,} records", f"{activity.requests:,} requests"]
-        seconds = now - self._began
-        parts.append(f"{_duration(seconds)}{_left(activity, seconds)}")
-        return f"{activity.step or 'starting'}: {', '.join(parts)}"
+def describe(activity: Activity) -> str:
+    """Describe in one line what is done, how far it has come, and how long it takes."""
+    parts = [f"{activity.hotels_done:,} of {activity.hotels:,} hotels"] if activity.hotels else []
+    if activity.requests:
+        parts += [f"{activity.records:,} records", f"{activity.requests:,} requests"]
+    seconds = time.monotonic() - activity.began
+    return f"{activity.step or 'starting'}: {', '.join([*parts, _duration(seconds)])}{_left(activity, seconds)}"
 
 
 def _left(activity: Activity, seconds: float) -> str:

@@ -133,7 +133,8 @@ def _print(state: _State, *, failing: bool) -> None:
     counts = Counter(state.states[each.enterprise_id] for each in state.in_scope)
     orders = sum(each.orders for each in state.in_scope)
     named = ", ".join(f"{counts[name]:,} {name}" for name in _COLOURS if counts[name])
-    terminal().print(Text(f"{len(state.in_scope):,} hotels: {named or 'none'}; {orders:,} orders"))
+    hotels = "1 hotel" if len(state.in_scope) == 1 else f"{len(state.in_scope):,} hotels"
+    terminal().print(Text(f"{hotels}: {named or 'none'}; {orders:,} orders"))
     shown = [each for each in state.in_scope if not failing or state.states[each.enterprise_id] in _TROUBLE]
     if shown:
         click.echo()

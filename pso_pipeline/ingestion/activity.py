@@ -5,9 +5,10 @@ without a watcher nothing is written. How it is shown is decided in the command 
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -15,7 +16,7 @@ class Activity:
     """The step, and how far its reads have come.
 
     `hotels` is how many are read, of which `hotels_done` are read to their end. `records` have been received, of about
-    `expected`, which is 0 where nobody knows. `requests` were sent.
+    `expected`, which is 0 where nobody knows. `requests` were sent. The step began at `began`, in monotonic seconds.
     """
 
     step: str = ""
@@ -24,10 +25,11 @@ class Activity:
     records: int = 0
     expected: int = 0
     requests: int = 0
+    began: float = field(default_factory=time.monotonic)
 
     def begin(self, step: str) -> None:
         """Begin another step."""
-        self.step = step
+        self.step, self.began = step, time.monotonic()
         self.hotels = self.hotels_done = self.records = self.expected = self.requests = 0
 
 

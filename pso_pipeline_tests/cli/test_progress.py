@@ -36,6 +36,6 @@ def test_without_a_watcher_nothing_is_kept():
 
 def test_what_nobody_knows_is_not_shown():
     with watching() as activity:
-        assert progress.Description(activity).text().startswith("starting: 0 s")
+        assert progress.describe(activity).startswith("starting: 0 s")
         activity.begin("publishing")
-        assert "left" not in progress.Description(activity).text()
+        assert "left" not in progress.describe(activity)
