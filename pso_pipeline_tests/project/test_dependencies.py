@@ -31,7 +31,6 @@ TOOLS = {
     "dagster-dg-cli",
     "import-linter",
     "kubernetes-validate",
-    "moto",
     "mypy",
     "pandas-stubs",
     "pip",
