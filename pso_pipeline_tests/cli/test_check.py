@@ -62,7 +62,7 @@ def test_the_password_of_a_catalogue_is_not_shown(sandbox):
 def test_a_lake_in_postgresql_needs_a_place_for_its_files(sandbox):
     result = pso("check", PSO_WAREHOUSE="ducklake:postgres:dbname=lake password=hunter2222")
     assert result.status == 2
-    assert result.error_line.startswith("pso: PSO_WAREHOUSE_DATA is not set, and PSO_WAREHOUSE is a DuckLake")
+    assert result.err.startswith("pso: PSO_WAREHOUSE_DATA is not set, and PSO_WAREHOUSE is a DuckLake")
     assert "hunter2222" not in result.err
 
 
