@@ -159,6 +159,9 @@ class Timetable(_Environment):
     pso_housekeeping_cron: str = Field(
         default="15 4 * * *", description="when logs of old runs are removed: a cron line, or off"
     )
+    pso_maintenance_cron: str = Field(
+        default="45 4 * * *", description="when the files of a DuckLake are joined and removed: a cron line, or off"
+    )
     pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the schedules, like Europe/Prague")
     pso_updates_seconds: str = Field(
         default="30", description="the seconds between two polls for changes, a whole number from 5 to 86400"
@@ -197,6 +200,9 @@ class LocalSettings(MemorySettings):
     )
     pso_keep_runs_days: int = Field(
         default=14, ge=1, le=3_650, description="the days that logs of runs are kept, a whole number from 1 to 3650"
+    )
+    pso_keep_snapshots_days: int = Field(
+        default=7, ge=1, le=3_650, description="the days that snapshots of a DuckLake are kept, from 1 to 3650"
     )
 
     @field_validator("pso_warehouse", "pso_bi_dir")

@@ -13,5 +13,6 @@ SERVICES = AssetKey("services")
 ORDERS = AssetKey("product_service_orders")
 METRICS = AssetKey("check_in_cancellation_metrics")
 SNAPSHOT = AssetKey("bi_snapshot")
+LAKE = AssetKey("lake_maintenance")
 
-ALL_ASSETS = frozenset({*(AssetKey(endpoint.name) for endpoint in ENDPOINTS), METRICS, SNAPSHOT})
+ALL_ASSETS = frozenset({*(AssetKey(endpoint.name) for endpoint in ENDPOINTS), METRICS, SNAPSHOT, LAKE})

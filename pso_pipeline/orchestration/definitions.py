@@ -10,6 +10,7 @@ from pso_pipeline.orchestration.alerts import hotel_alerts
 from pso_pipeline.orchestration.assets import ASSETS
 from pso_pipeline.orchestration.checks import ASSET_CHECKS
 from pso_pipeline.orchestration.jobs import full_resync, refresh
+from pso_pipeline.orchestration.maintenance import lake_maintenance, maintain_lake
 from pso_pipeline.orchestration.recovery import killed_runs
 from pso_pipeline.orchestration.resources import PipelineResource
 from pso_pipeline.orchestration.retention import housekeeping
@@ -22,9 +23,9 @@ from pso_pipeline.orchestration.timetable import read_times
 PIPELINE = PipelineResource()
 
 defs = Definitions(
-    assets=ASSETS,
+    assets=[*ASSETS, lake_maintenance],
     asset_checks=ASSET_CHECKS,
-    jobs=[refresh, full_resync, housekeeping, *SHARD_JOBS.values()],
+    jobs=[refresh, full_resync, housekeeping, maintain_lake, *SHARD_JOBS.values()],
     schedules=build_schedules(read_times()),
     sensors=[enterprise_discovery, order_updates, hotel_alerts, killed_runs, refresh_stages],
     # a process for each step would take seconds to start

@@ -16,11 +16,12 @@ from dagster import (
 )
 
 from pso_pipeline.orchestration.jobs import full_resync, refresh
+from pso_pipeline.orchestration.maintenance import A_FILE, maintain_lake
 from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, is_busy, request_refresh
 from pso_pipeline.orchestration.retention import housekeeping
 from pso_pipeline.orchestration.shards import DISCOVER
 from pso_pipeline.orchestration.timetable import Times, is_sharded
-from pso_pipeline.settings import Settings, SettingsError
+from pso_pipeline.settings import DUCKLAKE_PREFIX, LocalSettings, Settings, SettingsError
 
 Tick = RunRequest | SkipReason
 
@@ -35,6 +36,7 @@ def build_schedules(found: Mapping[str, Times]) -> list[ScheduleDefinition]:
         _schedule("nightly_look_back", first, found["PSO_LOOK_BACK_CRON"], _look_back),
         _schedule("weekly_full_resync", resync, found["PSO_RESYNC_CRON"], request_resync),
         _schedule("daily_housekeeping", housekeeping.name, found["PSO_HOUSEKEEPING_CRON"], _keep_house),
+        _schedule("daily_maintenance", maintain_lake.name, found["PSO_MAINTENANCE_CRON"], _maintain),
     ]
 
 
@@ -92,3 +94,12 @@ def _keep_house(context: ScheduleEvaluationContext, name: str) -> Tick:
     if is_busy(context.instance, housekeeping.name):
         return SkipReason("a housekeeping run runs or waits")
     return RunRequest(job_name=housekeeping.name, tags={REQUESTED_BY: name})
+
+
+def _maintain(context: ScheduleEvaluationContext, name: str) -> Tick:
+    """Joins the small files of a lake and removes old snapshots; a warehouse in a file needs no maintenance."""
+    if not LocalSettings.load().pso_warehouse.startswith(DUCKLAKE_PREFIX):
+        return SkipReason(A_FILE)
+    if is_busy(context.instance, maintain_lake.name):
+        return SkipReason("a maintenance run runs or waits")
+    return RunRequest(job_name=maintain_lake.name, tags={REQUESTED_BY: name})

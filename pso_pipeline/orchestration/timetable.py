@@ -61,6 +61,7 @@ def read_times() -> dict[str, Times]:
         "PSO_LOOK_BACK_CRON": read.pso_look_back_cron,
         "PSO_RESYNC_CRON": read.pso_resync_cron,
         "PSO_HOUSEKEEPING_CRON": read.pso_housekeeping_cron,
+        "PSO_MAINTENANCE_CRON": read.pso_maintenance_cron,
     }
     found = {variable: times_of(variable, cron, read.pso_time_zone.strip()) for variable, cron in crons.items()}
     for problem in dict.fromkeys(each.no_runs for each in found.values() if each.no_runs):

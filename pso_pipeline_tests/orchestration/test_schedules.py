@@ -32,6 +32,7 @@ def test_all_run_by_default_in_utc():
         "nightly_look_back": ("30 2 * * *", "UTC", RUNNING),
         "weekly_full_resync": ("30 3 * * 0", "UTC", RUNNING),
         "daily_housekeeping": ("15 4 * * *", "UTC", RUNNING),
+        "daily_maintenance": ("45 4 * * *", "UTC", RUNNING),
     }
 
 
@@ -78,7 +79,7 @@ def test_the_code_location_loads_in_a_fresh_interpreter_whatever_the_times_are(m
     (tmp_path / ".env").write_bytes(b"PSO_TIME_ZONE=\xff\n")
     program = "import pso_pipeline.definitions as found; print(len(found.defs.schedules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert loaded.stdout.split() == ["4"]
+    assert loaded.stdout.split() == ["5"]
     assert sorted(line.split(" is not ")[0] for line in loaded.stderr.splitlines()) == [".env", "PSO_REFRESH_CRON"]
 
 
