@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 
 from pso_pipeline.settings import DUCKLAKE_PREFIX
-from pso_pipeline.warehouse.errors import WarehouseError
+from pso_pipeline.warehouse.errors import WarehouseError, split_password
 from pso_pipeline.warehouse.session import Warehouse, open_duckdb, private_files
 from pso_pipeline.warehouse.sql import first_row, literal
 
@@ -136,7 +136,10 @@ def _kind(warehouse: Warehouse) -> str:
 def _copy(warehouse: Warehouse, folder: Path) -> str:
     kind = _kind(warehouse)
     if kind == "ducklake postgres":
-        _run_postgres("pg_dump", "--format=custom", "--file", str(folder / DUMP), "--dbname", _connection_of(warehouse))
+        place, password = _connection_of(warehouse)
+        _run_postgres(
+            "pg_dump", "--format=custom", "--file", str(folder / DUMP), "--dbname", place, password=password
+        )  # fmt: skip
         return kind
     database = database_path(warehouse)
     _check_room(folder, [database, _log_of(database)])
@@ -148,9 +151,10 @@ def _copy(warehouse: Warehouse, folder: Path) -> str:
 
 def _put_back(warehouse: Warehouse, folder: Path) -> list[Path]:
     if _kind(warehouse) == "ducklake postgres":
+        place, password = _connection_of(warehouse)
         _run_postgres(
             "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error",
-            "--dbname", _connection_of(warehouse), str(folder / DUMP),
+            "--dbname", place, str(folder / DUMP), password=password,
         )  # fmt: skip
         return []
     database = database_path(warehouse)
@@ -230,18 +234,22 @@ def _check_room(folder: Path, files: list[Path]) -> None:
         raise BackupError(f"{folder} has no room for a copy of {needed / 1e6:,.0f} MB and its verification: make room")
 
 
-def _connection_of(warehouse: Warehouse) -> str:
-    return warehouse.location.removeprefix(DUCKLAKE_PREFIX).removeprefix(POSTGRES_PREFIX)
+def _connection_of(warehouse: Warehouse) -> tuple[str, str | None]:
+    """Return the connection string of a catalog without its password, and the password."""
+    return split_password(warehouse.location.removeprefix(DUCKLAKE_PREFIX).removeprefix(POSTGRES_PREFIX))
 
 
-def _run_postgres(program: str, *arguments: str) -> None:
-    """Run a program of PostgreSQL; a password is best in PGPASSWORD or ~/.pgpass."""
+def _run_postgres(program: str, *arguments: str, password: str | None = None) -> None:
+    """Run a program of PostgreSQL."""
     if (found := shutil.which(program)) is None:
         raise BackupError(
             f"the catalog is in PostgreSQL and {program} is not installed: install PostgreSQL's client programs, "
             f"or back the database up there"
         )
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)  # noqa: S603  # no shell; our own arguments
+    environment = os.environ | ({"PGPASSWORD": password} if password is not None else {})
+    done = subprocess.run(  # noqa: S603  # no shell; our own arguments
+        [found, *arguments], capture_output=True, text=True, check=False, env=environment
+    )
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no reason is known"])[-1]
         raise BackupError(f"{program} failed: {said}")

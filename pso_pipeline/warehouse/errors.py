@@ -10,6 +10,7 @@ WarehouseError
 """
 
 import re
+from urllib.parse import unquote
 
 import duckdb
 
@@ -19,7 +20,7 @@ _DAMAGE = re.compile(
 )
 
 
-_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(//[^/:@\s]*:)[^@\s]*(?=@)", re.IGNORECASE)
+_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(//[^/:@\s]*:)([^@\s]*)(?=@)", re.IGNORECASE)
 
 
 class WarehouseError(Exception):
@@ -65,3 +66,19 @@ def first_line(error: BaseException | None) -> str:
 def without_passwords(text: str) -> str:
     """Mask the passwords in a text, of a connection string or an address."""
     return _PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", text)
+
+
+def split_password(connection_string: str) -> tuple[str, str | None]:
+    """Take the password out of a connection string of PostgreSQL; return the string without it, and the password.
+
+    Other users of the machine can read the arguments of a program, and not its environment.
+    """
+    found = _PASSWORD.search(connection_string)
+    if found is None:
+        return connection_string, None
+    before, after = connection_string[: found.start()], connection_string[found.end() :]
+    if found[3]:
+        return before + found[3].removesuffix(":") + after, unquote(found[4])
+    quoted = found[2].startswith("'")
+    value = found[2][1:-1] if quoted else found[2]
+    return before + after, re.sub(r"\\(.)", r"\1", value)
