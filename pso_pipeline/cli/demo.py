@@ -8,6 +8,7 @@ its history from one demo to the next, so a second demo reads only the changes. 
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -144,12 +145,17 @@ def _write_env_file(home: Path, settings: Mapping[str, str]) -> None:
 
 def _print_next_steps(*, once: bool) -> None:
     commands = "`pso report` works" if once else "`pso check` and `pso report` work"
-    click.echo(
-        "\nNext:\n"
-        f"  1. open {HOME / 'bi' / REPORT} in a browser: the figures as one page\n"
-        f"  2. cd {HOME} && pso status: the state of each hotel; {commands} there too\n"
-        "  3. pso init: the files for your own hotels, which you fill in"
-    )
+    steps = [
+        f"open {HOME / 'bi' / REPORT} in a browser: the figures as one page",
+        f"cd {HOME} && pso status: the state of each hotel; {commands} there too",
+        "pso init: the files for your own hotels, which you fill in",
+    ]
+    if shutil.which("pso") is None:
+        activate = Path(os.path.relpath(sys.prefix)) / "bin" / "activate"
+        steps.insert(0, f"source {activate}: from then on `pso` is a command")
+    click.echo("\nNext:")
+    for number, step in enumerate(steps, 1):
+        click.echo(f"  {number}. {step}")
 
 
 def _serve_ui(home: Path, port: int, *, opens: bool) -> None:

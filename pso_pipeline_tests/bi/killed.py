@@ -36,6 +36,9 @@ def kill_before(kind: str, bi_dir: Path, number: int) -> None:
 
 
 def publish_and_kill(marts: str, bi_dir: str, kind: str, value: str) -> str:
+    # the signal of the child before may still be pending, and would be taken for this one's
+    while signal.sigtimedwait({signal.SIGCHLD}, 0):
+        pass
     child = os.fork()
     if child == 0:
         if kind != "after":
