@@ -7,6 +7,8 @@ from importlib.metadata import distribution, packages_distributions
 
 from packaging.requirements import Requirement
 
+# charts are compiled in development; the two stores of the limiter are imported where `PSO_LIMITER` names them, and
+# need the extra `distributed`
 IMPORT_EVERYTHING = """
 import importlib, pkgutil, sys
 
@@ -20,7 +22,7 @@ sys.meta_path.insert(0, Missing())
 from pso_pipeline.definitions import defs
 import pso_pipeline
 for module in pkgutil.walk_packages(pso_pipeline.__path__, "pso_pipeline."):
-    if not module.name.endswith(("__main__", "bi.report.charts")):
+    if not module.name.endswith(("__main__", "bi.report.charts", "limiter.postgres", "limiter.redis")):
         importlib.import_module(module.name)
 print(len(list(defs.resolve_all_asset_keys())))
 """
@@ -71,4 +73,4 @@ def test_it_starts_without_the_development_packages(tmp_path):
         cwd=tmp_path,
         check=False,
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "5"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "6"), done.stderr
