@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from pso_pipeline.warehouse.landing.progress import FullReadProgress
 from pso_pipeline.warehouse.landing.records import Landed, Landing, land_records
 from pso_pipeline.warehouse.session import Warehouse
 
@@ -24,6 +25,10 @@ RECORDS_PER_BATCH = 5_000
 MAX_WAITING_RECORDS = 5 * RECORDS_PER_TRANSACTION // 4
 """Records that may wait or be on their way into the warehouse: reads pause beyond that, so memory does not grow with
 what the API can deliver."""
+
+PARTS_OF_A_READ = 6
+"""Parts of one full read that may wait for others to be landed with: a read that is killed starts again from the cursor
+that landed last."""
 
 LINGER_SECONDS = 5.0
 """How long records wait for others to be landed with: a process that is killed then reads them again."""
@@ -72,9 +77,10 @@ class LandingQueue:
     async def _gather(self) -> list[Landing]:
         """Wait for as many records as are landed together, for a while, or for the end."""
         batches: list[Landing] = []
+        parts: Counter[str] = Counter()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as deadline:
-                while _count(batches) < RECORDS_PER_TRANSACTION:
+                while _count(batches) < RECORDS_PER_TRANSACTION and max(parts.values(), default=0) < PARTS_OF_A_READ:
                     batch = await self._waiting.get()
                     if batch is None:
                         self._is_open = False
@@ -82,6 +88,7 @@ class LandingQueue:
                     if not batches:
                         deadline.reschedule(asyncio.get_running_loop().time() + LINGER_SECONDS)
                     batches.append(batch)
+                    parts.update(_full_read_of(batch))
         return batches
 
     def _land(self, batches: Sequence[Landing]) -> Landed:
@@ -101,6 +108,11 @@ class LandingQueue:
         for each in landed.scopes:
             self.created[each.scope_id] += each.created
             self.changed[each.scope_id] += each.changed
+
+
+def _full_read_of(batch: Landing) -> list[str]:
+    """Name the full read that a batch is a part of, by its first scope; none where it is no such part."""
+    return [each.scope_id for each in batch.progress[:1] if isinstance(each, FullReadProgress)]
 
 
 def _count(batches: Sequence[Landing]) -> int:

@@ -413,7 +413,7 @@ class Warehouse:
         # commit, DuckDB makes the database unusable
         connection.execute("SET checkpoint_threshold = '1TB'")
         try:
-            self._attach_file(connection, self.path, "warehouse", WAREHOUSE_STORAGE)
+            self._attach_file(connection, Path(self.location), "warehouse", WAREHOUSE_STORAGE)
         except WarehouseDamaged as error:
             raise WarehouseDamaged(f"{error}; {RESTORE}") from None
         self._attach_marts(connection)

@@ -12,6 +12,9 @@ from pso_pipeline.definitions import defs
 from pso_pipeline_tests.orchestration.test_jobs import refresh
 
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+NO_TABLE = {"lake_maintenance"}
+"""Assets that are no table; this one is not materialized where the warehouse is a file, and so is never late."""
+
 OF_PERSONS = {"account_id", "booker_id", "creator_profile_id", "updater_profile_id", "origin_details"}
 
 
@@ -24,9 +27,10 @@ def test_every_asset_says_what_it_is(name):
     assert spec.owners
     assert spec.kinds
     assert spec.group_name in {"mews", "metrics", "bi"}
-    schema = spec.metadata["dagster/column_schema"]
-    assert all(column.description for column in schema.columns)
-    assert spec.freshness_policy is not None
+    if name not in NO_TABLE:
+        schema = spec.metadata["dagster/column_schema"]
+        assert all(column.description for column in schema.columns)
+        assert spec.freshness_policy is not None
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
@@ -54,7 +58,8 @@ def test_the_sql_of_every_mart_and_the_meaning_of_every_metric_are_shown():
 
 def test_each_materialization_has_figures_and_a_preview_without_persons(instance, sandbox):
     assert refresh(instance).success
-    for name, spec in SPECS.items():
+    for name in SPECS.keys() - NO_TABLE:
+        spec = SPECS[name]
         event = instance.get_latest_materialization_event(AssetKey(name))
         shown = event.asset_materialization.metadata
         preview = shown["preview"]
