@@ -128,7 +128,8 @@ def _print_headlines(bi_dir: Path) -> None:
             hotel.as_of_utc.strftime("%Y-%m-%d %H:%M") if hotel.as_of_utc else "not yet",
         )
     terminal().print(table)
-    click.echo(f"\nReport: {bi_dir / REPORT}\nBI snapshot: {bi_dir / DATABASE}")
+    shown = Path(os.path.relpath(bi_dir))
+    click.echo(f"\nReport: {shown / REPORT}\nBI snapshot: {shown / DATABASE}")
 
 
 def _percent(rate: float | None) -> str:
