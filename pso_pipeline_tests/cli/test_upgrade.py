@@ -7,18 +7,15 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from pso_pipeline.cli.instance import open_instance
-from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.warehouse.schema import SCHEMA_VERSION
 from pso_pipeline_tests.cli.conftest import pso
-from pso_pipeline_tests.fakes.scripted import ScriptedWorld
-from pso_pipeline_tests.ingestion.test_upgrading import NOON, TOKEN, VERSION_4
+from pso_pipeline_tests.ingestion.test_upgrading import TOKEN, VERSION_4, make_source
 from pso_pipeline_tests.warehouse.files import old_database
 
 PAGE = Path(__file__).parents[2] / "docs/upgrades.md"
@@ -29,12 +26,7 @@ FORMER_REVISION = "6b7fb194ff9c"
 
 @pytest.fixture
 def world():
-    world = ScriptedWorld(clock=Clock(frozen_at=NOON + timedelta(minutes=20)))
-    world.grant(TOKEN)
-    hotel = world.add_enterprise(Id="e0000000-0000-4000-8000-000000000001", Name="Grand Hotel")
-    for number, name in enumerate(("Breakfast", "Spa")):
-        world.add_service(hotel, Id=f"50000000-0000-4000-8000-00000000000{number}", Name=name)
-    return world
+    return make_source()
 
 
 def make_old_warehouse():

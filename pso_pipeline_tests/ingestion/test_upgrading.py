@@ -16,8 +16,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REMOVED = "00000000-0000-4000-8000-000000000003"
 
 
-@pytest.fixture
-def world():
+def make_source():
     """The source as it was when the warehouse was last filled, ten minutes later."""
     world = ScriptedWorld(clock=Clock(frozen_at=NOON + timedelta(minutes=20)))
     world.grant(TOKEN)
@@ -25,6 +24,11 @@ def world():
     for number, name in enumerate(("Breakfast", "Spa")):
         world.add_service(hotel, Id=f"50000000-0000-4000-8000-00000000000{number}", Name=name)
     return world
+
+
+@pytest.fixture
+def world():
+    return make_source()
 
 
 @pytest.fixture
