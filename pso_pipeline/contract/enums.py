@@ -40,5 +40,45 @@ COMMANDER_ORIGINS = (
 )
 ACCOUNT_TYPES = ("Customer", "Company")
 
+PRODUCT_ORDER = "ProductOrder"
+CUSTOM_ITEM = "CustomItem"
+PRODUCT_ORDER_REBATE = "ProductOrderRebate"
+ADDITIONAL_EXPENSE_REBATE = "AdditionalExpenseRebate"
+CANCELLATION_FEE = "CancellationFee"
+SERVICE_CHARGE = "ServiceCharge"
+
+SOLD_ITEM_TYPES = (
+    PRODUCT_ORDER,
+    CUSTOM_ITEM,
+    PRODUCT_ORDER_REBATE,
+    ADDITIONAL_EXPENSE_REBATE,
+    CANCELLATION_FEE,
+    SERVICE_CHARGE,
+)
+"""Types of items that are sold by the services, not nights, taxes and deposits."""
+
+OTHER_ITEM_TYPES = (
+    "SpaceOrder",
+    "NightRebate",
+    "CityTax",
+    "CityTaxDiscount",
+    "Deposit",
+    "Surcharge",
+    "TaxCorrection",
+    "ExchangeRateDifference",
+    "ResourceUpgradeFee",
+    "InvoiceFee",
+    "MulticurrencyFee",
+    "AllowanceDiscount",
+    "AllowanceBreakage",
+    "AllowanceContraBreakage",
+)
+ITEM_TYPES = (*SOLD_ITEM_TYPES, *OTHER_ITEM_TYPES)
+
+ITEM_DATA_KINDS = ("Product", "Rebate", "AllowanceDiscount", "AllowanceProfits")
+REVENUE_TYPES = ("Service", "Product", "Additional")
+ACCOUNTING_STATES = ("Open", "Closed", "Inactive", "Canceled")
+CHARGING_MODES = ("Once", "PerTimeUnit", "PerPersonPerTimeUnit", "PerPerson")
+
 BOOKABLE = "Bookable"
 ADDITIONAL = "Additional"

@@ -62,7 +62,7 @@ class Limitation(msgspec.Struct, frozen=True, rename="pascal"):
             raise InvalidParameter("Limitation.Cursor", "is empty; leave it out to start from the newest item")
 
 
-FilterValue = Sequence[str] | str | Interval
+FilterValue = Sequence[str] | str | bool | Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,16 @@ def _checked(described: Filter, value: FilterValue) -> FilterValue:
         if not isinstance(value, str) or not value:
             raise InvalidParameter(name, "takes a text")
         return value
-    if isinstance(value, str | Interval):
+    if described.kind == "flag":
+        if not isinstance(value, bool):
+            raise InvalidParameter(name, "takes True or False")
+        return value
+    return _checked_list(described, value)
+
+
+def _checked_list(described: Filter, value: FilterValue) -> FilterValue:
+    name = described.name
+    if isinstance(value, str | bool | Interval):
         raise InvalidParameter(name, "takes a list, not one value")
     if not 1 <= len(value) <= described.limit:
         raise InvalidParameter(name, f"takes 1 to {described.limit} values, not {len(value)}")

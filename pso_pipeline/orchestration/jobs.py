@@ -28,7 +28,7 @@ from dagster import (
     op,
 )
 
-from pso_pipeline.contract.endpoints import ENDPOINTS, PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.endpoints import ENDPOINTS, ORDER_ITEMS, PRODUCT_SERVICE_ORDERS, PRODUCTS
 from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.sync import SyncReport, combine_reports
@@ -160,7 +160,11 @@ def sync_and_report(
     `is_alone` as in `SyncOptions`.
     """
     config: Mapping[str, Any] = context.op_config
-    others = (endpoint for endpoint in ENDPOINTS if endpoint.keeps_versions and endpoint is not PRODUCT_SERVICE_ORDERS)
+    others = (
+        endpoint
+        for endpoint in ENDPOINTS
+        if endpoint.keeps_versions and endpoint not in (PRODUCT_SERVICE_ORDERS, ORDER_ITEMS, PRODUCTS)
+    )
     reports = []
     for endpoint in (PRODUCT_SERVICE_ORDERS, *others):
         report, shown = sync(

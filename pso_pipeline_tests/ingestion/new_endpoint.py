@@ -11,12 +11,12 @@ from pso_pipeline.contract import endpoints
 from pso_pipeline.contract.columns import Column
 from pso_pipeline.contract.endpoints.endpoint import Endpoint, Filter
 
-ORDER_ITEMS = Endpoint(
-    name="order_items",
-    operation="orderItems/getAll",
-    response_key="OrderItems",
-    record_name="order item",
-    description="What was ordered, how many, for how much and for when.",
+PAYMENTS = Endpoint(
+    name="payments",
+    operation="payments/getAll",
+    response_key="Payments",
+    record_name="payment",
+    description="What was paid, how much and for when.",
     scope="enterprise",
     scope_filter="EnterpriseIds",
     scope_path="EnterpriseId",
@@ -50,11 +50,11 @@ def run(*jobs):
                 instance=instance, run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
             )
             events = [event for event in result.all_events if event.is_step_materialization]
-            reported.append([event.partition for event in events if event.asset_key == AssetKey(ORDER_ITEMS.name)])
-        description = defs.resolve_asset_graph().get(AssetKey(ORDER_ITEMS.name)).description
+            reported.append([event.partition for event in events if event.asset_key == AssetKey(PAYMENTS.name)])
+        description = defs.resolve_asset_graph().get(AssetKey(PAYMENTS.name)).description
     return {"reported": reported, "description": description}
 
 
 if __name__ == "__main__":
-    endpoints.ENDPOINTS = (*endpoints.ENDPOINTS, ORDER_ITEMS)
+    endpoints.ENDPOINTS = (*endpoints.ENDPOINTS, PAYMENTS)
     sys.stdout.write(json.dumps(run(*sys.argv[1:])))

@@ -31,10 +31,10 @@ from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse.checks.evaluate import evaluate_landed, find_held_back
 from pso_pipeline.warehouse.checks.readings import read_rejections
 from pso_pipeline.warehouse.session import Warehouse
-from pso_pipeline_tests.ingestion.new_endpoint import ORDER_ITEMS
+from pso_pipeline_tests.ingestion.new_endpoint import PAYMENTS
 from pso_pipeline_tests.mews.scripted_server import Received, Reply, ScriptedServer
 
-REGISTRY = (*ENDPOINTS, ORDER_ITEMS)
+REGISTRY = (*ENDPOINTS, PAYMENTS)
 
 
 def item(identifier: str, hotel: str = "h1", **changes: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Source:
         found = [
             each for each in self.items if each["EnterpriseId"] in hotels and str(each.get("UpdatedUtc", "9")) >= since
         ]
-        return Reply(body={"OrderItems": found, "Cursor": None})
+        return Reply(body={"Payments": found, "Cursor": None})
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def refresh(source, tmp_path, monkeypatch):
     with ScriptedServer(source) as server:
         monkeypatch.setenv("MEWS_PLATFORM_ADDRESS", server.address)
 
-        def run(endpoint: Endpoint = ORDER_ITEMS, *, is_full: bool = False):
+        def run(endpoint: Endpoint = PAYMENTS, *, is_full: bool = False):
             warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"), endpoints=(*ENDPOINTS, endpoint))
 
             async def steps():
@@ -112,11 +112,11 @@ def query(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
 def test_its_rows_versions_rejects_and_watermarks_land(refresh, source):
     report, warehouse = refresh()
     assert [(each.created, each.error) for each in report.enterprises] == [(1, None), (1, None)]
-    rows = query(warehouse, "SELECT * EXCLUDE (updated_utc, fetched_utc) FROM mews.order_items ORDER BY id")
+    rows = query(warehouse, "SELECT * EXCLUDE (updated_utc, fetched_utc) FROM mews.payments ORDER BY id")
     amount, day = Decimal("0.1000"), date(2026, 11, 1)
     taxes, extra = '[{"Code": "A", "Value": 0.01}]', '{"Amount":{"NetValue":0.09},"Data":{"Discriminator":"Product"}}'
     assert rows[0] == ("i1", "h1", None, amount, "EUR", taxes, ["breakfast", "late"], 2, "p1", day, extra, False)
-    progress = "SELECT scope_id, enterprise_id, watermark_utc FROM mews.sync_state WHERE endpoint = 'order_items'"
+    progress = "SELECT scope_id, enterprise_id, watermark_utc FROM mews.sync_state WHERE endpoint = 'payments'"
     watermarks = {scope: watermark.replace(tzinfo=UTC) for scope, _, watermark in query(warehouse, progress)}
     assert watermarks.keys() == {"h1", "h2"}
     assert all(abs(each - datetime.now(UTC)) < timedelta(minutes=5) for each in watermarks.values())
@@ -130,13 +130,13 @@ def test_its_rows_versions_rejects_and_watermarks_land(refresh, source):
     assert [(each.created, each.changed, each.error) for each in report.enterprises] == [(0, 1, None), (0, 0, None)]
     assert [request["EnterpriseIds"] for request in source.requests] == [["h1", "h2"]], "both are read together"
     assert source.requests[0].keys() >= {"UpdatedUtc"}, "no history is read again"
-    assert query(warehouse, "SELECT gross_value, tags FROM mews.order_items WHERE id = 'i1'") == [
+    assert query(warehouse, "SELECT gross_value, tags FROM mews.payments WHERE id = 'i1'") == [
         (Decimal("-0.3000"), ["breakfast", "late"])
     ]
-    versions = query(warehouse, "SELECT id, gross_value FROM mews.order_item_versions ORDER BY id, updated_utc")
+    versions = query(warehouse, "SELECT id, gross_value FROM mews.payment_versions ORDER BY id, updated_utc")
     assert versions == [("i1", Decimal("0.1000")), ("i1", Decimal("-0.3000")), ("i2", Decimal("0.1000"))]
     rejects = query(warehouse, "SELECT operation, enterprise_id, reason FROM mews.rejected_records ORDER BY reason")
-    assert [(operation, hotel) for operation, hotel, _ in rejects] == [("orderItems/getAll", "h1")] * 2
+    assert [(operation, hotel) for operation, hotel, _ in rejects] == [("payments/getAll", "h1")] * 2
     assert [reason.split(":")[0] for *_, reason in rejects] == ["Amount.GrossValue is missing", "UnitCount"]
     assert refresh()[0].enterprises[0].changed == 0, "the same page again changes nothing"
 
@@ -148,7 +148,7 @@ def test_two_full_reads_without_a_record_mark_it_missing(refresh, source):
     for marked in (0, 1):
         report, warehouse = refresh(is_full=True)
         assert report.enterprises[0].reconciled.marked == marked
-    assert query(warehouse, "SELECT id FROM mews.order_items WHERE is_missing_from_source") == [("i1",)]
+    assert query(warehouse, "SELECT id FROM mews.payments WHERE is_missing_from_source") == [("i1",)]
 
 
 def test_its_checks_find_what_is_undocumented_missing_and_stored_twice(refresh, source):
@@ -156,35 +156,35 @@ def test_its_checks_find_what_is_undocumented_missing_and_stored_twice(refresh, 
     source.items += [item("i4", Amount={"GrossValue": 1, "Currency": None}, Data={}), item("i5", UnitCount=None)]
     _, warehouse = refresh()
     with warehouse.open() as connection:
-        ids, documented = evaluate_landed(connection, endpoint=ORDER_ITEMS)
+        ids, documented = evaluate_landed(connection, endpoint=PAYMENTS)
         assert (ids.rule.name, ids.checked, ids.violations) == ("ids_are_unique", 4, 0)
         assert [(each.partition_key, each.violations, each.checked, each.detail) for each in documented.found_in] == [
             ("one-h1", 2, 3, "currency Doubloon: 1, field Amount: 1, field Data: 1"),
             ("two-h2", 1, 1, "field Amount: 1, field Data: 1"),
         ]
-        assert evaluate_landed(connection, endpoint=ORDER_ITEMS) == [], "nothing changed"
-        assert [each.records for each in read_rejections(connection, ORDER_ITEMS)] == [1]
+        assert evaluate_landed(connection, endpoint=PAYMENTS) == [], "nothing changed"
+        assert [each.records for each in read_rejections(connection, PAYMENTS)] == [1]
         assert find_held_back(connection, REGISTRY) == {}
 
-        connection.execute("INSERT INTO mews.order_items FROM mews.order_items WHERE id = 'i3'")
-        connection.execute("UPDATE mews.order_items SET unit_count = NULL WHERE id = 'i4'")
+        connection.execute("INSERT INTO mews.payments FROM mews.payments WHERE id = 'i3'")
+        connection.execute("UPDATE mews.payments SET unit_count = NULL WHERE id = 'i4'")
         connection.execute("UPDATE mews.sync_state SET revision = revision + 1 WHERE scope_id = 'h1'")
-        ids, documented = evaluate_landed(connection, endpoint=ORDER_ITEMS)
+        ids, documented = evaluate_landed(connection, endpoint=PAYMENTS)
         assert (ids.counted_now, ids.violations) == (1, 2)
         assert "unit count null: 1" in str(documented.found_in[0].detail)
-        held_back = {"h1": "ids_are_unique: 2 of 4 order items (for example i3)"}
+        held_back = {"h1": "ids_are_unique: 2 of 4 payments (for example i3)"}
         assert find_held_back(connection, REGISTRY) == held_back
     source.items[-1] = item("i5", UpdatedUtc=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     refresh()
     with warehouse.open() as connection:
-        assert read_rejections(connection, ORDER_ITEMS) == [], "it could be read later"
+        assert read_rejections(connection, PAYMENTS) == [], "it could be read later"
 
 
 def test_its_checks_are_in_dagster():
-    found = records_checks(ORDER_ITEMS)
+    found = records_checks(PAYMENTS)
     names = {"ids_are_unique", "values_and_fields_are_documented", "records_are_readable"}
     assert {key.name for key in found.check_keys} == names
-    assert {key.asset_key.to_user_string() for key in found.check_keys} == {"order_items"}
+    assert {key.asset_key.to_user_string() for key in found.check_keys} == {"payments"}
 
 
 def test_the_jobs_read_and_report_it_with_no_other_edit(source, tmp_path, monkeypatch):
@@ -201,13 +201,13 @@ def test_the_jobs_read_and_report_it_with_no_other_edit(source, tmp_path, monkey
     whole = [request["EnterpriseIds"] for request in source.requests if "UpdatedUtc" not in request]
     assert sorted(whole) == [["h1"], ["h1"], ["h2"], ["h2"]], "each job reads all history of each hotel"
     with Warehouse("data/warehouse.duckdb", endpoints=REGISTRY).open() as connection:
-        assert connection.execute("SELECT id FROM mews.order_items ORDER BY id").fetchall() == [("i1",), ("i2",)]
+        assert connection.execute("SELECT id FROM mews.payments ORDER BY id").fetchall() == [("i1",), ("i2",)]
 
 
 def test_a_hotel_that_fails_in_one_endpoint_fails_and_orders_alone_are_counted():
     orders = [EnterpriseOutcome(hotel, hotel, None, 2, 1, None) for hotel in ("h1", "h2")]
     items = [
-        EnterpriseOutcome("h1", "h1", None, 50, 0, "orderItems/getAll: the server failed"),
+        EnterpriseOutcome("h1", "h1", None, 50, 0, "payments/getAll: the server failed"),
         EnterpriseOutcome("h2", "h2", None, 50, 0, None),
     ]
     report = combine_reports(
@@ -220,23 +220,23 @@ def test_a_hotel_that_fails_in_one_endpoint_fails_and_orders_alone_are_counted()
 def test_a_change_of_its_columns_changes_the_tables_and_the_frame_with_no_other_edit(refresh, source):
     _, warehouse = refresh()
     longer = replace(
-        ORDER_ITEMS, columns=(*ORDER_ITEMS.columns, Column("net_value", "DECIMAL(18,4)", "Net.", "Amount.NetValue"))
+        PAYMENTS, columns=(*PAYMENTS.columns, Column("net_value", "DECIMAL(18,4)", "Net.", "Amount.NetValue"))
     )
     source.items[1] = item("i2", "h2", UpdatedUtc=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     refresh(longer)
-    assert query(warehouse, "SELECT id, net_value FROM mews.order_item_versions ORDER BY ALL") == [
+    assert query(warehouse, "SELECT id, net_value FROM mews.payment_versions ORDER BY ALL") == [
         ("i1", None),
         ("i2", Decimal("0.0900")),
         ("i2", None),
     ]
     documented = warehouse_tables((*ENDPOINTS, longer))
-    assert "net_value" in next(table for table in documented if table.name == "order_items").column_names
+    assert "net_value" in next(table for table in documented if table.name == "payments").column_names
 
 
 def test_fetching_returns_a_data_frame_with_the_documented_dtypes(refresh, source):
     async def fetch():
         async with open_api(Settings.load()) as api:
-            return await fetch_records(api.client, Token("access"), ORDER_ITEMS, {"EnterpriseIds": ["h1", "h2"]})
+            return await fetch_records(api.client, Token("access"), PAYMENTS, {"EnterpriseIds": ["h1", "h2"]})
 
     frame = asyncio.run(fetch())
     assert list(frame["id"]) == ["i1", "i2"]

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pso_pipeline.contract.columns import Column
-from pso_pipeline.contract.endpoints import ENDPOINTS, ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES
+from pso_pipeline.contract.endpoints import (
+    ENDPOINTS,
+    ENTERPRISES,
+    ORDER_ITEMS,
+    PRODUCT_SERVICE_ORDERS,
+    PRODUCTS,
+    SERVICES,
+)
 from pso_pipeline.contract.endpoints.endpoint import Endpoint
 from pso_pipeline.mews.records import Contents, PageReader, Reject, UnreadableBody
 
@@ -65,10 +72,34 @@ def test_the_specification_s_example_is_read_with_all_its_values(reader):
     assert record["extra"] is None
 
 
+NUMBER_TYPES = {"BIGINT", "DECIMAL(18,4)"}
+
+
+def put(record, path, value):
+    """Put a value into a record at a path, dotted where nested; `...` takes it out."""
+    *outer, name = path.split(".")
+    members = record
+    for part in outer:
+        members = members.setdefault(part, {})
+    if value is ...:
+        del members[name]
+    else:
+        members[name] = value
+    return record
+
+
+def with_required_fields_alone(endpoint):
+    record: dict[str, Any] = {}
+    for column in endpoint.columns:
+        if column.required:
+            put(record, str(column.path), 5 if column.type in NUMBER_TYPES else "2024-01-01T00:00:00Z")
+    return record
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: each.name)
 def test_a_record_with_required_fields_alone_lands(endpoint):
     items = endpoint.response_key
-    record = {column.path: "2024-01-01T00:00:00Z" for column in endpoint.columns if column.required}
+    record = with_required_fields_alone(endpoint)
     contents = PageReader(endpoint).read(json.dumps({items: [record], "Cursor": None}).encode())
     assert (contents.count - len(contents.rejects), contents.rejects) == (1, [])
 
@@ -77,11 +108,11 @@ def test_a_record_with_required_fields_alone_lands(endpoint):
 @pytest.mark.parametrize("broken", [..., None, "", 5, [], {}])
 def test_without_a_required_field_a_record_is_rejected(endpoint, broken):
     items = endpoint.response_key
-    required = [str(column.path) for column in endpoint.columns if column.required]
-    for name in required:
-        record = dict.fromkeys(required, "2024-01-01T00:00:00Z") | {name: broken}
-        if broken is ...:
-            del record[name]
+    for column in (column for column in endpoint.columns if column.required):
+        if broken == 5 and column.type in NUMBER_TYPES:
+            continue
+        name = str(column.path)
+        record = put(with_required_fields_alone(endpoint), name, broken)
         contents = PageReader(endpoint).read(json.dumps({items: [record], "Cursor": None}).encode())
         assert records_of(contents) == []
         (reject,) = contents.rejects
@@ -103,6 +134,9 @@ FIELDS = [
 WRONG_VALUES = {
     "VARCHAR": [5, -1.5, True, [], ["a"], {}, {"a": 1}, 10**400],
     "BOOLEAN": ["yes", "true", 0, 1, [], {}, {"a": True}],
+    "BIGINT": ["two", 1.5, True, [], {}, 2**63],
+    "DECIMAL(18,4)": ["much", "1,5", "", True, [], {}],
+    "JSON": [],
     "TIMESTAMP": [
         1682261882,
         True,
@@ -144,21 +178,65 @@ WHOLE = {
         "CreatedUtc": "2020-01-01T00:00:00Z",
         "UpdatedUtc": "2020-01-01T00:00:00Z",
         "LinkedUtc": "2020-01-01T00:00:00Z",
+        "DefaultLanguageCode": "nb-NO",
         "Address": {"CountryCode": "NO", "City": "Oslo"},
+    },
+    ORDER_ITEMS: {
+        "Id": "i1",
+        "EnterpriseId": "e1",
+        "ServiceId": "s1",
+        "ServiceOrderId": "o1",
+        "AccountId": "a1",
+        "AccountType": "Customer",
+        "BillId": "b1",
+        "AccountingCategoryId": "c1",
+        "Notes": "by the window",
+        "BillingName": "Breakfast",
+        "ExternalIdentifier": "x1",
+        "UnitCount": 2,
+        "UnitAmount": {"NetValue": 10.25, "GrossValue": 12.5},
+        "Amount": {"Currency": "NOK", "NetValue": 20.5, "GrossValue": 25},
+        "OriginalAmount": {"Currency": "NOK", "NetValue": 20.5, "GrossValue": 25},
+        "RevenueType": "Product",
+        "CreatorProfileId": "p1",
+        "UpdaterProfileId": "p2",
+        "CreatedUtc": "2020-01-01T00:00:00Z",
+        "UpdatedUtc": "2020-01-01T00:00:00Z",
+        "ConsumedUtc": "2020-01-02T00:00:00Z",
+        "CanceledUtc": "2020-01-01T00:00:00Z",
+        "ClosedUtc": "2020-01-01T00:00:00Z",
+        "StartUtc": "2020-01-01T00:00:00Z",
+        "ClaimedUtc": "2020-01-01T00:00:00Z",
+        "AccountingState": "Open",
+        "Type": "ProductOrder",
+        "Options": {"CanceledWithReservation": False},
+        "Data": {
+            "Discriminator": "Product",
+            "Product": {"ProductId": "p3", "AgeCategoryId": "g1", "ProductType": "Product"},
+            "Rebate": {"ProductId": "p3", "RebatedItemId": "i0"},
+        },
+        "TaxExemptionReason": "none",
+        "TaxExemptionLegalReference": "none",
+    },
+    PRODUCTS: {
+        "Id": "p1",
+        "ServiceId": "s1",
+        "Names": {"nb-NO": "Frokost"},
+        "IsActive": True,
+        "Classifications": {"Food": True},
+        "ChargingMode": "Once",
+        "ConsumptionMoment": "Morning",
+        "CategoryId": "c1",
+        "Price": {"Currency": "NOK", "NetValue": 10.25, "GrossValue": 12.5},
+        "CreatedUtc": "2020-01-01T00:00:00Z",
+        "UpdatedUtc": "2020-01-01T00:00:00Z",
     },
 }
 
 
 def with_value(endpoint, path, value):
     """A whole record with one value changed; `...` leaves it out."""
-    outer, _, inner = path.rpartition(".")
-    changed = copy.deepcopy(WHOLE[endpoint])
-    members = changed[outer] if outer else changed
-    if value is ...:
-        del members[inner]
-    else:
-        members[inner] = value
-    return changed
+    return put(copy.deepcopy(WHOLE[endpoint]), path, value)
 
 
 def nest(path, value):
@@ -200,6 +278,7 @@ def test_a_value_of_an_unexpected_type_is_kept_and_costs_no_record(endpoint, pat
         held, sent = at_path(record, other, endpoint), WHOLE[endpoint]
         for name in other.split("."):
             sent = sent[name]
+        held = json.loads(held) if kind == "JSON" else held
         assert held == (datetime.fromisoformat(sent) if kind == "TIMESTAMP" and sent else sent)
 
 
@@ -217,7 +296,7 @@ def test_a_required_value_of_an_unexpected_type_rejects_the_record(endpoint, pat
 
 @pytest.mark.parametrize(
     ("endpoint", "path"),
-    [(endpoint, path) for endpoint, path, kind, _ in FIELDS if kind != "TIMESTAMP" and "." not in path],
+    [(endpoint, path) for endpoint, path, kind, _ in FIELDS if kind not in ("TIMESTAMP", "JSON") and "." not in path],
 )
 def test_half_a_text_of_a_wrong_number_is_no_crash(endpoint, path):
     text = json.dumps(with_value(endpoint, path, "@")).replace('"@"', "1e999")
@@ -228,7 +307,9 @@ def test_half_a_text_of_a_wrong_number_is_no_crash(endpoint, path):
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: each.name)
 @pytest.mark.parametrize("value", [[], ["OwnerCheckedIn", None], "text", 5, True, {}, {"Odd": [{}]}, None])
 def test_the_nested_object_may_be_of_any_shape(endpoint, value):
-    name = next(str(column.path).split(".")[0] for column in endpoint.fields if "." in str(column.path))
+    required = {str(column.path).split(".")[0] for column in endpoint.fields if column.required}
+    nested = (str(column.path).split(".")[0] for column in endpoint.fields if "." in str(column.path))
+    name = next(name for name in nested if name not in required)
     record = read_with_neighbours(endpoint, WHOLE[endpoint] | {name: value, "Id": "odd"})
     assert isinstance(record, dict)
     assert (record["extra"] and json.loads(record["extra"])) == ({name: value} if value not in (None, {}) else None)
@@ -343,7 +424,11 @@ def test_the_last_of_fields_of_one_name_holds():
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: each.name)
 def test_ids_are_read_in_lower_case_and_the_cursor_as_it_is(endpoint):
     items = endpoint.response_key
-    ids = [str(column.path) for column in endpoint.fields if str(column.path).endswith("Id")]
+    ids = [
+        str(column.path)
+        for column in endpoint.fields
+        if str(column.path).endswith("Id") and "." not in str(column.path)
+    ]
     upper = WHOLE[endpoint] | {name: f"ABC-{name}" for name in ids}
     contents = PageReader(endpoint).read(json.dumps({items: [upper, WHOLE[endpoint]], "Cursor": "ABC-Id"}).encode())
     assert [at_path(records_of(contents)[0], name, endpoint) for name in ids] == [f"abc-{name}".lower() for name in ids]
@@ -415,8 +500,8 @@ def test_a_field_unknown_on_some_records_is_absent_on_others(reader):
         ),
         (
             ENTERPRISES,
-            {"Id": "e", "DefaultLanguageCode": "en-US", "Address": {"City": "Oslo", "Line1": "Karl Johans gate"}},
-            {"DefaultLanguageCode": "en-US", "Address": {"Line1": "Karl Johans gate"}},
+            {"Id": "e", "LegalEnvironmentCode": "NO", "Address": {"City": "Oslo", "Line1": "Karl Johans gate"}},
+            {"LegalEnvironmentCode": "NO", "Address": {"Line1": "Karl Johans gate"}},
         ),
     ],
 )
@@ -531,7 +616,7 @@ def account_for(contents: Contents, sent: list[Any]) -> None:
 def is_landed(record: dict[str, Any], item: dict[str, Any]) -> bool:
     beyond = json.loads(record["extra"]) if record["extra"] else {}
     known = {str(column.path): column.name for column in PRODUCT_SERVICE_ORDERS.fields}
-    rebuilt = {}
+    rebuilt: dict[str, Any] = {}
     for name, value in item.items():
         if name == "Options" and isinstance(value, dict):
             inner = beyond.get("Options", {})
@@ -540,7 +625,8 @@ def is_landed(record: dict[str, Any], item: dict[str, Any]) -> bool:
             held = record[known[name]]
             rebuilt[name] = value if is_same(name, held, value) else held
         else:
-            rebuilt[name] = beyond.get(name, ...)
+            # an object that is null has none of its fields
+            rebuilt[name] = beyond.get(name, None if name == "Options" else ...)
             assert name not in known or record[known[name]] is None
     return rebuilt == item
 

@@ -93,6 +93,8 @@ def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_only_the_cheap_on
         "enterprises": 3,
         "services": 2,
         "product_service_orders": 2,
+        "order_items": 1,
+        "products": 1,
         "check_in_cancellation_metrics": 1,
         "bi_snapshot": 2,
     }

@@ -73,4 +73,4 @@ def test_it_starts_without_the_development_packages(tmp_path):
         cwd=tmp_path,
         check=False,
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "6"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "8"), done.stderr

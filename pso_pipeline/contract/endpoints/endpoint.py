@@ -10,7 +10,7 @@ from pso_pipeline.contract.columns import Column, Table
 from pso_pipeline.contract.limits import MAX_IDS
 
 Scope = Literal["token", "enterprise", "service"]
-FilterKind = Literal["ids", "texts", "text", "interval"]
+FilterKind = Literal["ids", "texts", "text", "flag", "interval"]
 
 EXTRA = Column(
     "extra", "JSON", "Unmapped fields: every other field that the API sent, and values of an unexpected type."
@@ -25,7 +25,7 @@ _LANDING_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One filter of a request, by its name in the API: a list of ids or texts, one text, or an interval of time.
+    """One filter of a request, by its name in the API: a list of ids or texts, one text or flag, or an interval.
 
     `limit` is how many values a list may hold. Without a filter that `is_required` the API refuses the request.
     """

@@ -30,6 +30,7 @@ ENTERPRISES = Endpoint(
         Column("chain_name", "VARCHAR", "Name of the chain it belongs to.", "ChainName"),
         Column("country_code", "VARCHAR", "Country of its address.", "Address.CountryCode"),
         Column("city", "VARCHAR", "City of its address.", "Address.City"),
+        Column("default_language_code", "VARCHAR", "Language of its texts.", "DefaultLanguageCode"),
         Column("created_utc", "TIMESTAMP", "When it was created in Mews.", "CreatedUtc"),
         Column("updated_utc", "TIMESTAMP", "When it was last updated in Mews.", "UpdatedUtc"),
         Column("linked_utc", "TIMESTAMP", "When it joined the portfolio of the access token.", "LinkedUtc"),
