@@ -61,7 +61,9 @@ def test_what_a_compose_file_refers_to_exists(file):
         assert (file.parent / config["file"]).is_file()
     for name, service in services(file):
         if build := service.get("build"):
-            dockerfile = file.parent / build["context"] / build["dockerfile"]
+            context = file.parent / build["context"]
+            dockerfile = context / build["dockerfile"]
+            assert all((context / lock).is_file() for lock in build.get("args", {}).values())
             assert f" AS {build['target']}\n" in dockerfile.read_text()
         assert set(service.get("secrets", ())) <= set(content["secrets"]), name
         assert {config["source"] for config in service.get("configs", ())} <= set(content["configs"])
@@ -153,7 +155,7 @@ def test_every_setting_that_a_file_names_exists():
 
 def test_images_and_the_chart_have_the_versions_of_the_locks():
     for path, text in TEXTS.items():
-        for tag in re.findall(r"pso-(?:pipeline|pgbouncer):([\w.]+)", text):
+        for tag in re.findall(r"pso-(?:pipeline|pgbouncer|single):([\w.]+)", text):
             assert tag == __version__, path
         for chart in re.findall(r"--version ([\d.]+)", text):
             assert chart == lock("dagster") == version("dagster"), path
@@ -162,7 +164,8 @@ def test_images_and_the_chart_have_the_versions_of_the_locks():
     assert {image["tag"] for image in images} == {__version__}
     dockerfile = TEXTS[DEPLOY / "Dockerfile"]
     assert set(re.findall(r"FROM python:(\d+\.\d+)", dockerfile)) == {"3.11"}
-    assert "--require-hashes -r requirements-distributed.lock" in dockerfile
+    assert "ARG LOCK=requirements-distributed.lock\n" in dockerfile
+    assert "--require-hashes -r ${LOCK}\n" in dockerfile
 
 
 def test_what_the_image_copies_is_enough_to_build_the_package(tmp_path):
