@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import IO, NoReturn, TypeVar
 
 import click
 from rich.console import Console
@@ -74,13 +74,13 @@ def say(message: str) -> None:
         click.echo(f"pso: {for_terminal(hide_secrets(line))}", err=True)
 
 
-def terminal() -> Console:
-    """Return standard output for tables.
+def terminal(file: IO[str] | None = None) -> Console:
+    """Return standard output, or a file, for tables.
 
     Markup is off, because names and errors from outside may contain it; use `rich.text.Text` for styles.
     """
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(highlight=False, markup=False, emoji=False, width=width)
+    width = None if (file or sys.stdout).isatty() else PIPE_WIDTH
+    return Console(file=file, highlight=False, markup=False, emoji=False, width=width)
 
 
 def new_table(names: Sequence[str], numbers: Collection[str] = ()) -> Table:

@@ -1,12 +1,13 @@
 """Progress of long work: one line that changes on a terminal, and one line every 30 seconds elsewhere."""
 
 import contextlib
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import click
-from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
@@ -23,22 +24,23 @@ LEAST_SHARE = 0.02
 @contextlib.contextmanager
 def shown_progress() -> Iterator[Activity]:
     """Show what is done within the block, until its end."""
-    with watching() as activity:
-        console = terminal()
-        shown = _live(activity, console) if console.is_terminal else _lines(activity)
-        with shown:
-            yield activity
+    with watching() as activity, _live(activity) if terminal().is_terminal else _lines(activity):
+        yield activity
 
 
 @contextlib.contextmanager
-def _live(activity: Activity, console: Console) -> Iterator[None]:
+def _live(activity: Activity) -> Iterator[None]:
     spinner = Spinner("dots")
 
     def line() -> Spinner:
         spinner.update(text=describe(activity))
         return spinner
 
-    with Live(get_renderable=line, console=console, transient=True, refresh_per_second=4):
+    # while a step is executed, Dagster lets the number of standard output name a file
+    with (
+        os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as output,
+        Live(get_renderable=line, console=terminal(output), transient=True, refresh_per_second=4),
+    ):
         yield
 
 

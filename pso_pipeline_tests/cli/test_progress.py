@@ -1,5 +1,9 @@
 """Progress: what is shown, and that it is one line now and then where standard output is no terminal."""
 
+import os
+import pty
+import select
+import sys
 import threading
 
 from pso_pipeline.cli import progress
@@ -39,3 +43,22 @@ def test_what_nobody_knows_is_not_shown():
         assert progress.describe(activity).startswith("starting: 0 s")
         activity.begin("publishing")
         assert "left" not in progress.describe(activity)
+
+
+def test_a_terminal_shows_the_steps_while_dagster_sends_their_output_to_a_file(monkeypatch, tmp_path):
+    reading, writing = pty.openpty()
+    with (
+        os.fdopen(reading, "rb", buffering=0) as screen,
+        os.fdopen(writing, "w", encoding="utf-8") as output,
+        (tmp_path / "log").open("w") as log,
+    ):
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr(sys, "stdout", output)
+        with shown_progress() as activity:
+            os.dup2(log.fileno(), output.fileno())
+            activity.begin("reading orders")
+            shown = b""
+            while b"reading orders" not in shown:
+                assert select.select([screen], [], [], 30)[0], shown
+                shown += screen.read(1024)
+    assert (tmp_path / "log").read_text() == ""
