@@ -12,18 +12,30 @@ import duckdb
 
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.marts import (
+    AGG_CONSUMPTION_AHEAD,
+    AGG_ITEM_REVENUE_DAILY,
     AGG_ORDERS_DAILY,
     CANCELLATION_CURVE_RUNS,
     DIM_DATES,
     DIM_ENTERPRISES,
+    DIM_PRODUCTS,
     DIM_SERVICES,
+    FCT_ORDER_ITEMS,
     FCT_ORDER_STATE_CHANGES,
     FCT_PRODUCT_SERVICE_ORDERS,
 )
 from pso_pipeline.warehouse.sql import literal
 from pso_pipeline.warehouse.writing import writes
 
-BY_HOTEL = (FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES, AGG_ORDERS_DAILY, CANCELLATION_CURVE_RUNS)
+BY_HOTEL = (
+    FCT_PRODUCT_SERVICE_ORDERS,
+    FCT_ORDER_STATE_CHANGES,
+    AGG_ORDERS_DAILY,
+    CANCELLATION_CURVE_RUNS,
+    FCT_ORDER_ITEMS,
+    AGG_ITEM_REVENUE_DAILY,
+    AGG_CONSUMPTION_AHEAD,
+)
 """Tables of a hotel's figures; of the others only what these refer to is replaced."""
 
 OF_NOW = ("enterprise_id", "partition_key", "is_in_scope", "is_held_back", "held_back_reason")
@@ -45,6 +57,7 @@ MARK = """
         hotels.* REPLACE (
             NULL::TIMESTAMP AS as_of_utc,
             NULL::DATE AS as_of_date,
+            NULL::TIMESTAMP AS items_as_of_utc,
             TRUE AS is_held_back,
             held_back.reason AS held_back_reason
         )
@@ -95,13 +108,14 @@ def _replace(copy: duckdb.DuckDBPyConnection, held_back: Mapping[str, str], *, h
     copy.execute(MARK)
     if has_before:
         _mark_as_before(copy)
-    for table in (*BY_HOTEL, DIM_SERVICES, DIM_ENTERPRISES):
+    for table in (*BY_HOTEL, DIM_SERVICES, DIM_PRODUCTS, DIM_ENTERPRISES):
         copy.execute(f"DELETE FROM {table.qualified_name} {OF_HELD_BACK}")  # noqa: S608  # names from contract/marts.py
     copy.execute("INSERT INTO mart.dim_enterprises FROM marked")
     if has_before:
         for table in BY_HOTEL:
             _insert_before(copy, table, OF_HELD_BACK)
         _insert_before(copy, DIM_SERVICES, f"ANTI JOIN mart.dim_services AS others USING (service_id) {OF_HELD_BACK}")
+        _insert_before(copy, DIM_PRODUCTS, f"ANTI JOIN mart.dim_products AS others USING (product_id) {OF_HELD_BACK}")
         _insert_before(copy, DIM_DATES, "ANTI JOIN mart.dim_dates AS others USING (date)")
 
 

@@ -17,7 +17,13 @@ import duckdb
 
 from pso_pipeline.bi.folder import PARQUET, Snapshot, seal
 from pso_pipeline.bi.manifest import ParquetFile, PublishedTable
-from pso_pipeline.contract.marts import FCT_ORDER_STATE_CHANGES, FCT_PRODUCT_SERVICE_ORDERS, MART_TABLES, RPT_ORDERS
+from pso_pipeline.contract.marts import (
+    FCT_ORDER_ITEMS,
+    FCT_ORDER_STATE_CHANGES,
+    FCT_PRODUCT_SERVICE_ORDERS,
+    MART_TABLES,
+    RPT_ORDERS,
+)
 from pso_pipeline.warehouse.sql import first_row
 
 NO_MONTH = "__HIVE_DEFAULT_PARTITION__"
@@ -31,8 +37,9 @@ LARGE_TABLES = {
         FROM mart.fct_order_state_changes AS changes
         LEFT JOIN mart.fct_product_service_orders AS orders ON orders.order_id = changes.order_id
     """,
+    FCT_ORDER_ITEMS.name: "SELECT *, created_date AS order_date FROM mart.fct_order_items",
 }
-"""The rows of each table that is published by month, with the date on which their order was created."""
+"""The rows of each table that is published by month, with the date on which their order, or the item, was created."""
 
 VERSIONS = """
     SELECT table_name, strftime(created_month, '%Y-%m'), marts_id || '.' || version

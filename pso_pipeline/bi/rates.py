@@ -17,7 +17,7 @@ SMALL_GROUP = 30
 _Z95 = 1.959963984540054
 """The normal quantile of a two-sided 95 % interval."""
 
-Group = Literal["cancellation", "check_in", "time_to_cancel", "composition"]
+Group = Literal["cancellation", "check_in", "time_to_cancel", "composition", "value"]
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,18 +31,19 @@ class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: str
     numerator: str
     denominator: str
-    format: Literal["percent", "ratio"]
+    format: Literal["percent", "ratio", "amount"]
     sentence: str
     group: Group
     table: str
     date: str
     maturity_days: int | None = None
     is_headline: bool = False
+    per: Literal["currency"] | None = None
 
     @property
     def is_share(self) -> bool:
         """Whether the numerator counts a part of the denominator, so that an interval can be given."""
-        return self.format == "percent"
+        return self.format == "percent" and self.per is None
 
 
 class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,11 +52,12 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     label: str
     expression: str
-    format: Literal["hours"]
+    format: Literal["hours", "amount"]
     sentence: str
     group: Group
     table: str
     date: str
+    per: Literal["currency"] | None = None
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,8 +87,18 @@ def load_metrics() -> Metrics:
 
 
 def rate_sql(rate: Rate) -> str:
-    """Write the rate as one SQL expression, which is null where the denominator is 0."""
-    return f"CAST({rate.numerator} AS DOUBLE) / NULLIF({rate.denominator}, 0)"
+    """Write the rate as one SQL expression, which is null where the denominator is 0, or over several currencies."""
+    return of_one(rate.per, f"CAST({rate.numerator} AS DOUBLE) / NULLIF({rate.denominator}, 0)")
+
+
+def measure_sql(measure: Measure) -> str:
+    """Write the measure as one SQL expression, which is null over several currencies."""
+    return of_one(measure.per, measure.expression)
+
+
+def of_one(column: str | None, expression: str) -> str:
+    """Make an SQL expression null where a group has several values of `column`; None leaves it alone."""
+    return expression if column is None else f"CASE WHEN MIN({column}) = MAX({column}) THEN {expression} END"
 
 
 def is_small_group(orders: int) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 import yaml
 
-from pso_pipeline.bi.rates import Measure, Rate, load_metrics, rate_sql
+from pso_pipeline.bi.rates import Measure, Rate, load_metrics, measure_sql, of_one, rate_sql
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.marts import (
     AGG_CANCELLATION_CURVE,
@@ -33,8 +33,9 @@ DATA_SETS: Mapping[str, Table] = {
 }
 """Each data set by the name of its `.sql` and `.yaml` file, with the table whose rows it shows under readable names."""
 
-_D3_FORMATS = {"percent": ".1%", "ratio": ".2f", "hours": ",.1f", "count": ",d"}
+_D3_FORMATS = {"percent": ".1%", "ratio": ".2f", "hours": ",.1f", "count": ",d", "amount": ",.2f"}
 _UNITS = {"hours": " (hours)"}
+_AMOUNT = "DECIMAL(18,4)"
 
 _Z95 = NormalDist().inv_cdf(0.975)
 _FIRM_ORDERS = "SUM(firm_orders)"
@@ -91,7 +92,8 @@ def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
     (`<name>_interval`); beside a rate with a maturity the same for groups whose orders are all old enough
     (`<name>_complete`) and for those where some are not yet (`<name>_maturing`); beside a measure in hours the same in
     days (`<name>_in_days`) and as milliseconds that Superset writes as `2d 2h` (`<name>_readable`); the counts
-    (`sum_<column>`). A rate of the cancellation curve is null where an order is younger than the age.
+    and amounts (`sum_<column>`). What is per currency is null over several. A rate of the cancellation curve is null where
+    an order is younger than the age.
     """
     metrics = load_metrics()
     for rate in metrics.rates:
@@ -168,7 +170,7 @@ def _by_maturity(rate: Rate, days: int) -> Iterator[_Metric]:
 
 
 def _of_measure(measure: Measure) -> Iterator[_Metric]:
-    name, hours, sentence = measure.name, measure.expression, _sentence(measure)
+    name, hours, sentence = measure.name, measure_sql(measure), _sentence(measure)
     yield _metric(name, _label(measure), hours, sentence, _D3_FORMATS[measure.format])
     if measure.format == "hours":
         yield _metric(f"{name}_in_days", f"{measure.label} (days)", f"{hours} / 24", sentence, ",.3~g")
@@ -195,6 +197,14 @@ def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
                 f"SUM({column.name})",
                 column.description,
                 _D3_FORMATS["count"],
+            )
+        elif column.type == _AMOUNT:
+            yield _metric(
+                f"sum_{column.name}",
+                labels[column.name],
+                of_one("currency", f"SUM({column.name})"),
+                f"{column.description} Empty over several currencies.",
+                _D3_FORMATS["amount"],
             )
     if table is AGG_ORDERS_DAILY:
         for days in sorted({rate.maturity_days for rate in load_metrics().rates if rate.maturity_days}):
@@ -273,7 +283,7 @@ def _columns(table: Table, chosen: list[dict[str, Any]]) -> list[dict[str, Any]]
             "is_active": True,
             "type": column.type,
             "advanced_data_type": None,
-            "groupby": column.type not in {"BIGINT", "DOUBLE"},
+            "groupby": column.type not in {"BIGINT", "DOUBLE", _AMOUNT},
             "filterable": True,
             "expression": None,
             "python_date_format": None,

@@ -75,6 +75,9 @@ OTHER_ITEM_TYPES = (
 )
 ITEM_TYPES = (*SOLD_ITEM_TYPES, *OTHER_ITEM_TYPES)
 
+SALE_TYPES = (PRODUCT_ORDER, CUSTOM_ITEM, SERVICE_CHARGE, "SpaceOrder", "Surcharge", "ResourceUpgradeFee")
+REBATE_TYPES = (PRODUCT_ORDER_REBATE, ADDITIONAL_EXPENSE_REBATE, "NightRebate")
+
 ITEM_DATA_KINDS = ("Product", "Rebate", "AllowanceDiscount", "AllowanceProfits")
 REVENUE_TYPES = ("Service", "Product", "Additional")
 ACCOUNTING_STATES = ("Open", "Closed", "Inactive", "Canceled")

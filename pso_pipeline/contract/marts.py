@@ -6,7 +6,7 @@ change; additions go to the end. Rates are in `metrics.yml`, never here.
 
 from pso_pipeline.contract.columns import Column, Table
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the published tables; goes up with each change of a name, a type or the meaning of a column."""
 
 _ENTERPRISE_ID = Column("enterprise_id", "VARCHAR", "Hotel; joins to dim_enterprises.")
@@ -54,6 +54,12 @@ DIM_ENTERPRISES = Table(
             "as_of_utc, or none where that is null.",
         ),
         Column("held_back_reason", "VARCHAR", "What the check found; null where nothing is kept back."),
+        Column(
+            "items_as_of_utc",
+            "TIMESTAMP",
+            "Every change of order items up to here is in the figures of this hotel (UTC); null where its items are "
+            "not read, or were never read to their end.",
+        ),
     ),
 )
 
@@ -72,6 +78,26 @@ DIM_SERVICES = Table(
             "Additional (orders are made against it) or Bookable (reservations are).",
         ),
         Column("is_active", "BOOLEAN", "Whether it can be ordered now; its older orders remain."),
+    ),
+)
+
+DIM_PRODUCTS = Table(
+    schema="mart",
+    name="dim_products",
+    description="Products that the services sell, such as a breakfast or a massage. One row for each product.",
+    key=("product_id",),
+    columns=(
+        Column("product_id", "VARCHAR", "Unique identifier of the product in Mews."),
+        _ENTERPRISE_ID,
+        Column("service_id", "VARCHAR", "Service that sells it; joins to dim_services."),
+        Column("product_name", "VARCHAR", "Name of the product in the hotel's language, where it has one."),
+        Column(
+            "classification",
+            "VARCHAR",
+            "What it is: Food, Beverage, Wellness, CityTax or Fee; several in the order of the alphabet, with commas.",
+        ),
+        Column("charging_mode", "VARCHAR", "How often it is charged, as the API names it."),
+        Column("is_active", "BOOLEAN", "Whether it can be ordered now; its older items remain."),
     ),
 )
 
@@ -147,8 +173,8 @@ FCT_PRODUCT_SERVICE_ORDERS = Table(
         Column(
             "is_unresolved",
             "BOOLEAN",
-            "Whether it is still Confirmed 60 days after its creation, at the end of the hotel's as_of_date: nobody "
-            "served or canceled it.",
+            "Whether it is still Confirmed a day after its consumed_at, or 60 days after its creation where that is "
+            "null, at the end of the hotel's as_of_date: nobody served or canceled it.",
         ),
         Column(
             "is_online_checked_in",
@@ -185,6 +211,103 @@ FCT_PRODUCT_SERVICE_ORDERS = Table(
             "BOOLEAN",
             "Whether is_canceled_never_seen_confirmed, and it was observed to go from Inquired, Optional or Requested "
             "straight to Canceled.",
+        ),
+        Column(
+            "gross_value",
+            "DECIMAL(18,4)",
+            "What the order is worth with tax: the sum of its sales, rebates and cancellation fees that are Open or "
+            "Closed, in its currency. 0 where all of them are canceled; null where currency is.",
+        ),
+        Column(
+            "currency",
+            "VARCHAR",
+            "Currency of the order's items, as ISO 4217 names it; null where they have several, or there are none.",
+        ),
+        Column(
+            "consumed_at",
+            "TIMESTAMP",
+            "When the last of the order's sales is consumed (UTC), which can be in the future, also of one that is "
+            "canceled; null where no item is known.",
+        ),
+        Column(
+            "quantity",
+            "BIGINT",
+            "Units of the order's sales that are Open or Closed; null where has_items is not true.",
+        ),
+        Column(
+            "has_items",
+            "BOOLEAN",
+            "Whether any item of the order is known; null where the hotel's items are not read.",
+        ),
+    ),
+)
+
+_ITEM_ID = Column("item_id", "VARCHAR", "Unique identifier of the item in Mews.")
+_PRODUCT_ID = Column("product_id", "VARCHAR", "Product; joins to dim_products. Null for an item without one.")
+_CURRENCY = Column(
+    "currency", "VARCHAR", "Currency of the amounts, as ISO 4217 names it; amounts of two currencies never add up."
+)
+
+FCT_ORDER_ITEMS = Table(
+    schema="mart",
+    name="fct_order_items",
+    description=(
+        "Every item of an order or of a reservation: what was ordered, how many, for how much and for when. One row "
+        "for each item that the source still has."
+    ),
+    key=("item_id",),
+    columns=(
+        _ITEM_ID,
+        Column(
+            "service_order_id",
+            "VARCHAR",
+            "Order or reservation that it is an item of, as order_link says; an order joins to "
+            "fct_product_service_orders.",
+        ),
+        _ENTERPRISE_ID,
+        Column("service_id", "VARCHAR", "Service that it is an item of; joins to dim_services."),
+        _PRODUCT_ID,
+        Column("product_name", "VARCHAR", "Name of the product; null where it is not known."),
+        Column("classification", "VARCHAR", "What the product is, as in dim_products."),
+        Column("item_type", "VARCHAR", "Type as the API names it; new ones may appear."),
+        Column("revenue_type", "VARCHAR", "Service, Product or Additional."),
+        Column(
+            "item_kind",
+            "VARCHAR",
+            "What it counts as: sale, rebate, cancellation_fee, or other for taxes, deposits and unknown types.",
+        ),
+        Column("quantity", "BIGINT", "How many units."),
+        Column("gross_value", "DECIMAL(18,4)", "Amount with tax; that of a rebate is negative."),
+        Column("net_value", "DECIMAL(18,4)", "Amount without tax; that of a rebate is negative."),
+        _CURRENCY,
+        Column(
+            "accounting_state",
+            "VARCHAR",
+            "Open, Closed, Inactive (of no value: not paid, or of an optional reservation) or Canceled.",
+        ),
+        Column("is_canceled", "BOOLEAN", "Whether it is Canceled now."),
+        Column("is_counted", "BOOLEAN", "Whether its amount counts: it is Open or Closed."),
+        Column("is_rebate", "BOOLEAN", "Whether it takes something off another item's price."),
+        Column("is_cancellation_fee", "BOOLEAN", "Whether it is a fee for a cancellation."),
+        Column(
+            "consumed_at",
+            "TIMESTAMP",
+            "When it is consumed (UTC), which can be in the future; when it was created, where the API gave none.",
+        ),
+        Column("consumed_date", "DATE", "Day on which it is consumed, in the hotel's time zone."),
+        Column("created_at", "TIMESTAMP", "When the item was created (UTC)."),
+        Column("created_date", "DATE", "Day on which the item was created, in the hotel's time zone."),
+        Column("canceled_at", "TIMESTAMP", "When the item was canceled (UTC); null unless it is canceled now."),
+        Column(
+            "canceled_date",
+            "DATE",
+            "Day on which the item was canceled, in the hotel's time zone; null where canceled_at is.",
+        ),
+        Column(
+            "order_link",
+            "VARCHAR",
+            "with_order: its order is in fct_product_service_orders. with_reservation: it is sold by a service that is "
+            "reserved. no_known_order: neither is known.",
         ),
     ),
 )
@@ -261,7 +384,8 @@ AGG_ORDERS_DAILY = Table(
         Column(
             "unresolved_orders",
             "BIGINT",
-            "Orders still Confirmed 60 days after their creation, at the end of the hotel's as_of_date.",
+            "Orders still Confirmed a day after their consumption, or 60 days after their creation where that is not "
+            "known, at the end of the hotel's as_of_date.",
         ),
         Column("canceled_after_check_in_orders", "BIGINT", "Canceled orders that bear a mark of online check-in."),
         Column("quick_cancels", "BIGINT", "Orders canceled at most 1 hour after their creation."),
@@ -292,6 +416,92 @@ AGG_ORDERS_DAILY = Table(
             "BIGINT",
             "Of canceled_never_seen_confirmed_orders, those observed to go from Inquired, Optional or Requested "
             "straight to Canceled.",
+        ),
+        Column(
+            "orders_without_items",
+            "BIGINT",
+            "Of orders_created, those of which no item is known; 0 where the hotel's items are not read.",
+        ),
+    ),
+)
+
+
+def _amounts(name: str, items: str) -> tuple[Column, Column, Column]:
+    return (
+        Column(f"{name}_quantity", "BIGINT", f"Units of {items}."),
+        Column(f"{name}_gross_value", "DECIMAL(18,4)", f"Amounts with tax of {items}."),
+        Column(f"{name}_net_value", "DECIMAL(18,4)", f"Amounts without tax of {items}."),
+    )
+
+
+AGG_ITEM_REVENUE_DAILY = Table(
+    schema="mart",
+    name="agg_item_revenue_daily",
+    description=(
+        "What was ordered, consumed, canceled and rebated for each day of consumption. One row for each hotel, "
+        "service, product, currency and day with any item. Ordered is consumed, booked and canceled together; all "
+        "items are ordered, rebated, fees and other together."
+    ),
+    key=("enterprise_id", "service_id", "product_id", "currency", "date"),
+    columns=(
+        _ENTERPRISE_ID,
+        Column("service_id", "VARCHAR", "Service of the items; joins to dim_services."),
+        _PRODUCT_ID,
+        _CURRENCY,
+        Column("date", "DATE", "Day of consumption in the hotel's time zone; joins to dim_dates."),
+        Column("items", "BIGINT", "Items of any kind and state."),
+        Column("items_without_order", "BIGINT", "Of them, those of which no order and no reservation is known."),
+        *_amounts("ordered", "sales that are Open, Closed or Canceled"),
+        *_amounts("consumed", "sales that are Open or Closed, consumed before the day of items_as_of_utc"),
+        *_amounts("booked", "sales that are Open or Closed, consumed on the day of items_as_of_utc or later"),
+        *_amounts("canceled", "sales that are Canceled"),
+        *_amounts("rebated", "rebates that are Open or Closed, negative, on their own day of consumption"),
+        *_amounts("fee", "cancellation fees that are Open or Closed, on their own day of consumption"),
+        *_amounts(
+            "other",
+            "all other items: Inactive or in an unknown state, canceled rebates and fees, taxes, deposits and unknown "
+            "types",
+        ),
+    ),
+)
+
+AGG_CONSUMPTION_AHEAD = Table(
+    schema="mart",
+    name="agg_consumption_ahead",
+    description=(
+        "How much is booked for each of the next 30 days, and how much of it is expected to be consumed. One row for "
+        "each hotel, service, product and day for which anything is booked."
+    ),
+    key=("enterprise_id", "service_id", "product_id", "date"),
+    columns=(
+        _ENTERPRISE_ID,
+        Column("service_id", "VARCHAR", "Service of the items; joins to dim_services."),
+        _PRODUCT_ID,
+        Column("date", "DATE", "Day of consumption in the hotel's time zone; joins to dim_dates."),
+        Column("days_ahead", "INTEGER", "Days from the local day of items_as_of_utc: 1 is tomorrow, 30 the last."),
+        Column("booked_quantity", "BIGINT", "Units of sales that are Open or Closed."),
+        Column(
+            "expected_quantity",
+            "DOUBLE",
+            "booked_quantity without the share of it that history shows to be canceled: booked_quantity * "
+            "(history_items - history_canceled_items) / history_items. Null where history is.",
+        ),
+        Column(
+            "history",
+            "VARCHAR",
+            "Whose history it is: service, or hotel where the service has fewer than 30 history_items; null where the "
+            "hotel has fewer too.",
+        ),
+        Column(
+            "history_items",
+            "BIGINT",
+            "Sales consumed or canceled of the last 365 complete days that were booked and not canceled at the end of "
+            "the day that many days_ahead before their consumption.",
+        ),
+        Column(
+            "history_canceled_items",
+            "BIGINT",
+            "Of history_items, those that were canceled after it, until the day of their consumption.",
         ),
     ),
 )
@@ -349,6 +559,10 @@ MART_TABLES = (
     AGG_ORDERS_DAILY,
     AGG_CANCELLATION_CURVE,
     RPT_ORDERS,
+    DIM_PRODUCTS,
+    FCT_ORDER_ITEMS,
+    AGG_ITEM_REVENUE_DAILY,
+    AGG_CONSUMPTION_AHEAD,
 )
 
 MART_VIEWS = (AGG_CANCELLATION_CURVE, RPT_ORDERS)
@@ -383,23 +597,25 @@ COMPUTED_ENTERPRISES = Table(
     key=("enterprise_id",),
     columns=(
         Column("enterprise_id", "VARCHAR", "The hotel."),
-        Column("input_digest", "VARCHAR", "Digest of its time zone, its online check-in and its services' revisions."),
+        Column("input_digest", "VARCHAR", "Digest of its time zone, its online check-in and its scopes' revisions."),
         Column("requires_all_companions", "BOOLEAN", "Whether online check-in took all companions."),
         Column("last_midnight_utc", "TIMESTAMP", "End of the as_of_date that its metrics were computed with (UTC)."),
         Column("time_zone", "VARCHAR", "IANA time zone that its dates were computed with."),
+        Column("items_midnight_utc", "TIMESTAMP", "Beginning of the day of its items_as_of_utc (UTC)."),
     ),
 )
 
-COMPUTED_SERVICES = Table(
+COMPUTED_SCOPES = Table(
     schema="internal",
-    name="computed_services",
+    name="computed_scopes",
     description=(
-        "Which revision of each service the facts were computed from; only newer changes are computed. Private. "
-        "One row for each service."
+        "Which revision of each scope the facts were computed from; only newer changes are computed. Private. "
+        "One row for each endpoint and scope."
     ),
-    key=("service_id",),
+    key=("endpoint", "scope_id"),
     columns=(
-        _SERVICE_ID,
+        Column("endpoint", "VARCHAR", "The endpoint of mews.sync_state."),
+        Column("scope_id", "VARCHAR", "A service for orders, a hotel for items."),
         _ENTERPRISE_ID,
         Column("revision", "BIGINT", "Its revision in mews.sync_state when the facts were computed."),
     ),
@@ -445,7 +661,8 @@ TABLE_VERSIONS = Table(
         Column(
             "created_month",
             "DATE",
-            "First day of the month of the orders' created_date; null for a table that is published as a whole.",
+            "First day of the month of the created_date of orders, or of items; null for a table that is published "
+            "as a whole.",
         ),
         Column("version", "BIGINT", "Number of the last transaction that added, changed or removed a row of it."),
     ),
@@ -488,7 +705,7 @@ CHECK_COUNTS = Table(
 INTERNAL_TABLES = (
     CANCELLATION_CURVE_RUNS,
     COMPUTED_ENTERPRISES,
-    COMPUTED_SERVICES,
+    COMPUTED_SCOPES,
     MARTS_DEFINITION,
     MARTS_ORIGIN,
     TABLE_VERSIONS,

@@ -62,7 +62,26 @@ RUNS = """
         count(*) AS orders_at_risk, 0 AS canceled_by_then
     FROM mart.fct_product_service_orders GROUP BY ALL;
 """
-STATIC_TABLES = ("dim_services", "dim_dates")
+ITEMS = """
+    INSERT INTO mart.fct_order_items BY NAME
+    SELECT
+        'item of ' || order_id AS item_id, order_id AS service_order_id, enterprise_id, service_id, created_at,
+        created_date, created_date AS consumed_date, 'EUR' AS currency, 1.25 AS gross_value
+    FROM mart.fct_product_service_orders;
+"""
+AMOUNTS = """
+    INSERT INTO mart.agg_item_revenue_daily BY NAME
+    SELECT
+        enterprise_id, service_id, currency, consumed_date AS date, count(*) AS items,
+        sum(gross_value) AS ordered_gross_value
+    FROM mart.fct_order_items GROUP BY ALL;
+"""
+AHEAD = """
+    INSERT INTO mart.agg_consumption_ahead BY NAME
+    SELECT enterprise_id, service_id, consumed_date AS date, count(*) AS booked_quantity
+    FROM mart.fct_order_items GROUP BY ALL;
+"""
+STATIC_TABLES = ("dim_services", "dim_dates", "dim_products")
 CHANGING_TABLES = tuple(table.name for table in MART_TABLES if table.name not in STATIC_TABLES)
 
 CHANGING = {
@@ -70,6 +89,9 @@ CHANGING = {
     "mart.fct_order_state_changes": CHANGES,
     "mart.agg_orders_daily": COUNTS,
     "internal.cancellation_curve_runs": RUNS,
+    "mart.fct_order_items": ITEMS,
+    "mart.agg_item_revenue_daily": AMOUNTS,
+    "mart.agg_consumption_ahead": AHEAD,
 }
 
 MONTHS = """
@@ -85,6 +107,9 @@ TOTALS = """
         (SELECT count(*) FROM mart.fct_order_state_changes),
         (SELECT sum(orders_created) FROM mart.agg_orders_daily),
         (SELECT sum(orders_at_risk) FROM mart.agg_cancellation_curve WHERE days_since_creation = 3),
+        (SELECT (sum(gross_value) / 1.25)::BIGINT FROM mart.fct_order_items),
+        (SELECT (sum(ordered_gross_value) / 1.25)::BIGINT FROM mart.agg_item_revenue_daily),
+        (SELECT sum(booked_quantity) FROM mart.agg_consumption_ahead),
         (SELECT min(order_number) FROM mart.rpt_orders),
         (SELECT max(order_number) FROM mart.fct_product_service_orders),
         (SELECT min(as_of_utc) FROM mart.dim_enterprises WHERE is_in_scope)
@@ -158,8 +183,8 @@ def read_generation(connection: duckdb.DuckDBPyConnection) -> int:
     """Return the generation of what a connection sees as schema `mart`; every table has to agree."""
     row = connection.execute(TOTALS).fetchone()
     assert row is not None
-    generation = int(row[6])
-    expected = (*[ORDERS + generation] * 5, str(generation), str(generation), as_of(generation).replace(tzinfo=None))
+    generation = int(row[9])
+    expected = (*[ORDERS + generation] * 8, str(generation), str(generation), as_of(generation).replace(tzinfo=None))
     if row != expected:
         raise Mixture(f"{row} instead of {expected}")
     return generation

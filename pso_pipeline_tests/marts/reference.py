@@ -34,11 +34,16 @@ def last_midnights(world: World) -> dict[str, datetime | None]:
     return found
 
 
+def _services(world: World) -> list[dict[str, Any]]:
+    """How far orders are read, by service; a world without an endpoint has no other."""
+    return [each for each in world.sync_state if each.get("endpoint", "product_service_orders") != "order_items"]
+
+
 def _watermarks(world: World) -> dict[str, list[datetime | None]]:
     """By hotel, those of its services that orders are made against."""
     bookable = {service["id"] for service in world.services if service["kind"] == "Bookable"}
     found: dict[str, list[datetime | None]] = defaultdict(list)
-    for service in world.sync_state:
+    for service in _services(world):
         if service["service_id"] not in bookable:
             found[service["enterprise_id"]].append(service["watermark_utc"])
     return found
@@ -53,7 +58,7 @@ def _start_of_day(day: date, zone: ZoneInfo) -> datetime:
 
 def counted_orders(world: World) -> list[Order]:
     """The orders of completely read services that the source still has."""
-    read = {service["service_id"] for service in world.sync_state if service["watermark_utc"] is not None}
+    read = {service["service_id"] for service in _services(world) if service["watermark_utc"] is not None}
     return [
         order
         for order in world.product_service_orders
@@ -111,8 +116,10 @@ def is_old(order: Order, age: timedelta, until: datetime | None) -> bool:
     return until is not None and bool(order["created_utc"] <= until - age)
 
 
-def is_unresolved(order: Order, until: datetime | None) -> bool:
-    return order["state"] == "Confirmed" and is_old(order, timedelta(days=60), until)
+def is_unresolved(order: Order, until: datetime | None, consumed: datetime | None) -> bool:
+    if order["state"] != "Confirmed" or until is None:
+        return False
+    return is_old(order, timedelta(days=60), until) if consumed is None else bool(consumed + timedelta(days=1) <= until)
 
 
 def is_online_checked_in(order: Order, world: World) -> bool:
@@ -172,8 +179,8 @@ def rebooked_ids(orders: list[Order]) -> set[str]:
     return rebooked
 
 
-def facts(world: World) -> dict[str, dict[str, Any]]:
-    """By order id, the columns that are computed rather than copied."""
+def facts(world: World, consumed: Mapping[str, datetime | None] | None = None) -> dict[str, dict[str, Any]]:
+    """By order id, the columns that are computed rather than copied; `consumed` says when, where items do."""
     orders, local, until = counted_orders(world), LocalDates(world), last_midnights(world)
     rebooked, seen, history = rebooked_ids(orders), first_seen_checked_in(world), histories(world)
     rows = {}
@@ -192,7 +199,7 @@ def facts(world: World) -> dict[str, dict[str, Any]]:
             "is_checked_in": is_checked_in(order),
             "is_canceled": is_canceled(order),
             "is_open": is_pending or order["state"] == "Confirmed",
-            "is_unresolved": is_unresolved(order, until[order["enterprise_id"]]),
+            "is_unresolved": is_unresolved(order, until[order["enterprise_id"]], (consumed or {}).get(order["id"])),
             "is_online_checked_in": is_online_checked_in(order, world),
             "has_voucher": order["voucher_id"] is not None,
             "is_linked": order["linked_reservation_id"] is not None,
@@ -257,15 +264,23 @@ def state_changes(world: World) -> list[tuple[Any, ...]]:
     return rows
 
 
-def orders_daily(world: World) -> dict[tuple[Any, ...], Counter[str]]:
-    """By enterprise_id, service_id, origin, account_type and date: each count by its column's name."""
+def orders_daily(
+    world: World, values: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[tuple[Any, ...], Counter[str]]:
+    """By enterprise_id, service_id, origin, account_type and date: each count by its column's name.
+
+    `values` are those of the orders' items, where there are any.
+    """
+    values = values or {}
     orders, local, until = counted_orders(world), LocalDates(world), last_midnights(world)
-    fact = facts(world)
+    fact = facts(world, {order: each["consumed_at"] for order, each in values.items()})
     rows: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     for order in orders:
         hotel = order["enterprise_id"]
         key = (hotel, order["service_id"], order["origin"], order["account_type"])
-        rows[*key, local(hotel, order["created_utc"])].update(_counts(order, until[hotel], fact[order["id"]]))
+        created = rows[*key, local(hotel, order["created_utc"])]
+        created.update(_counts(order, until[hotel], fact[order["id"]]))
+        created["orders_without_items"] += values.get(order["id"], {}).get("has_items") is False
         if is_canceled(order) and order["cancelled_utc"] is not None:
             rows[*key, local(hotel, order["cancelled_utc"])]["cancellations"] += 1
     return rows
@@ -287,7 +302,7 @@ def _counts(order: Order, until: datetime | None, fact: dict[str, Any]) -> list[
         "all_companions_checked_in_orders": is_checked_in(order) and order["all_companions_checked_in"],
         "connector_checked_in_orders": is_checked_in(order) and order["connector_check_in"],
         "online_checked_in_orders": is_firm(order) and not is_canceled(order) and fact["is_online_checked_in"],
-        "unresolved_orders": is_unresolved(order, until),
+        "unresolved_orders": fact["is_unresolved"],
         "canceled_after_check_in_orders": is_canceled(order)
         and (order["owner_checked_in"] or order["any_companion_checked_in"]),
         "quick_cancels": canceled_within(order, HOUR),

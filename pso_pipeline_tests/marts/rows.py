@@ -25,6 +25,8 @@ LANDED = (
     "product_service_orders",
     "superseded_product_service_orders",
     "changed_records",
+    "order_items",
+    "products",
 )
 
 

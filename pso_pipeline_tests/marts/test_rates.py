@@ -11,6 +11,7 @@ from pso_pipeline.bi.rates import (
     Rate,
     is_small_group,
     load_metrics,
+    measure_sql,
     rate_sql,
     wilson_interval,
 )
@@ -71,13 +72,25 @@ def test_names_are_unique_and_tables_and_dates_exist():
 @pytest.mark.parametrize("rate", METRICS.rates, ids=lambda rate: rate.name)
 def test_each_rate_can_be_computed(marts, rate):
     expression = f"SELECT {rate.numerator}, {rate.denominator}, {rate_sql(rate)} FROM mart.{rate.table}"
-    numerator, denominator, quotient = marts.execute(expression).fetchone()
-    assert quotient == pytest.approx(int(numerator) / int(denominator))
+    of_one = f"{expression} WHERE {rate.per} = 'EUR'" if rate.per else expression
+    numerator, denominator, quotient = marts.execute(of_one).fetchone()
+    assert quotient == pytest.approx(float(numerator) / float(denominator))
     assert 0 < quotient < 1 or not rate.is_share
     assert marts.execute(f"{expression} WHERE {rate.date} < DATE '1900-01-01'").fetchone()[2] is None
+    if rate.per:
+        assert marts.execute(expression).fetchone()[2] is None, "currencies were added up"
 
 
-@pytest.mark.parametrize("measure", METRICS.measures, ids=lambda measure: measure.name)
+def test_revenue_is_of_one_currency(marts):
+    (measure,) = (each for each in METRICS.measures if each.per)
+    query = f"SELECT {measure_sql(measure)} FROM mart.{measure.table}"
+    assert marts.execute(query).fetchone() == (None,)
+    assert marts.execute(f"{query} WHERE currency = 'JPY'").fetchone()[0] > 0
+
+
+@pytest.mark.parametrize(
+    "measure", [each for each in METRICS.measures if each.format == "hours"], ids=lambda measure: measure.name
+)
 def test_each_measure_can_be_computed(marts, measure):
     found = marts.execute(f"SELECT {measure.expression} FROM mart.{measure.table}").fetchone()
     hours = [row[0] for row in marts.execute("SELECT hours_to_cancel FROM mart.rpt_orders ORDER BY 1").fetchall()]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, SERVICES
+from pso_pipeline.contract.endpoints import ORDER_ITEMS, PRODUCT_SERVICE_ORDERS, SERVICES, Endpoint
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, MART_TABLES
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.ingestion.batches import SEEN
@@ -27,8 +28,9 @@ from pso_pipeline.warehouse.landing.scope import land_services
 from pso_pipeline.warehouse.marts import derive as derive_module
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.schema import create_tables, use_schemas
-from pso_pipeline_tests.marts import reference
+from pso_pipeline_tests.marts import reference, reference_items
 from pso_pipeline_tests.marts.rows import LANDED, forget_everything, insert, read, read_all
+from pso_pipeline_tests.marts.test_independent import items_by_key
 from pso_pipeline_tests.marts.world import World
 from pso_pipeline_tests.warehouse.frames import frame_of
 
@@ -46,6 +48,7 @@ START = datetime(2024, 6, 1, tzinfo=UTC)
 HOTELS = ("north", "south", "west")
 SERVICES_OF = {"north spa": "north", "north bar": "north", "south spa": "south", "west spa": "west"}
 ZONES = ("Europe/London", "Australia/Sydney", "UTC", None, "Nowhere/Land")
+MOMENTS = ("created_utc", "updated_utc", "cancelled_utc", "consumed_utc", "canceled_utc")
 KEY = AGG_ORDERS_DAILY.key
 COUNTS = [name for name in AGG_ORDERS_DAILY.column_names if name not in KEY]
 
@@ -79,9 +82,38 @@ edits = st.one_of(
 )
 """What one record of a page brings: a number picks an order, whatever there are."""
 
+item_states = st.sampled_from(["Open", "Closed", "Canceled", "Canceled", "Inactive", "Odd"])
+new_items = st.fixed_dictionaries(
+    {
+        "enterprise_id": st.sampled_from(HOTELS),
+        "service_id": services,
+        "order": picks | st.none(),
+        "type": st.sampled_from(["ProductOrder", "ProductOrder", "ProductOrderRebate", "CancellationFee", "CityTax"]),
+        "product_id": st.sampled_from(["breakfast", "massage", None]),
+        "currency": st.sampled_from(["EUR", "EUR", "GBP"]),
+        "accounting_state": item_states,
+        "cents": st.integers(-200, 99_999),
+        "age": ages,
+        "consumed_after": st.sampled_from([timedelta(hours=hours) for hours in (0, 1, 30, 24 * 7, 24 * 31, 24 * 90)]),
+    }
+)
+item_edits = st.one_of(
+    st.tuples(st.just("new"), new_items),
+    st.tuples(st.just("new"), new_items),
+    st.tuples(st.just("state"), picks, item_states, st.none() | ages),
+    st.tuples(st.just("order"), picks, picks),
+    st.tuples(st.just("hotel"), picks, st.sampled_from(HOTELS)),
+    st.tuples(st.just("consumed"), picks, ages),
+)
+
 steps = st.one_of(
     st.tuples(st.just("page"), st.lists(edits, min_size=1, max_size=5)),
     st.tuples(st.just("page"), st.lists(edits, min_size=1, max_size=5)),
+    st.tuples(st.just("items"), st.lists(item_edits, min_size=1, max_size=6)),
+    st.tuples(st.just("items"), st.lists(item_edits, min_size=1, max_size=6)),
+    st.tuples(st.just("read items"), st.just("west")),
+    st.tuples(st.just("lose items"), st.sampled_from(HOTELS), st.sets(picks, max_size=2)),
+    st.tuples(st.just("product"), st.sampled_from(["breakfast", "massage"]), st.sampled_from(["Coffee", "Tea", None])),
     st.tuples(st.just("time"), st.integers(1, 24 * 40)),
     st.tuples(st.just("fail"), st.sampled_from(sorted(SERVICES_OF))),
     st.tuples(st.just("resync"), st.sampled_from(HOTELS), st.sets(picks, max_size=2)),
@@ -106,6 +138,8 @@ class Source:
     now: datetime = START
     orders: list[dict[str, Any]] = field(default_factory=list)
     hotel_of: dict[str, str] = field(default_factory=lambda: dict(SERVICES_OF))
+    items: list[dict[str, Any]] = field(default_factory=list)
+    hotels_of_items: set[str] = field(default_factory=lambda: {"north", "south"})
 
     def begin(self, orders: list[dict[str, Any]]) -> None:
         """A first read of all services, in two parts."""
@@ -125,6 +159,8 @@ class Source:
         ]
         self._land([self._new(order) for order in orders[:half]], unfinished)
         self._land([self._new(order) for order in orders[half:]], self._completed(is_full=True))
+        for hotel in sorted(self.hotels_of_items):
+            self._read_items(hotel)
 
     def take(self, step: tuple[Any, ...]) -> None:
         kind, *arguments = step
@@ -173,9 +209,82 @@ class Source:
         self.orders.append(order)
         return order
 
+    def _items(self, page: list[tuple[Any, ...]]) -> None:
+        rows = [row for edit in page if (row := self._item(edit)) is not None]
+        self._land_items([row for row in rows if row["enterprise_id"] in self.hotels_of_items])
+
+    def _item(self, edit: tuple[Any, ...]) -> dict[str, Any] | None:
+        kind, *arguments = edit
+        if kind == "new":
+            return self._new_item(arguments[0])
+        if not self.items:
+            return None
+        place = arguments[0] % len(self.items)
+        item: dict[str, Any] = dict(self.items[place])
+        match kind, arguments[1:]:
+            case "state", [state, canceled_after]:
+                canceled = None if canceled_after is None else item["created_utc"] + canceled_after
+                item |= {"accounting_state": state, "canceled_utc": canceled}
+            case "order", [order]:
+                item["service_order_id"] = self._order_id(order)
+            case "hotel", [hotel]:
+                item["enterprise_id"] = hotel
+            case "consumed", [later]:
+                item["consumed_utc"] = item["created_utc"] + later
+        item["updated_utc"] = max(self.now, item["updated_utc"] + timedelta(seconds=1))
+        self.items[place] = item
+        return item
+
+    def _new_item(self, given: dict[str, Any]) -> dict[str, Any]:
+        created = self.now - given["age"]
+        value = Decimal(given["cents"]).scaleb(-2)
+        item = dict.fromkeys(ORDER_ITEMS.table.column_names)
+        item |= {name: given[name] for name in given if name in item}
+        item |= {"id": f"item {len(self.items)}", "service_order_id": self._order_id(given["order"]), "unit_count": 2}
+        item |= {"gross_value": value, "net_value": value, "created_utc": created, "updated_utc": created}
+        item["consumed_utc"] = created + given["consumed_after"]
+        self.items.append(item)
+        return item
+
+    def _order_id(self, number: int | None) -> str | None:
+        return None if number is None else f"order {number}"
+
+    def _read_items(self, hotel: str) -> None:
+        """The items of a hotel are read to their end for the first time."""
+        self.hotels_of_items.add(hotel)
+        found = [item for item in self.items if item["enterprise_id"] == hotel]
+        self._land_items(found, [Completed(hotel, hotel, self.now, self.now, is_full=True)])
+
+    def _lose_items(self, hotel: str, lost: set[int]) -> None:
+        if hotel not in self.hotels_of_items:
+            return
+        gone = {self.items[each % len(self.items)]["id"] for each in lost if self.items}
+        found = [item for item in self.items if item["enterprise_id"] == hotel and item["id"] not in gone]
+        before = self.now
+        seen = [{"scope_id": hotel, "id": each["id"]} for each in found]
+        self._land_items(found, [], seen)
+        reconcile(self.connection, ORDER_ITEMS, {hotel: hotel}, before, 1.0)
+
+    def _product(self, product: str, name: str | None) -> None:
+        self.connection.execute("DELETE FROM mews.products WHERE id = ?", [product])
+        row = {"id": product, "enterprise_id": "north", "service_id": "north bar", "name": name}
+        insert(self.connection, "products", [row])
+
+    def _land_items(
+        self,
+        rows: list[dict[str, Any]],
+        progress: list[Progress] | None = None,
+        seen: list[dict[str, Any]] | None = None,
+    ) -> None:
+        completed: list[Progress] = [
+            Completed(hotel, hotel, self.now, self.now, is_full=False) for hotel in sorted(self.hotels_of_items)
+        ]
+        self._land(rows, completed if progress is None else progress, seen, ORDER_ITEMS)
+
     def _time(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
         self._land([], self._completed())
+        self._land_items([])
 
     def _fail(self, service: str) -> None:
         self._land([], [Failed(service, self.hotel_of[service], "refused")])
@@ -224,22 +333,26 @@ class Source:
         ]
 
     def _land(
-        self, rows: list[dict[str, Any]], progress: list[Progress], met: list[dict[str, Any]] | None = None
+        self,
+        rows: list[dict[str, Any]],
+        progress: list[Progress],
+        met: list[dict[str, Any]] | None = None,
+        endpoint: Endpoint = PRODUCT_SERVICE_ORDERS,
     ) -> None:
         self.now += timedelta(seconds=1)
         landed = [
             row
-            | {name: row[name] and _naive(row[name]) for name in ("created_utc", "updated_utc", "cancelled_utc")}
+            | {name: moment and _naive(moment) for name, moment in row.items() if name in MOMENTS}
+            | ({"enterprise_id": self.hotel_of.get(row["service_id"])} if endpoint is PRODUCT_SERVICE_ORDERS else {})
             | {
-                "enterprise_id": self.hotel_of.get(row["service_id"]),
                 "fetched_utc": _naive(self.now),
                 "is_missing_from_source": False,
             }
             for row in rows
         ]
         landing = Landing(
-            PRODUCT_SERVICE_ORDERS,
-            _frame(PRODUCT_SERVICE_ORDERS.table, landed),
+            endpoint,
+            _frame(endpoint.table, landed),
             _frame(REJECTED_RECORDS, []),
             _frame(SEEN, met or []),
             progress,
@@ -319,6 +432,7 @@ MONTH = "date_trunc('month', created_date)::DATE"
 BY_MONTH = {
     "fct_product_service_orders": f"SELECT {MONTH}, * FROM mart.fct_product_service_orders",
     "rpt_orders": f"SELECT {MONTH}, * FROM mart.rpt_orders",
+    "fct_order_items": f"SELECT {MONTH}, * FROM mart.fct_order_items",
     "fct_order_state_changes": (
         f"SELECT {MONTH}, changes.* FROM mart.fct_order_state_changes AS changes"
         " INNER JOIN mart.fct_product_service_orders AS orders USING (order_id)"
@@ -405,7 +519,11 @@ def test_after_any_sequence_the_marts_are_those_of_what_has_landed(connections, 
         row[:5]: Counter(dict(zip(COUNTS, row[5:], strict=True)))
         for row in read(incremental, "agg_orders_daily", [*KEY, *COUNTS])
     }
-    assert reference.differences(daily, reference.orders_daily(world)) == {}
+    values = reference_items.order_values(world)
+    assert reference.differences(daily, reference.orders_daily(world, values)) == {}
+    assert reference.differences(items_by_key(incremental), reference_items.item_revenue_daily(world)) == {}
+    ahead = {row[:4]: row[4:] for row in read(incremental, "agg_consumption_ahead")}
+    assert ahead == reference_items.consumption_ahead(world)
     assert Counter(read(incremental, "fct_order_state_changes")) == Counter(reference.state_changes(world))
     in_facts = [order for (order,) in read(incremental, "fct_product_service_orders", ["order_id"])]
     assert len(in_facts) == len(set(in_facts)), "an order counts twice"

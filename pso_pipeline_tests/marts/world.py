@@ -1,4 +1,4 @@
-"""A generated world of hotels and orders, full of the edges that the marts must get right; landed rows, no files.
+"""A generated world of hotels, orders and items, full of the edges that the marts must get right; rows, no files.
 
 Times gather where it hurts: local midnights, days on which clocks change, maturity to the second, the hour around a
 cancellation. Nothing here knows how the marts are made.
@@ -7,6 +7,7 @@ cancellation. Nothing here knows how the marts are made.
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,10 @@ ZONES = (
 STATES = ("Inquired", "Optional", "Requested", "Confirmed", "Started", "Processed", "Canceled", "Canceled", "Odd", None)
 ORIGINS = ("Distributor", "Commander", "Connector", None)
 ACCOUNT_TYPES = ("Customer", "Company", None)
+CURRENCIES = ("EUR", "GBP", "JPY")
+ITEM_TYPES = (*["ProductOrder"] * 12, "CustomItem", "ServiceCharge", "ProductOrderRebate", "CityTax", "Teleport", None)
+ACCOUNTING_STATES = (*["Open"] * 4, *["Closed"] * 3, *["Canceled"] * 3, "Inactive", "Odd", None)
+HOTEL_OF_FEW_ITEMS = "hotel 5"
 
 
 @dataclass
@@ -38,6 +43,8 @@ class World:
     sync_state: list[dict[str, Any]] = field(default_factory=list)
     product_service_orders: list[dict[str, Any]] = field(default_factory=list)
     superseded_product_service_orders: list[dict[str, Any]] = field(default_factory=list)
+    order_items: list[dict[str, Any]] = field(default_factory=list)
+    products: list[dict[str, Any]] = field(default_factory=list)
     all_companions_environments: tuple[str, ...] = ()
 
     @property
@@ -75,6 +82,7 @@ def generate(seed: int, orders: int) -> World:
             )
     for number in range(orders):
         _add_order(world, chance, number)
+    _add_items(world, random.Random(seed + 1))
     return world
 
 
@@ -159,3 +167,101 @@ def _add_versions(world: World, chance: random.Random, order: dict[str, Any]) ->
         updated += timedelta(seconds=chance.choice([0, 1, 86400]))
         observed += timedelta(seconds=chance.choice([1, 3600, 86400]))
     world.product_service_orders.append({**order, "updated_utc": updated, "fetched_utc": observed})
+
+
+def _add_items(world: World, chance: random.Random) -> None:
+    """Give orders up to three items, and reservations some.
+
+    One hotel's items were never read to their end, another's not at all.
+    """
+    for hotel in world.enterprises:
+        rooms = f"{hotel['id']} rooms"
+        world.services.append({"id": rooms, "enterprise_id": hotel["id"], "name": rooms, "kind": "Bookable"})
+        if hotel["time_zone_identifier"] != "Pacific/Kiritimati":
+            is_read = hotel["time_zone_identifier"] != "Asia/Kathmandu"
+            watermark = AS_OF + timedelta(seconds=chance.choice([0, 1, 90000])) if is_read else None
+            progress = {"endpoint": "order_items", "service_id": hotel["id"], "enterprise_id": hotel["id"]}
+            world.sync_state.append({**progress, "watermark_utc": watermark, "revision": 1})
+    for service in world.services:
+        for name, classes in (("breakfast", '{"Food": true, "Beverage": true}'), ("massage", '{"Food": false}')):
+            product = {"id": f"{service['id']} {name}", "name": name.title(), "classifications": classes}
+            placed = {"enterprise_id": service["enterprise_id"], "service_id": service["id"]}
+            world.products.append({**product, **placed, "is_active": True, "updated_utc": AS_OF})
+    for order in world.product_service_orders:
+        if order["enterprise_id"] == HOTEL_OF_FEW_ITEMS and chance.random() < 0.88:
+            continue
+        for _ in range(chance.choice([0, 1, 1, 2, 3])):
+            _add_item(world, chance, order["enterprise_id"], order["service_id"], order["id"])
+    for hotel in world.enterprises:
+        for number in range(5 if hotel["id"] == HOTEL_OF_FEW_ITEMS else 30):
+            service, order = chance.choice([("rooms", f"reservation {number}"), ("rooms", None), ("spa", "gone")])
+            _add_item(world, chance, hotel["id"], f"{hotel['id']} {service}", order)
+
+
+def _add_item(world: World, chance: random.Random, hotel: str, service: str, order: str | None) -> None:
+    zone = next(each["time_zone_identifier"] for each in world.enterprises if each["id"] == hotel)
+    consumed = _consumption(chance, zone)
+    created = consumed - timedelta(
+        days=chance.choice([0, 1, 7, 30, chance.randrange(60)]), seconds=chance.randrange(90000)
+    )
+    kind = chance.choice(ITEM_TYPES)
+    state = chance.choice(ACCOUNTING_STATES)
+    gross = Decimal(chance.randrange(1, 3_000_000)).scaleb(-chance.choice([2, 2, 4]))
+    if state == "Canceled" and chance.random() < 0.2:
+        kind = "CancellationFee"
+    if kind == "ProductOrderRebate" or chance.random() < 0.03:
+        gross = -gross
+    product = chance.choice([f"{service} breakfast", f"{service} massage", None])
+    is_rebate = kind == "ProductOrderRebate" or chance.random() < 0.01
+    world.order_items.append(
+        {
+            "id": f"item {len(world.order_items)}",
+            "enterprise_id": hotel,
+            "service_id": service,
+            "service_order_id": order,
+            "type": kind,
+            "data_kind": "Rebate" if is_rebate else "Product",
+            "product_id": None if is_rebate else product,
+            "rebate_product_id": product if is_rebate else None,
+            "unit_count": chance.choice([1, 1, 2, 4]),
+            "currency": chance.choice(CURRENCIES if chance.random() < 0.1 else CURRENCIES[:1]),
+            "gross_value": gross,
+            "net_value": (gross / Decimal("1.07")).quantize(Decimal("0.0001")),
+            "accounting_state": state if kind != "CancellationFee" else "Closed",
+            "created_utc": created,
+            "updated_utc": created,
+            "consumed_utc": consumed if chance.random() < 0.98 else None,
+            "canceled_utc": _item_cancellation(chance, created, consumed) if state == "Canceled" else None,
+            "notes": "a word about a guest",
+            "account_id": "a guest",
+            "is_missing_from_source": chance.choice([None, *[False] * 30, True]),
+            "fetched_utc": created,
+        }
+    )
+
+
+def _consumption(chance: random.Random, zone: str | None) -> datetime:
+    """In the year before, in the weeks ahead, around the hotel's last midnight, or wherever an order can be."""
+    kind = chance.randrange(8)
+    if kind == 0:
+        return _moment(chance, zone)
+    if kind == 1:
+        local = AS_OF.replace(tzinfo=ZoneInfo("UTC")).astimezone(_zone(zone))
+        midnight = local.replace(hour=0, minute=0, second=0).astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
+        days = chance.choice([-366, -365, -1, 0, 1, 2, 30, 31])
+        return midnight + timedelta(days=days, seconds=chance.choice([-1, 0, 1]))
+    if kind < 4:
+        return AS_OF + timedelta(seconds=chance.randrange(-86400, 34 * 86400))
+    return AS_OF - timedelta(seconds=chance.randrange(370 * 86400))
+
+
+def _item_cancellation(chance: random.Random, created: datetime, consumed: datetime) -> datetime | None:
+    """Any time until the consumption, on a boundary of a day before it, after it, or missing."""
+    kind = chance.randrange(6)
+    if kind == 0:
+        return None
+    if kind == 1:
+        return consumed + timedelta(days=chance.choice([-30, -2, -1, 0, 1]))
+    if kind == 2:
+        return consumed + timedelta(days=3)
+    return created + (consumed - created) * chance.random()

@@ -1,6 +1,7 @@
 """What the rules count: a hotel's orders, broken in one way each, and what a second look costs."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -206,6 +207,7 @@ def test_only_rules_about_our_own_faults_hold_hotels_back():
     assert [rule.name for rule in (*LANDED_RULES, *DERIVED_RULES) if rule.blocks] == [
         "ids_are_unique",
         "metrics_add_up",
+        "item_revenue_adds_up",
     ]
 
 
@@ -295,6 +297,39 @@ def test_metrics_that_do_not_add_up_even_then_are_named(connection, figure, monk
     assert find_held_back(connection)["astoria"].startswith("metrics_add_up: ")
 
 
+SPOILED_ITEMS = {
+    "landed items off by 1 items": "DELETE FROM mart.fct_order_items WHERE item_id = 'item 1'",
+    "EUR off by 4 items": "DELETE FROM mart.agg_item_revenue_daily",
+    "amounts of EUR differ": "UPDATE mart.agg_item_revenue_daily SET other_net_value = other_net_value + 0.0001",
+    "of EUR differ": "UPDATE mart.agg_item_revenue_daily SET consumed_quantity = consumed_quantity + 1",
+}
+
+
+@pytest.mark.parametrize("detail", SPOILED_ITEMS)
+def test_amounts_that_do_not_add_up_are_computed_again_or_hold_their_hotel_back(connection, detail, monkeypatch):
+    progress = {"endpoint": "order_items", "service_id": "astoria", "enterprise_id": "astoria", "revision": 1}
+    insert(connection, "sync_state", [progress | {"watermark_utc": datetime(2024, 7, 1, tzinfo=UTC)}])
+    item = {"enterprise_id": "astoria", "service_id": "spa of astoria", "type": "ProductOrder", "unit_count": 1}
+    priced = item | {"currency": "EUR", "gross_value": Decimal("10.70"), "net_value": Decimal("10.0000")}
+    dated = priced | {"created_utc": datetime(2024, 6, 1, tzinfo=UTC), "accounting_state": "Open"}
+    insert(connection, "order_items", [dated | {"id": f"item {number}"} for number in range(4)])
+    derive(connection)
+    assert verdicts(connection, evaluate_derived)["item_revenue_adds_up"].checked == 4
+    connection.execute(SPOILED_ITEMS[detail])
+    mended = verdicts(connection, evaluate_derived, enterprise_ids=["astoria"])["item_revenue_adds_up"]
+    assert (mended.checked, mended.violations) == (4, 0)
+
+    def derive_wrongly(connection, *arguments, **options):
+        derive(connection, *arguments, **options)
+        connection.execute(SPOILED_ITEMS[detail])
+
+    monkeypatch.setattr(evaluate, "derive", derive_wrongly)
+    derive_wrongly(connection, ["astoria"])
+    broken = verdicts(connection, evaluate_derived, enterprise_ids=["astoria"])["item_revenue_adds_up"].broken_in
+    assert detail in str(broken[0].detail)
+    assert "item_revenue_adds_up: " in find_held_back(connection)["astoria"]
+
+
 def test_what_landed_after_the_marts_were_made_is_not_held_against_them(connection):
     derive(connection)
     insert(connection, "product_service_orders", [order("astoria", ORDERS)])
@@ -304,7 +339,7 @@ def test_what_landed_after_the_marts_were_made_is_not_held_against_them(connecti
 
 def test_every_rule_has_its_statement():
     assert {rule.name for rule in LANDED_RULES} == {*BROKEN, "time_zones_are_known"}
-    assert [rule.name for rule in DERIVED_RULES] == ["metrics_add_up"]
+    assert [rule.name for rule in DERIVED_RULES] == ["metrics_add_up", "item_revenue_adds_up"]
 
 
 def test_repeated_ids_and_keys_of_hotels_and_services_are_found(connection):

@@ -13,7 +13,7 @@ import jinja2
 
 from pso_pipeline.bi.rates import SMALL_GROUP, Group, Measure, Rate, load_metrics, rate_sql
 from pso_pipeline.contract.columns import Table
-from pso_pipeline.contract.enums import CHECKED_IN_STATES, FIRM_STATES, PENDING_STATES
+from pso_pipeline.contract.enums import CHECKED_IN_STATES, FIRM_STATES, PENDING_STATES, REBATE_TYPES, SALE_TYPES
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.contract.warehouse import WAREHOUSE_TABLES
 
@@ -25,6 +25,7 @@ GROUPS: dict[Group, str] = {
     "time_to_cancel": "Time to cancel",
     "check_in": "Check-in",
     "composition": "Composition",
+    "value": "Value, per currency",
 }
 
 
@@ -49,6 +50,8 @@ def metrics_page() -> str:
         pending=PENDING_STATES,
         firm=FIRM_STATES,
         checked_in=CHECKED_IN_STATES,
+        sales=SALE_TYPES,
+        rebates=REBATE_TYPES,
     )
 
 
@@ -83,6 +86,8 @@ def _qualities(each: Rate | Measure) -> str:
     source = f"from `mart.{each.table}`, by `{each.date}`"
     if isinstance(each, Rate) and each.maturity_days:
         source += f", orders at least {each.maturity_days} days old"
+    if each.per:
+        source += f", per `{each.per}`: null where several are added up"
     return source
 
 

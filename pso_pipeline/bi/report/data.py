@@ -317,7 +317,7 @@ def _counting(metrics: Metrics) -> dict[str, Query[pa.Table]]:
             for table, rates in _rates_of_tables(metrics).items()
         },
         "curve": functools.partial(_curve, rate=metrics.rate("cancellation_curve")),
-        "durations": functools.partial(_durations, measures=metrics.measures),
+        "durations": functools.partial(_durations, measures=_quantiles(metrics)),
     }
 
 
@@ -326,7 +326,7 @@ def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData
     hotels = found["hotels"].to_pylist()
     return ReportData(
         rates=_rates_but_curve(metrics),
-        quantiles=tuple(Quantile(measure, quantile_of(measure)[1]) for measure in metrics.measures),
+        quantiles=tuple(Quantile(measure, quantile_of(measure)[1]) for measure in _quantiles(metrics)),
         roles={
             "created": metrics.rate("cancellations_per_order_created").denominator,
             "firm": metrics.rate("cancellation_rate_to_date").denominator,
@@ -362,7 +362,11 @@ def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData
 
 def _rates_but_curve(metrics: Metrics) -> tuple[Rate, ...]:
     curve = metrics.rate("cancellation_curve")
-    return tuple(rate for rate in metrics.rates if rate is not curve)
+    return tuple(rate for rate in metrics.rates if rate is not curve and rate.per is None)
+
+
+def _quantiles(metrics: Metrics) -> tuple[Measure, ...]:
+    return tuple(measure for measure in metrics.measures if measure.per is None)
 
 
 def _rates_of_tables(metrics: Metrics) -> dict[str, list[Rate]]:

@@ -90,6 +90,15 @@ DERIVED_RULES = (
         "were computed again is not published again until they do.",
         blocks=True,
     ),
+    Rule(
+        "item_revenue_adds_up",
+        "The amounts by day add up to the items from which they are computed. Items, gross and net amounts of each "
+        "currency are compared with the facts, the parts of what was ordered with the whole, and the facts with the "
+        "landed items. A hotel whose amounts still do not add up after they were computed again is not published "
+        "again until they do.",
+        blocks=True,
+        records="items",
+    ),
 )
 """Rules about the marts."""
 

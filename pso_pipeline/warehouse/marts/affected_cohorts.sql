@@ -1,6 +1,6 @@
 -- affected_cohorts: one row for each hotel, service and local month of creation whose cancellation curve is computed again:
 -- an order of it changed or may have matured, or all orders of the hotel are affected.
--- Source: affected_enterprises, affected_facts, internal.computed_services, internal.cancellation_curve_runs.
+-- Source: affected_enterprises, affected_facts, internal.computed_scopes, internal.cancellation_curve_runs.
 -- Reason for the months of a maturity rollover: the curve ends at the age of 365 days.
 CREATE OR REPLACE TEMP TABLE affected_cohorts AS
 WITH cohorts AS (
@@ -13,7 +13,7 @@ WITH cohorts AS (
     UNION
     SELECT
         services.enterprise_id,
-        services.service_id,
+        services.scope_id,
         CAST(
             unnest(
                 generate_series(
@@ -27,8 +27,8 @@ WITH cohorts AS (
             ) AS DATE
         )
     FROM affected_enterprises AS enterprises
-    INNER JOIN internal.computed_services AS services ON services.enterprise_id = enterprises.enterprise_id
-    WHERE enterprises.is_maturity_rollover
+    INNER JOIN internal.computed_scopes AS services ON services.enterprise_id = enterprises.enterprise_id
+    WHERE enterprises.is_maturity_rollover AND services.endpoint = 'product_service_orders'
 )
 
 SELECT cohorts.*, enterprises.last_midnight_utc

@@ -1,18 +1,36 @@
 -- affected_orders: one row for each order of the batch whose facts are computed again: all orders of a hotel, or those that
--- landings noted, those that became unresolved by time alone, and the orders around a changed one.
--- Source: affected_enterprises, mews.changed_records, mews.sync_state, mews.product_service_orders,
--- mart.fct_product_service_orders, mart.fct_order_state_changes.
+-- landings noted, those of items that landings noted, those that became unresolved by time alone, and the orders around a
+-- changed one. The ids of reservations are among them: items are computed with the order or reservation that they belong to.
+-- Source: affected_enterprises, mews.changed_records, mews.sync_state, mews.product_service_orders, mews.order_items,
+-- mart.fct_product_service_orders, mart.fct_order_state_changes, mart.fct_order_items.
 -- Reason for the orders around it: a cancellation takes the earliest order that none before it took (rebooked_orders), so that
 -- one change can affect all orders of its account and service around it: cancellations and creations between which never
 -- more than 1 hour lies, as they were and as they are.
 CREATE OR REPLACE TEMP TABLE affected_orders AS
-WITH changed AS (
-    SELECT DISTINCT records.id AS order_id, services.enterprise_id
+WITH noted AS (
+    SELECT records.endpoint, records.id, scopes.enterprise_id
     FROM mews.changed_records AS records
-    INNER JOIN mews.sync_state AS services
-        ON services.endpoint = records.endpoint AND services.scope_id = records.scope_id
-    INNER JOIN affected_enterprises AS affected ON affected.enterprise_id = services.enterprise_id
-    WHERE records.endpoint = 'product_service_orders' AND affected.are_some_orders_affected
+    INNER JOIN mews.sync_state AS scopes ON scopes.endpoint = records.endpoint AND scopes.scope_id = records.scope_id
+    INNER JOIN affected_enterprises AS affected ON affected.enterprise_id = scopes.enterprise_id
+    WHERE affected.are_some_orders_affected
+),
+
+noted_items AS (
+    SELECT id AS item_id, enterprise_id FROM noted WHERE endpoint = 'order_items'
+),
+
+changed AS (
+    SELECT id AS order_id, enterprise_id FROM noted WHERE endpoint = 'product_service_orders'
+    UNION
+    SELECT items.service_order_id, items.enterprise_id
+    FROM mews.order_items AS items
+    SEMI JOIN noted_items AS noted ON noted.item_id = items.id AND noted.enterprise_id = items.enterprise_id
+    WHERE items.service_order_id IS NOT NULL
+    UNION
+    SELECT facts.service_order_id, facts.enterprise_id
+    FROM mart.fct_order_items AS facts
+    SEMI JOIN noted_items AS noted ON noted.item_id = facts.item_id AND noted.enterprise_id = facts.enterprise_id
+    WHERE facts.service_order_id IS NOT NULL
 ),
 
 as_they_are AS (
@@ -88,7 +106,7 @@ SELECT facts.order_id, facts.enterprise_id
 FROM mart.fct_product_service_orders AS facts
 INNER JOIN (FROM affected_enterprises WHERE is_maturity_rollover) AS affected
     ON affected.enterprise_id = facts.enterprise_id
-WHERE facts.is_unresolved <> is_unresolved_by(facts.state_group, facts.created_at, affected.last_midnight_utc)
+WHERE facts.is_unresolved <> is_unresolved_by(facts.state_group, facts.created_at, facts.consumed_at, affected.last_midnight_utc)
 UNION
 SELECT orders.id, orders.enterprise_id
 FROM mews.product_service_orders AS orders

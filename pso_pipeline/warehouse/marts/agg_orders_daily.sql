@@ -64,6 +64,7 @@ SELECT
         AS net_canceled_within_30d,
     count(*) FILTER (WHERE is_creation AND is_firm AND NOT is_canceled) AS firm_orders_not_canceled,
     count(*) FILTER (WHERE is_creation AND is_canceled_never_seen_confirmed) AS canceled_never_seen_confirmed_orders,
-    count(*) FILTER (WHERE is_creation AND is_canceled_while_pending) AS canceled_while_pending_orders
+    count(*) FILTER (WHERE is_creation AND is_canceled_while_pending) AS canceled_while_pending_orders,
+    count(*) FILTER (WHERE is_creation AND NOT has_items) AS orders_without_items
 FROM matured
 GROUP BY enterprise_id, service_id, origin, account_type, date

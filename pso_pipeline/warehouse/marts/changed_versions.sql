@@ -1,6 +1,6 @@
 -- changed_versions: one row for each published table, and for each month of the large ones, that this transaction changes, with
 -- its number. Source: what this transaction changes; $changed_tables names the tables that are published as a whole. The rows of
--- an order are in the month of its created_date, its changes of state too. mart.rpt_orders changes with its facts and with the
+-- an order are in the month of its created_date, its changes of state too; an item is in that of its own. mart.rpt_orders changes with its facts and with the
 -- names in it.
 -- Reason for a number by the clock: a backup that is restored never gives a number again for another content.
 CREATE OR REPLACE TEMP TABLE changed_versions AS
@@ -16,6 +16,16 @@ months_of_facts AS (
     SELECT DISTINCT months.created_month
     FROM months
     SEMI JOIN changed_fct_product_service_orders AS changed ON changed.order_id = months.order_id
+),
+
+months_of_items AS (
+    SELECT DISTINCT CAST(date_trunc('month', items.created_date) AS DATE) AS created_month
+    FROM (
+        SELECT item_id, created_date FROM stored_fct_order_items
+        UNION ALL
+        SELECT item_id, created_date FROM new_fct_order_items
+    ) AS items
+    SEMI JOIN changed_fct_order_items AS changed ON changed.item_id = items.item_id
 ),
 
 months_of_changes AS (
@@ -66,6 +76,8 @@ changed AS (
     SELECT 'fct_order_state_changes', created_month FROM months_of_facts
     UNION
     SELECT 'fct_order_state_changes', created_month FROM months_of_changes
+    UNION
+    SELECT 'fct_order_items', created_month FROM months_of_items
     UNION
     SELECT 'rpt_orders', created_month FROM months_of_facts
     UNION

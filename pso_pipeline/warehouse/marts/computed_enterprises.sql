@@ -5,6 +5,7 @@ SELECT
     inputs.input_digest,
     inputs.requires_all_companions,
     inputs.last_midnight_utc,
-    inputs.time_zone
+    inputs.time_zone,
+    inputs.items_midnight_utc
 FROM enterprise_inputs AS inputs
 SEMI JOIN affected_enterprises AS affected ON affected.enterprise_id = inputs.enterprise_id

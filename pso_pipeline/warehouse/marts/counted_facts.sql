@@ -79,5 +79,6 @@ SELECT
     is_quick_cancel,
     is_rebooked,
     is_canceled_never_seen_confirmed,
-    is_canceled_while_pending
+    is_canceled_while_pending,
+    has_items
 FROM facts;

@@ -19,16 +19,30 @@ import duckdb
 from babel.core import get_global
 
 from pso_pipeline.contract.columns import Table
-from pso_pipeline.contract.enums import CANCELED, CHECKED_IN_STATES, CONFIRMED, FIRM_STATES, PENDING_STATES, STATES
+from pso_pipeline.contract.enums import (
+    CANCELED,
+    CANCELLATION_FEE,
+    CHECKED_IN_STATES,
+    CONFIRMED,
+    FIRM_STATES,
+    PENDING_STATES,
+    REBATE_TYPES,
+    SALE_TYPES,
+    STATES,
+)
 from pso_pipeline.contract.marts import (
     AGG_CANCELLATION_CURVE,
+    AGG_CONSUMPTION_AHEAD,
+    AGG_ITEM_REVENUE_DAILY,
     AGG_ORDERS_DAILY,
     CANCELLATION_CURVE_RUNS,
     COMPUTED_ENTERPRISES,
-    COMPUTED_SERVICES,
+    COMPUTED_SCOPES,
     DIM_DATES,
     DIM_ENTERPRISES,
+    DIM_PRODUCTS,
     DIM_SERVICES,
+    FCT_ORDER_ITEMS,
     FCT_ORDER_STATE_CHANGES,
     FCT_PRODUCT_SERVICE_ORDERS,
     INTERNAL_TABLES,
@@ -44,7 +58,7 @@ from pso_pipeline.warehouse.sql import columns_of, first_row, literal, statement
 from pso_pipeline.warehouse.writing import EVERYTHING, Part, are_tables_fixed, write, writes
 
 ORDERS_PER_BATCH = 500_000
-"""Orders of whole hotels that are computed in one transaction, so that a process that is killed loses little."""
+"""Orders and items of whole hotels that are computed in one transaction, so that a killed process loses little."""
 
 INPUTS = ("macros", "enterprise_inputs")
 """What metrics are computed from, with how dates and ages are computed; the checks need them too."""
@@ -52,31 +66,40 @@ INPUTS = ("macros", "enterprise_inputs")
 REBOOKED = "rebooked_orders"
 """The one relation that is not made by SQL: one order is chosen for each cancellation, one after the other."""
 
-OTHER_RELATIONS = ("order_states", "enterprise_inputs", "requested_enterprises", "changed_versions")
+OTHER_RELATIONS = ("order_states", "item_types", "enterprise_inputs", "requested_enterprises", "changed_versions")
 """Temporary relations that are made before and after the steps."""
 
 PAIRS_IN_ORDER = "SELECT order_id, other_id FROM rebooking_pairs ORDER BY canceled_at, order_id, created_at, other_id"
 
 STEPS = (
     "affected_enterprises",
+    DIM_SERVICES,
+    DIM_PRODUCTS,
     "affected_orders",
+    "affected_items",
     "landed_orders",
+    "landed_items",
     "state_changes",
     "utc_offsets",
     "rebooking_pairs",
     REBOOKED,
+    "order_values",
     FCT_PRODUCT_SERVICE_ORDERS,
     FCT_ORDER_STATE_CHANGES,
+    FCT_ORDER_ITEMS,
     "affected_facts",
     "affected_days",
     "affected_cohorts",
     "counted_facts",
     AGG_ORDERS_DAILY,
     CANCELLATION_CURVE_RUNS,
+    "affected_item_days",
+    "counted_items",
+    AGG_ITEM_REVENUE_DAILY,
+    AGG_CONSUMPTION_AHEAD,
     DIM_ENTERPRISES,
-    DIM_SERVICES,
     COMPUTED_ENTERPRISES,
-    COMPUTED_SERVICES,
+    COMPUTED_SCOPES,
 )
 """What a batch of hotels is computed by, in order.
 
@@ -91,10 +114,14 @@ SCOPES = {
     FCT_ORDER_STATE_CHANGES: OF_ORDERS,
     AGG_ORDERS_DAILY: Scope("affected_days", ("enterprise_id", "date")),
     CANCELLATION_CURVE_RUNS: Scope("affected_cohorts", ("enterprise_id", "service_id", "cohort_month")),
+    FCT_ORDER_ITEMS: Scope("affected_items", ("item_id", "enterprise_id")),
+    AGG_ITEM_REVENUE_DAILY: Scope("affected_item_days", ("enterprise_id", "date")),
+    AGG_CONSUMPTION_AHEAD: Scope("affected_item_days", ("enterprise_id",)),
     DIM_ENTERPRISES: OF_ENTERPRISES,
     DIM_SERVICES: OF_ENTERPRISES,
+    DIM_PRODUCTS: OF_ENTERPRISES,
     COMPUTED_ENTERPRISES: OF_ENTERPRISES,
-    COMPUTED_SERVICES: OF_ENTERPRISES,
+    COMPUTED_SCOPES: OF_ENTERPRISES,
 }
 """Which rows of each table a batch computes."""
 
@@ -108,7 +135,10 @@ PUBLISHED_AS = {
     CANCELLATION_CURVE_RUNS: AGG_CANCELLATION_CURVE.name,
     DIM_ENTERPRISES: DIM_ENTERPRISES.name,
     DIM_SERVICES: DIM_SERVICES.name,
+    DIM_PRODUCTS: DIM_PRODUCTS.name,
     DIM_DATES: DIM_DATES.name,
+    AGG_ITEM_REVENUE_DAILY: AGG_ITEM_REVENUE_DAILY.name,
+    AGG_CONSUMPTION_AHEAD: AGG_CONSUMPTION_AHEAD.name,
 }
 """Tables that are published as a whole, with the name that they or the view over them have there."""
 
@@ -127,6 +157,13 @@ def _order_state(state: str) -> dict[str, str | bool]:
 
 ORDER_STATES = tuple(map(_order_state, STATES))
 """The sets that each documented state belongs to; an unknown state has no row and counts in none of them."""
+
+ITEM_TYPES = (
+    *({"item_type": each, "item_kind": "sale"} for each in SALE_TYPES),
+    *({"item_type": each, "item_kind": "rebate"} for each in REBATE_TYPES),
+    {"item_type": CANCELLATION_FEE, "item_kind": "cancellation_fee"},
+)
+"""What items of each type count as; those of other types, taxes and deposits among them, have no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +314,10 @@ def derive(
         "CREATE OR REPLACE TEMP TABLE order_states AS SELECT unnest($states, recursive := true)",
         {"states": list(ORDER_STATES)},
     )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE item_types AS SELECT unnest($types, recursive := true)",
+        {"types": list(ITEM_TYPES)},
+    )
     was_complete = is_complete(connection)
     request = _Request(
         enterprise_ids=tuple(sorted(set(enterprise_ids or ()))),
@@ -380,7 +421,8 @@ def _compute_batch(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str
         return set()
     for table in changed:
         replace(connection, table)
-    if {FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES} & set(changed) and compare(connection, DIM_DATES, None):
+    dated = {FCT_PRODUCT_SERVICE_ORDERS, FCT_ORDER_STATE_CHANGES, FCT_ORDER_ITEMS}
+    if dated & set(changed) and compare(connection, DIM_DATES, None):
         changed.append(DIM_DATES)
         replace(connection, DIM_DATES)
     whole = [name for table, name in PUBLISHED_AS.items() if table in changed]
@@ -388,7 +430,7 @@ def _compute_batch(connection: duckdb.DuckDBPyConnection, batch: int) -> set[str
     _run(connection, ["table_versions"])
     return {
         enterprise
-        for table in (AGG_ORDERS_DAILY, CANCELLATION_CURVE_RUNS)
+        for table in (AGG_ORDERS_DAILY, CANCELLATION_CURVE_RUNS, AGG_ITEM_REVENUE_DAILY, AGG_CONSUMPTION_AHEAD)
         for enterprise in _column(connection, f"SELECT DISTINCT enterprise_id FROM changed_{table.name}")  # noqa: S608  # the contract's name
     }
 
@@ -516,7 +558,7 @@ def _stored(connection: duckdb.DuckDBPyConnection, table: str, database: str | N
 
 def _definition_digest() -> str:
     """Digest everything that determines the content of the marts, so that nobody has to remember to raise a version."""
-    made_of = (SCHEMA_VERSION, MART_TABLES, INTERNAL_TABLES, ORDER_STATES, version("babel"))
+    made_of = (SCHEMA_VERSION, MART_TABLES, INTERNAL_TABLES, ORDER_STATES, ITEM_TYPES, version("babel"))
     digest = hashlib.sha256(repr(made_of).encode())
     folder = files("pso_pipeline.warehouse").joinpath("marts")
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):

@@ -1,11 +1,16 @@
 -- mart.dim_dates: one row for each day from the first to the last date of the facts, of all enterprises.
--- Source: mart.fct_product_service_orders, mart.fct_order_state_changes.
+-- Source: mart.fct_product_service_orders, mart.fct_order_state_changes, mart.fct_order_items.
 WITH used AS (
     SELECT min(created_date) AS first_date, max(created_date) AS last_date FROM mart.fct_product_service_orders
     UNION ALL
     SELECT min(canceled_date), max(canceled_date) FROM mart.fct_product_service_orders
     UNION ALL
     SELECT min(changed_date), max(changed_date) FROM mart.fct_order_state_changes
+    UNION ALL
+    SELECT
+        least(min(created_date), min(consumed_date), min(canceled_date)),
+        greatest(max(created_date), max(consumed_date), max(canceled_date))
+    FROM mart.fct_order_items
 ),
 
 days AS (

@@ -13,6 +13,7 @@ SELECT
     inputs.as_of_utc,
     inputs.as_of_date,
     FALSE AS is_held_back,
-    NULL AS held_back_reason
+    NULL AS held_back_reason,
+    inputs.items_as_of_utc
 FROM enterprise_inputs AS inputs
 SEMI JOIN affected_enterprises AS affected ON affected.enterprise_id = inputs.enterprise_id

@@ -6,6 +6,9 @@
 --   as_of_date               the last local day that was over at as_of_utc
 --   last_midnight_utc        the end of that day; maturity is measured from here. It stays known where a service was never
 --                            read: the orders of the others grow old all the same
+--   items_as_of_utc          the watermark of its order items; null where they are not read, or were never read to their end
+--   items_date               the local day of items_as_of_utc, which items_midnight_utc begins; what is consumed before it was
+--                            consumed, what is consumed on it or later is booked
 --   time_zone                its own as the IANA database or Windows names it, or UTC where it has none of these: one bad name
 --                            must not stop the others
 --   is_time_zone_known       false where it is UTC because of that
@@ -32,6 +35,16 @@ progress AS (
         string_agg(service_id || ':' || coalesce(revision, 0), ',' ORDER BY service_id)
             FILTER (WHERE watermark_utc IS NOT NULL) AS revisions
     FROM services
+    GROUP BY enterprise_id
+),
+
+items AS (
+    SELECT
+        enterprise_id,
+        min(watermark_utc) AS watermark_utc,
+        string_agg(scope_id || ':' || coalesce(revision, 0), ',' ORDER BY scope_id) AS revisions
+    FROM mews.sync_state
+    WHERE endpoint = 'order_items' AND watermark_utc IS NOT NULL
     GROUP BY enterprise_id
 ),
 
@@ -63,20 +76,34 @@ enterprises AS (
         shown(json_extract_string(enterprises.extra, '$.AccommodationEnvironmentCode')) AS accommodation_environment_code,
         CASE WHEN NOT progress.is_partly_unread THEN progress.read_until_utc END AS as_of_utc,
         progress.read_until_utc,
-        progress.revisions
+        progress.revisions,
+        items.watermark_utc AS items_as_of_utc,
+        items.revisions AS item_revisions
     FROM mews.enterprises AS enterprises
     FULL JOIN progress ON progress.enterprise_id = enterprises.id
+    LEFT JOIN items ON items.enterprise_id = coalesce(enterprises.id, progress.enterprise_id)
     LEFT JOIN zones ON zones.key = lower(regexp_replace(enterprises.time_zone_identifier, '^[\s\pZ]+|[\s\pZ]+$', '', 'g'))
     WHERE enterprises.id IS NOT NULL OR progress.started_services > 0
 )
 
 SELECT
-    enterprises.* EXCLUDE (read_until_utc, revisions),
+    enterprises.* EXCLUDE (read_until_utc, revisions, item_revisions),
     local_date(enterprises.as_of_utc, enterprises.time_zone, NULL) - 1 AS as_of_date,
     start_of_day(local_date(enterprises.read_until_utc, enterprises.time_zone, NULL), enterprises.time_zone)
         AS last_midnight_utc,
+    local_date(enterprises.items_as_of_utc, enterprises.time_zone, NULL) AS items_date,
+    start_of_day(items_date, enterprises.time_zone) AS items_midnight_utc,
     environments.code IS NOT NULL AS requires_all_companions,
-    md5(concat_ws(';', enterprises.time_zone, enterprises.is_time_zone_known, requires_all_companions, enterprises.revisions)) AS input_digest
+    md5(
+        concat_ws(
+            ';',
+            enterprises.time_zone,
+            enterprises.is_time_zone_known,
+            requires_all_companions,
+            enterprises.revisions,
+            enterprises.item_revisions
+        )
+    ) AS input_digest
 FROM enterprises
 LEFT JOIN internal.all_companions_environments AS environments
     ON environments.code = upper(trim(enterprises.accommodation_environment_code));

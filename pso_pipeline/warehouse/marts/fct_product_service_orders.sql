@@ -1,5 +1,5 @@
 -- mart.fct_product_service_orders: one row for each order of a completely read service that the source still has; computed for
--- the affected orders. Source: landed_orders, state_changes, utc_offsets, rebooked_orders.
+-- the affected orders. Source: landed_orders, state_changes, utc_offsets, rebooked_orders, order_values.
 -- Reason: the one place where UTC becomes the hotel's own date. Every count is made from these rows.
 --   was_confirmed               any observed version was firm and not canceled
 --   was_canceled_while_pending  a pending version was followed by a canceled one, with no other between them
@@ -41,7 +41,7 @@ SELECT
     orders.is_checked_in,
     orders.is_canceled,
     orders.is_open,
-    is_unresolved_by(orders.state_group, orders.created_at, orders.last_midnight_utc) AS is_unresolved,
+    is_unresolved_by(orders.state_group, orders.created_at, worth.consumed_at, orders.last_midnight_utc) AS is_unresolved,
     CASE
         WHEN orders.requires_all_companions THEN coalesce(orders.all_companions_checked_in, FALSE)
         ELSE coalesce(
@@ -60,7 +60,12 @@ SELECT
     rebooked_orders.order_id IS NOT NULL AS is_rebooked,
     orders.is_canceled AND NOT coalesce(histories.was_confirmed, FALSE) AS is_canceled_never_seen_confirmed,
     is_canceled_never_seen_confirmed AND coalesce(histories.was_canceled_while_pending, FALSE)
-        AS is_canceled_while_pending
+        AS is_canceled_while_pending,
+    worth.gross_value,
+    worth.currency,
+    worth.consumed_at,
+    worth.quantity,
+    CASE WHEN orders.items_as_of_utc IS NOT NULL THEN worth.order_id IS NOT NULL END AS has_items
 FROM landed_orders AS orders
 LEFT JOIN utc_offsets AS creation
     ON creation.zone = orders.zone AND creation.utc_date = CAST(orders.created_at AS DATE)
@@ -68,3 +73,4 @@ LEFT JOIN utc_offsets AS cancellation
     ON cancellation.zone = orders.zone AND cancellation.utc_date = CAST(orders.canceled_at AS DATE)
 LEFT JOIN histories ON histories.order_id = orders.order_id
 LEFT JOIN rebooked_orders ON rebooked_orders.order_id = orders.order_id
+LEFT JOIN order_values AS worth ON worth.order_id = orders.order_id AND worth.enterprise_id = orders.enterprise_id

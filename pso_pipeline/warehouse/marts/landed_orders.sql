@@ -10,6 +10,7 @@ SELECT
     enterprises.zone,
     enterprises.last_midnight_utc,
     enterprises.requires_all_companions,
+    enterprises.items_as_of_utc,
     orders.account_id,
     shown(orders.account_type) AS account_type,
     orders.booker_id,

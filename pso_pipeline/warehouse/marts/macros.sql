@@ -7,7 +7,8 @@
 --   bounded       a stored time within what can be true: older versions of the package stored any, and one order of the year
 --                 9999 must neither stop its hotel nor make the calendar 3 million days long
 --   shown         a text from outside as names and groups show it, which bars and keys have room for
---   is_unresolved_by  whether an order is still Confirmed 60 days after its creation, at the hotel's last midnight
+--   is_unresolved_by  whether an order is still Confirmed a day after its consumption, or where that is not known 60 days after
+--                     its creation, at the hotel's last midnight
 --   published_account_id  the account's id as the marts hold it: hashed with the key in mews.account_key, or as it is
 CREATE OR REPLACE TEMP MACRO local_date(moment, time_zone, utc_offset) AS
     CAST(coalesce(moment + utc_offset, timezone(time_zone, timezone('UTC', moment))) AS DATE);
@@ -30,8 +31,12 @@ CREATE OR REPLACE TEMP MACRO age_in_days(created_at, last_midnight_utc) AS
         END AS INTEGER
     );
 
-CREATE OR REPLACE TEMP MACRO is_unresolved_by(state_group, created_at, last_midnight_utc) AS
-    coalesce(state_group = 'confirmed' AND created_at <= last_midnight_utc - INTERVAL 60 DAY, FALSE);
+CREATE OR REPLACE TEMP MACRO is_unresolved_by(state_group, created_at, consumed_at, last_midnight_utc) AS
+    coalesce(
+        state_group = 'confirmed'
+        AND coalesce(consumed_at + INTERVAL 1 DAY, created_at + INTERVAL 60 DAY) <= last_midnight_utc,
+        FALSE
+    );
 
 CREATE OR REPLACE TEMP MACRO published_account_id(id) AS
     CASE

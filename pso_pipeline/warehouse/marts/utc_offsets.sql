@@ -1,5 +1,5 @@
 -- utc_offsets: one row for each time zone and UTC day on which anything happened in the batch.
--- Source: landed_orders, state_changes, affected_enterprises. Reason: on all but two days a year the whole day has one offset,
+-- Source: landed_orders, landed_items, state_changes, affected_enterprises. Reason: on all but two days a year the whole day has one offset,
 -- and adding it costs much less than converting each time by its zone. The offsets at the day's two ends are compared, since
 -- no zone of the IANA database has ever changed its clocks twice within 24 hours.
 --   utc_offset  what to add to a UTC time of that day; null on a day on which the clocks change
@@ -12,6 +12,12 @@ WITH days AS (
     SELECT zone, CAST(canceled_at AS DATE) FROM landed_orders WHERE canceled_at IS NOT NULL
     UNION
     SELECT zone, CAST(changed_at AS DATE) FROM state_changes
+    UNION
+    SELECT zone, CAST(created_at AS DATE) FROM landed_items
+    UNION
+    SELECT zone, CAST(consumed_at AS DATE) FROM landed_items
+    UNION
+    SELECT zone, CAST(canceled_at AS DATE) FROM landed_items WHERE canceled_at IS NOT NULL
 ),
 
 offsets AS (

@@ -9,4 +9,8 @@ SELECT
     (SELECT count(*) FROM mart.agg_orders_daily) AS agg_orders_daily,
     (SELECT coalesce(sum(last_day - first_day + 1), 0) FROM internal.cancellation_curve_runs)
         AS agg_cancellation_curve,
-    (SELECT count(*) FROM mart.fct_product_service_orders) AS rpt_orders;
+    (SELECT count(*) FROM mart.fct_product_service_orders) AS rpt_orders,
+    (SELECT count(*) FROM mart.dim_products) AS dim_products,
+    (SELECT count(*) FROM mart.fct_order_items) AS fct_order_items,
+    (SELECT count(*) FROM mart.agg_item_revenue_daily) AS agg_item_revenue_daily,
+    (SELECT count(*) FROM mart.agg_consumption_ahead) AS agg_consumption_ahead;
