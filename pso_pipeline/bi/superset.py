@@ -92,8 +92,8 @@ def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
     (`<name>_interval`); beside a rate with a maturity the same for groups whose orders are all old enough
     (`<name>_complete`) and for those where some are not yet (`<name>_maturing`); beside a measure in hours the same in
     days (`<name>_in_days`) and as milliseconds that Superset writes as `2d 2h` (`<name>_readable`); the counts
-    and amounts (`sum_<column>`). What is per currency is null over several. A rate of the cancellation curve is null where
-    an order is younger than the age.
+    and amounts (`sum_<column>`). What is per currency is null over several. A rate of the cancellation curve is null
+    where an order is younger than the age.
     """
     metrics = load_metrics()
     for rate in metrics.rates:

@@ -4,6 +4,7 @@ import bisect
 import itertools
 import math
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from pso_pipeline_tests.report import embedded
 
 METRICS = load_metrics()
 CURVE = METRICS.rate("cancellation_curve")
+HOURS = [measure for measure in METRICS.measures if measure.format == "hours"]
 
 NAMED = """
     SELECT
@@ -50,15 +52,17 @@ def found(report):
 
 
 def test_the_rates_are_those_of_metrics_yml(found):
-    assert found["rates"] == msgspec.to_builtins([rate for rate in METRICS.rates if rate is not CURVE])
-    assert [each["measure"] for each in found["quantiles"]] == msgspec.to_builtins(list(METRICS.measures))
+    assert found["rates"] == msgspec.to_builtins([rate for rate in METRICS.rates if rate is not CURVE and not rate.per])
+    assert [each["measure"] for each in found["quantiles"]] == msgspec.to_builtins(list(HOURS))
+    assert found["value_rates"] == msgspec.to_builtins([rate for rate in METRICS.rates if rate.per])
+    assert found["value_measures"] == msgspec.to_builtins([each for each in METRICS.measures if each.per])
     assert {rate["table"] for rate in found["rates"]} == set(found["counts"])
     assert found["small_group"] == 30
 
 
 @pytest.mark.parametrize("table", ["agg_orders_daily", "fct_product_service_orders"])
 def test_every_count_is_the_snapshots(found, snapshot, table):
-    rates = [rate for rate in METRICS.rates if rate.table == table]
+    rates = [rate for rate in METRICS.rates if rate.table == table and not rate.per]
     aggregates = aggregates_of(rates)
     counts = found["counts"][table]
     assert list(counts["values"]) == aggregates
@@ -82,6 +86,58 @@ def test_every_count_is_the_snapshots(found, snapshot, table):
             expected.update({(*key, name): int(number) for name, number in zip(aggregates, row[5:], strict=True)})
     assert expected.total() > 400
     assert cells == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "date"), [("agg_item_revenue_daily", "date"), ("fct_product_service_orders", "created_date")]
+)
+def test_every_amount_is_the_snapshots_to_the_last_digit(found, snapshot, table, date):
+    amounts = found["amounts"][table]
+    assert {rate.numerator for rate in METRICS.rates if rate.per and rate.table == table} <= set(amounts["values"])
+    cells: Counter[tuple[Any, ...]] = Counter()
+    for row in range(len(amounts["month"])):
+        key = (
+            found["hotels"][amounts["hotel"][row]]["label"],
+            found["services"][amounts["service"][row]],
+            found["currencies"][amounts["currency"][row]],
+            found["months"][amounts["month"][row]],
+        )
+        for aggregate, values in amounts["values"].items():
+            cells[*key, aggregate] += values[row]
+    names = list(amounts["values"])
+    named = f"""
+        SELECT {table}.*, hotel.enterprise_name AS hotel, service.service_name AS service,
+            strftime({date}, '%Y-%m-01') AS month
+        FROM mart.{table} JOIN mart.dim_enterprises AS hotel USING (enterprise_id)
+        JOIN mart.dim_services AS service ON service.service_id = {table}.service_id
+    """
+    query = f"SELECT hotel, service, currency, month, {', '.join(names)} FROM ({named}) GROUP BY ALL"
+    expected: Counter[tuple[Any, ...]] = Counter()
+    for row in snapshot.execute(query).fetchall():
+        if row[3] in found["months"] and row[2]:
+            expected.update({(*row[:4], name): int(10000 * (v or 0)) for name, v in zip(names, row[4:], strict=True)})
+    assert len(found["currencies"]) == 3
+    assert {key: value for key, value in cells.items() if value} == {key: v for key, v in expected.items() if v}
+
+
+def test_what_is_ahead_is_the_snapshots(found, snapshot):
+    ahead, cells = found["ahead"], Counter()
+    first = datetime.fromisoformat(ahead["first"])
+    for row, hotel in enumerate(ahead["hotel"]):
+        day = (first + timedelta(days=ahead["day"][row])).date()
+        names = (found["hotels"][hotel]["label"], found["services"][ahead["service"][row]])
+        cells[*names, ahead["products"][ahead["product"][row]], day] += ahead["booked"][row]
+    expected = snapshot.execute("""
+        SELECT enterprise_name, service_name, coalesce(product_name, 'Without a product'), date, booked_quantity
+        FROM mart.agg_consumption_ahead AS ahead
+        JOIN mart.dim_enterprises USING (enterprise_id)
+        JOIN mart.dim_services ON dim_services.service_id = ahead.service_id
+        LEFT JOIN mart.dim_products ON dim_products.product_id = ahead.product_id
+        WHERE days_ahead <= 7
+    """).fetchall()
+    assert len(expected) > 50
+    assert cells == {tuple(row[:4]): row[4] for row in expected}
+    assert ahead["outdated"] == []
 
 
 def test_the_curve_is_the_snapshots(found, snapshot):
@@ -228,7 +284,7 @@ def test_only_sums_and_counts_are_added_up():
 
 def test_only_quantiles_are_read_from_bins():
     measure = METRICS.measures[0]
-    assert [quantile_of(each) for each in METRICS.measures] == [("hours_to_cancel", 0.5), ("hours_to_cancel", 0.9)]
+    assert [quantile_of(each) for each in HOURS] == [("hours_to_cancel", 0.5), ("hours_to_cancel", 0.9)]
     with pytest.raises(ValueError, match="no quantile"):
         quantile_of(msgspec.structs.replace(measure, expression="AVG(hours_to_cancel)"))
 

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from pso_pipeline.bi.rates import load_metrics, rate_sql
+from pso_pipeline.bi.rates import load_metrics, measure_sql, rate_sql
 from pso_pipeline.bi.superset import DATA_SETS, bring_into_step, data_set_path, make_data_set
 from pso_pipeline_tests.superset.bundle import (
     FOLDER,
@@ -140,7 +140,7 @@ def test_every_rate_and_measure_is_a_metric_of_one_data_set(bundle):
         else f"CASE WHEN SUM(orders_at_risk) = SUM(firm_orders) THEN {rate_sql(rate)} END"
         for rate in load_metrics().rates
     }
-    defined |= {measure.name: measure.expression for measure in load_metrics().measures}
+    defined |= {measure.name: measure_sql(measure) for measure in load_metrics().measures}
     offered = [metric for data_set in bundle.data_sets.values() for metric in metric_expressions(data_set).items()]
     assert {name: sql for name, sql in offered if name in defined} == defined
     assert max(Counter(name for name, _ in offered if name in defined).values()) == 1

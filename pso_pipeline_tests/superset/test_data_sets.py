@@ -167,7 +167,10 @@ def test_no_text_from_the_api_is_markup_or_longer_than_a_label(odd, name):
 @pytest.mark.parametrize("name", DATA_SETS_BY_NAME)
 def test_every_metric_can_be_computed(connection, name):
     for metric, expression in metric_expressions(DATA_SETS_BY_NAME[name]).items():
-        (value,) = connection.execute(f"SELECT {expression} FROM {rows_sql(name)}").fetchone()
+        of_one = "WHERE currency = 'EUR'" if "MIN(currency)" in expression else ""
+        (value,) = connection.execute(f"SELECT {expression} FROM {rows_sql(name)} {of_one}").fetchone()
+        if of_one:
+            assert connection.execute(f"SELECT {expression} FROM {rows_sql(name)}").fetchone() == (None,), metric
         (nothing,) = connection.execute(f"SELECT {expression} FROM {rows_sql(name)} WHERE false").fetchone()
         # every order of the generated world together is neither all old enough nor all too young
         assert value is not None or metric.endswith("_complete") or metric.startswith("cancellation_curve"), metric
@@ -211,7 +214,9 @@ def test_intervals_are_those_of_wilson(connection, rate):
         assert text == (expected and "–".join(f"{100 * end:.1f}" for end in expected))
 
 
-@pytest.mark.parametrize("measure", load_metrics().measures, ids=lambda measure: measure.name)
+@pytest.mark.parametrize(
+    "measure", [each for each in load_metrics().measures if each.format == "hours"], ids=lambda measure: measure.name
+)
 @pytest.mark.parametrize(
     ("hours", "days", "readable"),
     [(None, None, None), (0.259, 0.259 / 24, 16 / 60), (23.99, 23.99 / 24, 23 + 59 / 60), (455.7, 455.7 / 24, 456)],

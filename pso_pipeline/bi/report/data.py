@@ -39,6 +39,12 @@ MAX_ORIGINS = 10
 MAX_SEGMENTS = 5
 """The largest that the page lists by name; what lies beyond is counted together."""
 
+MAX_PRODUCTS = 300
+"""The products that the page lists by name; those beyond are added up together."""
+
+DAYS_AHEAD = 7
+"""The days whose consumption the page shows, tomorrow the first."""
+
 MAX_NAMED = 5
 """How many hotels of each status the page names above its figures."""
 
@@ -60,8 +66,8 @@ SHORTEST_HOURS = 1 / 60
 OTHERS = {True: "All others", False: "All others, not counted"}
 """What the page calls the hotels that it does not list, by whether totals count them."""
 
-POSITIONS = ("months", "hotels", "services", "origin_values", "account_type_values")
-"""Temporary tables that say where on the page a month, a hotel, a service, an origin or a segment stands."""
+POSITIONS = ("months", "hotels", "services", "origin_values", "account_type_values", "currencies")
+"""Temporary tables with the position on the page of each month, hotel, service, origin, segment and currency."""
 
 T = TypeVar("T")
 Query: TypeAlias = Callable[[duckdb.DuckDBPyConnection], T]
@@ -85,6 +91,8 @@ class Hotel(msgspec.Struct, frozen=True):
     status: Status
     held_back_reason: str | None
     orders: int
+    orders_without_items: int
+    items_without_order: int
 
 
 class OtherHotels(msgspec.Struct, frozen=True):
@@ -94,6 +102,8 @@ class OtherHotels(msgspec.Struct, frozen=True):
     is_counted: bool
     hotels: int
     orders: int
+    orders_without_items: int
+    items_without_order: int
     oldest_as_of_utc: datetime | None
 
 
@@ -121,6 +131,36 @@ class Counts(msgspec.Struct, frozen=True):
     segment: list[int]
     month: list[int]
     values: dict[str, list[int]]
+
+
+class Amounts(msgspec.Struct, frozen=True):
+    """Sums of one table for each currency, as `Counts` has counts, in ten-thousandths: whole numbers add up exactly.
+
+    A sum that is too large for that is None.
+    """
+
+    hotel: list[int]
+    service: list[int]
+    currency: list[int]
+    month: list[int]
+    values: dict[str, list[int | None]]
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """What is booked and expected for the next days: row i is on the day `first` and `day[i]` more.
+
+    `outdated` are hotels that are left out: their items were read up to an earlier day than those of the others.
+    """
+
+    first: date | None
+    products: list[str]
+    hotel: list[int]
+    service: list[int]
+    product: list[int]
+    day: list[int]
+    booked: list[int]
+    expected: list[float | None]
+    outdated: list[int]
 
 
 class Curve(msgspec.Struct, frozen=True):
@@ -163,10 +203,11 @@ class Quantile(msgspec.Struct, frozen=True):
 class ReportData(msgspec.Struct, frozen=True):
     """Everything that the page computes from.
 
-    `counts` is keyed by the name of the table. `months` are first days without gaps. `orders` counts the orders of the
-    hotels that are counted, `orders_shown` those of them created in `months`, `orders_not_counted` those of the other
-    hotels. `roles` names the aggregates of sets that the page shows by themselves: `created`, `firm` and
-    `resolved` orders. `normal_quantile` is that of a two-sided 95 % interval.
+    `counts` and `amounts` are keyed by the name of the table. `value_rates` and `value_measures` come from `amounts`,
+    each of one of `currencies`; `has_items` says whether any item is in the snapshot. `months` are first days without
+    gaps. `orders` counts the orders of the hotels that are counted, `orders_shown` those of them created in `months`,
+    `orders_not_counted` those of the other hotels. `roles` names the aggregates of sets that the page shows by
+    themselves: `created`, `firm` and `resolved` orders. `normal_quantile` is that of a two-sided 95 % interval.
     """
 
     rates: tuple[Rate, ...]
@@ -182,6 +223,12 @@ class ReportData(msgspec.Struct, frozen=True):
     origins: list[str]
     segments: list[str]
     counts: dict[str, Counts]
+    has_items: bool
+    value_rates: tuple[Rate, ...]
+    value_measures: tuple[Measure, ...]
+    currencies: list[str]
+    amounts: dict[str, Amounts]
+    ahead: Ahead
     curve: Curve
     durations: Durations
     orders: int
@@ -287,17 +334,21 @@ def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.T
     connection.execute(_query("services"), {"max_values": MAX_SERVICES})
     connection.execute(_query("values").format(column="origin"), {"max_values": MAX_ORIGINS})
     connection.execute(_query("values").format(column="account_type"), {"max_values": MAX_SEGMENTS})
+    connection.execute(_query("currencies"))
     connection.execute(_query("hotels"), {"max_hotels": MAX_HOTELS, "max_cells": MAX_CELLS})
     listed = {
         "months": arrow_table(connection, "SELECT month FROM months ORDER BY position"),
         "hotels": arrow_table(
             connection,
-            "SELECT label, time_zone, as_of_utc, is_counted, status, held_back_reason, orders::BIGINT AS orders"
-            " FROM hotels WHERE is_listed ORDER BY position",
+            "SELECT label, time_zone, as_of_utc, is_counted, status, held_back_reason, orders::BIGINT AS orders,"
+            " orders_without_items, items_without_order FROM hotels WHERE is_listed ORDER BY position",
         ),
         "other hotels": arrow_table(
             connection,
-            "SELECT is_counted, count(*) AS hotels, sum(orders)::BIGINT AS orders, min(as_of_utc) AS oldest_as_of_utc"
+            "SELECT is_counted, count(*) AS hotels, sum(orders)::BIGINT AS orders,"
+            " min(as_of_utc) AS oldest_as_of_utc,"
+            " sum(orders_without_items)::BIGINT AS orders_without_items,"
+            " sum(items_without_order)::BIGINT AS items_without_order"
             " FROM hotels WHERE NOT is_listed GROUP BY position, is_counted ORDER BY position",
         ),
         "apart": arrow_table(connection, _query("apart"), {"max_named": MAX_NAMED}),
@@ -305,6 +356,7 @@ def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.T
         "origins": _labels(connection, "origin_values"),
         "segments": _labels(connection, "account_type_values"),
         "totals": arrow_table(connection, _query("totals")),
+        "currencies": arrow_table(connection, "SELECT code FROM currencies ORDER BY position"),
     }
     return {name: connection.table(name).to_arrow_table() for name in POSITIONS}, listed
 
@@ -318,6 +370,12 @@ def _counting(metrics: Metrics) -> dict[str, Query[pa.Table]]:
         },
         "curve": functools.partial(_curve, rate=metrics.rate("cancellation_curve")),
         "durations": functools.partial(_durations, measures=_quantiles(metrics)),
+        **{
+            f"amounts of {table}": functools.partial(_amounts, table=table, date=date_of_table, aggregates=aggregates)
+            for (table, date_of_table), aggregates in _amounts_of_tables(metrics).items()
+        },
+        "ahead": _ahead,
+        "outdated": _outdated,
     }
 
 
@@ -354,10 +412,46 @@ def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData
             for table, rates in rates_of_tables.items()
             for aggregates in [aggregates_of(rates)]
         },
+        has_items=bool(found["currencies"]),
+        value_rates=tuple(rate for rate in metrics.rates if rate.per),
+        value_measures=tuple(measure for measure in metrics.measures if measure.per),
+        currencies=labels_of(found["currencies"]["code"].to_pylist()),
+        amounts={
+            table: Amounts(
+                **found[f"amounts of {table}"].drop_columns(aggregates).to_pydict(),
+                values=found[f"amounts of {table}"].select(aggregates).to_pydict(),
+            )
+            for (table, _), aggregates in _amounts_of_tables(metrics).items()
+        },
+        ahead=_put_ahead_together(found["ahead"], found["outdated"]),
         curve=Curve(CURVE_DAYS, **found["curve"].to_pydict()),
         durations=Durations(duration_edges(), DURATION_STEPS, **found["durations"].to_pydict()),
         **found["totals"].to_pylist()[0],
     )
+
+
+def _put_ahead_together(rows: pa.Table, outdated: pa.Table) -> Ahead:
+    names = dict.fromkeys(rows["product"].to_pylist())
+    places = {name: place for place, name in enumerate(names)}
+    return Ahead(
+        first=rows["first"][0].as_py() if len(rows) else None,
+        products=labels_of(names),
+        product=[places[name] for name in rows["product"].to_pylist()],
+        outdated=outdated["hotel"].to_pylist(),
+        **rows.drop_columns(["first", "product"]).to_pydict(),
+    )
+
+
+def _amounts_of_tables(metrics: Metrics) -> dict[tuple[str, str], list[str]]:
+    """List the sums that rates and measures per currency are made from, by their table and its column of dates."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for rate in metrics.rates:
+        if rate.per:
+            found.setdefault((rate.table, rate.date), []).extend(aggregates_of([rate]))
+    for measure in metrics.measures:
+        if measure.per:
+            found.setdefault((measure.table, measure.date), []).extend(measure.expression.split(" + "))
+    return {place: list(dict.fromkeys(aggregates)) for place, aggregates in found.items()}
 
 
 def _rates_but_curve(metrics: Metrics) -> tuple[Rate, ...]:
@@ -388,6 +482,19 @@ def _counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[R
     expressions = ",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates_of(rates))
     query = _query("counts").format(table=table, date=dates.pop(), aggregates=expressions)
     return arrow_table(connection, query)
+
+
+def _amounts(connection: duckdb.DuckDBPyConnection, table: str, date: str, aggregates: Sequence[str]) -> pa.Table:
+    expressions = ",\n    ".join(f'TRY_CAST(10000 * coalesce({each}, 0) AS BIGINT) AS "{each}"' for each in aggregates)
+    return arrow_table(connection, _query("amounts").format(table=table, date=date, aggregates=expressions))
+
+
+def _ahead(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    return arrow_table(connection, _query("ahead"), {"max_products": MAX_PRODUCTS, "days": DAYS_AHEAD})
+
+
+def _outdated(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    return arrow_table(connection, _query("outdated"))
 
 
 def _curve(connection: duckdb.DuckDBPyConnection, rate: Rate) -> pa.Table:

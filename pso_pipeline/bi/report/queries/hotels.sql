@@ -8,6 +8,7 @@ WITH sizes AS (
     SELECT
         daily.enterprise_id,
         sum(daily.orders_created) AS orders,
+        sum(daily.orders_without_items) AS orders_without_items,
         approx_count_distinct(
             hash(services.position, daily.origin, daily.account_type, months.position)
         ) AS cells
@@ -15,6 +16,12 @@ WITH sizes AS (
     INNER JOIN months ON months.month = date_trunc('month', daily.date)
     INNER JOIN services ON services.service_id = daily.service_id
     GROUP BY daily.enterprise_id
+),
+
+items AS (
+    SELECT enterprise_id, sum(items_without_order) AS items_without_order
+    FROM mart.agg_item_revenue_daily
+    GROUP BY enterprise_id
 ),
 
 known AS (
@@ -28,10 +35,13 @@ ranked AS (
     SELECT
         hotel.*,
         coalesce(sizes.orders, 0) AS orders,
+        coalesce(sizes.orders_without_items, 0)::BIGINT AS orders_without_items,
+        coalesce(items.items_without_order, 0)::BIGINT AS items_without_order,
         row_number() OVER by_size - 1 AS rank,
         sum(coalesce(sizes.cells, 0)) OVER by_size AS cells_so_far
     FROM known AS hotel
     LEFT JOIN sizes ON sizes.enterprise_id = hotel.enterprise_id
+    LEFT JOIN items ON items.enterprise_id = hotel.enterprise_id
     WINDOW by_size AS (ORDER BY hotel.is_counted DESC, coalesce(sizes.orders, 0) DESC, hotel.enterprise_id)
 ),
 
@@ -62,5 +72,7 @@ SELECT
         ELSE 'current'
     END AS status,
     held_back_reason,
-    orders
+    orders,
+    orders_without_items,
+    items_without_order
 FROM listed

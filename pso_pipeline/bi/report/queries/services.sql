@@ -1,4 +1,4 @@
--- services: one row for each service, with the position of its name on the page.
+-- services: one row for each service with an order or an item, with the position of its name on the page.
 -- Reason: a filter shows names, and hotels sell services of the same name; beyond the $max_values names with the most
 -- orders they share one position, whose label is null.
 CREATE OR REPLACE TEMP TABLE services AS
@@ -12,10 +12,15 @@ sizes AS (
     INNER JOIN months ON months.month = date_trunc('month', daily.date)
     INNER JOIN named ON named.service_id = daily.service_id
     GROUP BY named.label
+    UNION ALL
+    SELECT DISTINCT named.label, 0
+    FROM mart.agg_item_revenue_daily AS daily
+    INNER JOIN named ON named.service_id = daily.service_id
+    WHERE daily.date >= (SELECT min(month) FROM months)
 ),
 
 ranked AS (
-    SELECT label, row_number() OVER (ORDER BY orders DESC, label) - 1 AS rank FROM sizes
+    SELECT label, row_number() OVER (ORDER BY sum(orders) DESC, label) - 1 AS rank FROM sizes GROUP BY label
 )
 
 SELECT

@@ -57,6 +57,37 @@ const figures = (() => {
     return total;
   }
 
+  /** Adds one sum of a table of amounts up, in ten-thousandths, by currency and position in `dimension` (null: by
+      currency alone), with a space between. As BigInt it is exact, however large. Null where a part of it is not known. */
+  function amountsBy(tableName, aggregate, dimension, selection) {
+    const table = data.amounts[tableName];
+    const [column, sums] = [table.values[aggregate], new Map()];
+    eachRow(table, selection, (row) => {
+      const key = `${table.currency[row]} ${dimension === null ? "" : table[dimension][row]}`;
+      const before = sums.has(key) ? sums.get(key) : 0n;
+      sums.set(key, before === null || column[row] === null ? null : before + BigInt(column[row]));
+    });
+    return sums;
+  }
+
+  /** What is booked and expected in a selection: by service, product and day, {booked, expected}; expected is null where it
+      is not known of a part. */
+  function ahead(selection) {
+    const { hotel, service, product, day, booked, expected } = data.ahead;
+    const found = new Map();
+    hotel.forEach((_, row) => {
+      const place = { hotel: hotel[row], service: service[row], month: selection.from };
+      if (!isLeft(place, selection)) return;
+      const key = `${service[row]} ${product[row]} ${day[row]}`;
+      const before = found.get(key) ?? { booked: 0, expected: 0 };
+      found.set(key, {
+        booked: before.booked + booked[row],
+        expected: before.expected === null || expected[row] === null ? null : before.expected + expected[row],
+      });
+    });
+    return found;
+  }
+
   /** Wilson's 95 % interval of a share. */
   function wilson(successes, trials) {
     const z = data.normal_quantile;
@@ -201,5 +232,5 @@ const figures = (() => {
     return found;
   }
 
-  return { load, sum, sumsBy, rate, rateBy, curves, bins, quantile, steps, quotient };
+  return { load, sum, sumsBy, rate, rateBy, curves, bins, quantile, steps, quotient, amountsBy, ahead };
 })();

@@ -441,6 +441,133 @@
     }));
   }
 
+  /* ---- value ---- */
+
+  const UNIT = 10000; /* amounts are in ten-thousandths */
+  const REVENUE_TABLE = "agg_item_revenue_daily";
+  const valueOf = (name) => [...data.value_rates, ...data.value_measures].find((each) => each.name === name);
+
+  /** An amount with as many decimals as its currency has; the code is in a column of its own. */
+  function money(amount, currency) {
+    if (amount === null) return "too large";
+    try {
+      return new Intl.NumberFormat("en-GB", { style: "currency", currency, currencyDisplay: "code" })
+        .formatToParts(Number(amount) / UNIT)
+        .map(({ type, value }) => (["currency", "literal"].includes(type) ? "" : value)).join("");
+    } catch {
+      return decimal.format(Number(amount) / UNIT); /* not a code of ISO 4217 */
+    }
+  }
+
+  /** A rate of amounts as a text. */
+  function valueShare(rate, numerator, denominator, currency) {
+    if (numerator === null || denominator === null || !denominator) return "–";
+    const value = Number(numerator) / Number(denominator);
+    if (rate.format === "amount") return money(Math.round(value * UNIT), currency);
+    return shown(rate, value);
+  }
+
+  /** The rates per currency of each currency and position in a dimension, as [position, currency, amounts by aggregate]. */
+  function valueRows(dimension, selection) {
+    const found = new Map();
+    Object.entries(data.amounts).forEach(([name, { values }]) => Object.keys(values).forEach((aggregate) => {
+      figures.amountsBy(name, aggregate, dimension, selection).forEach((sum, key) => {
+        found.set(key, { ...found.get(key), [aggregate]: sum });
+      });
+    }));
+    return [...found].map(([key, amounts]) => {
+      const [currency, position] = key.split(" ");
+      return { currency: Number(currency), position: Number(position), amounts };
+    });
+  }
+
+  function valueColumns() {
+    const [canceled, recovery, rebates] = ["canceled_value_share", "cancellation_fee_recovery", "rebate_share"].map(valueOf);
+    const share = (rate) => ({ amounts }, currency) => valueShare(rate, amounts[rate.numerator], amounts[rate.denominator], currency);
+    const sum = (aggregate) => ({ amounts }, currency) => money(amounts[aggregate] ?? 0n, currency);
+    const revenue = valueOf("item_revenue").expression.split(" + ");
+    const columns = [
+      ["Ordered", sum(canceled.denominator)],
+      ["Canceled", sum(canceled.numerator)],
+      [canceled.label, share(canceled)],
+      ["Cancellation fees", sum(recovery.numerator)],
+      [recovery.label, share(recovery)],
+    ];
+    const ofAll = [
+      [rebates.label, share(rebates)],
+      ["Revenue", ({ amounts }, currency) => {
+        const parts = revenue.map((each) => amounts[each] ?? 0n);
+        return money(parts.includes(null) ? null : parts.reduce((before, part) => before + part, 0n), currency);
+      }],
+      ...["revenue_per_served_order", "average_items_per_order"].map(valueOf).map((rate) => [rate.label, share(rate)]),
+    ];
+    return { columns, ofAll };
+  }
+
+  function showValue(selection) {
+    const { columns, ofAll } = valueColumns();
+    const of = valueOf("canceled_value_share");
+    const cells = (row, made) => made.map(([, make]) => make(row, data.currencies[row.currency]));
+    const heads = (made) => made.map(([label]) => label);
+    const totals = valueRows(null, selection).sort((a, b) => a.currency - b.currency);
+    charts.fill(find("#value-currencies"), ["Currency", ...heads([...columns, ...ofAll])], totals.map((row) => [
+      data.currencies[row.currency], ...cells(row, [...columns, ...ofAll]),
+    ]));
+    ["service", "hotel"].forEach((dimension) => {
+      const rows = valueRows(dimension, selection).filter(({ amounts }) => amounts[of.denominator] || amounts[of.numerator]);
+      const size = ({ amounts }) => Number(amounts[of.numerator] ?? 0n);
+      rows.sort((a, b) => a.currency - b.currency || size(b) - size(a));
+      const shownRows = data.currencies.flatMap((_, currency) => rows.filter((row) => row.currency === currency).slice(0, LISTED));
+      charts.fill(find(`#value-${dimension}`), [dimension === "service" ? "Service" : "Hotel", "Currency", ...heads(columns)], shownRows.map((row) => [
+        labelOf(dimension, row.position), data.currencies[row.currency], ...cells(row, columns),
+      ]));
+      find(`#value-more-${dimension}`).textContent = shownRows.length < rows.length
+        ? `The ${LISTED} with the most canceled value of each currency; ${rows.length - shownRows.length} more are not shown.`
+        : "";
+    });
+    find("#value").classList.toggle("is-empty", totals.length === 0);
+    const chosen = hotels.filter((hotel, position) => (selection.hotel === null ? hotel.is_counted : position === selection.hotel));
+    const [orders, items] = ["orders_without_items", "items_without_order"].map((name) => chosen.reduce((before, hotel) => before + hotel[name], 0));
+    find("#value-note").textContent = orders + items === 0 ? "" : `Of all months and services, ${counted.format(orders)} orders have no known ` +
+      `item, and ${counted.format(items)} items belong to no known order or reservation. The items are in these figures, such orders are not.`;
+  }
+
+  /* ---- days ahead ---- */
+
+  const dayName = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
+
+  function aheadCell(found) {
+    if (found === undefined) return "·";
+    return [counted.format(found.booked), found.expected === null ? "–" : one.format(found.expected), ""];
+  }
+
+  function showAhead(selection) {
+    const found = figures.ahead(selection);
+    const keys = [...found.keys()].map((key) => key.split(" ").map(Number));
+    const days = [...new Set(keys.map(([, , day]) => day))].sort((a, b) => a - b);
+    const dates = days.map((day) => dayName.format(new Date(Date.parse(data.ahead.first) + day * 86400000)));
+    const outlets = [...new Set(keys.map(([service]) => service))]
+      .sort((a, b) => labelOf("service", a).localeCompare(labelOf("service", b), "en"));
+    const rows = outlets.flatMap((service) => {
+      const products = [...new Set(keys.filter(([of]) => of === service).map(([, product]) => product))]
+        .sort((a, b) => data.ahead.products[a].localeCompare(data.ahead.products[b], "en"));
+      return products.map((product) => [
+        [data.ahead.products[product], labelOf("service", service), ""],
+        ...days.map((day) => aheadCell(found.get(`${service} ${product} ${day}`))),
+      ]);
+    });
+    charts.fill(find("#ahead-days"), ["Product and outlet", ...dates], rows);
+    find("#ahead").classList.toggle("is-empty", rows.length === 0);
+    const unknown = [...found.values()].some(({ expected }) => expected === null);
+    const left = data.ahead.outdated.filter((hotel) => (selection.hotel === null ? hotels[hotel].is_counted : hotel === selection.hotel));
+    find("#ahead-note").textContent = [
+      selection.hotel === null && hotels.length > 1 ? "All hotels together: choose one for its own days." : "",
+      unknown ? "“–”: fewer than 30 earlier items say what to expect." : "",
+      left.length ? `Left out, since their items were read up to an earlier day: ${listed.format(left.slice(0, 5).map((hotel) => labelOf("hotel", hotel)))}` +
+        `${left.length > 5 ? ` and ${left.length - 5} more` : ""}.` : "",
+    ].filter(Boolean).join(" ");
+  }
+
   /* ---- all of it ---- */
 
   async function show() {
@@ -449,6 +576,10 @@
     find("#selection").textContent = `Showing ${counted.format(orders)} orders: ${describe(selection)}.${caution(selection)}`;
     showCards(selection);
     listRates(selection);
+    if (data.has_items) {
+      showValue(selection);
+      showAhead(selection);
+    }
     await Promise.all([
       showCohorts(selection), showCurve(selection), showDurations(selection), showOutcomes(selection),
       showSelfService(selection), showCheckIns(selection), showBreakdowns(selection),
