@@ -20,6 +20,8 @@ from pso_pipeline.bi.rates import Measure, Rate, load_metrics, measure_sql, of_o
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.marts import (
     AGG_CANCELLATION_CURVE,
+    AGG_CONSUMPTION_AHEAD,
+    AGG_ITEM_REVENUE_DAILY,
     AGG_ORDERS_DAILY,
     DIM_ENTERPRISES,
     FCT_PRODUCT_SERVICE_ORDERS,
@@ -30,6 +32,8 @@ DATA_SETS: Mapping[str, Table] = {
     "orders": FCT_PRODUCT_SERVICE_ORDERS,
     "cancellation_by_age": AGG_CANCELLATION_CURVE,
     "hotel_status": DIM_ENTERPRISES,
+    "value_by_day": AGG_ITEM_REVENUE_DAILY,
+    "days_ahead": AGG_CONSUMPTION_AHEAD,
 }
 """Each data set by the name of its `.sql` and `.yaml` file, with the table whose rows it shows under readable names."""
 
@@ -190,7 +194,7 @@ def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
             _D3_FORMATS["count"],
         )
     for column in table.columns:
-        if column.type == "BIGINT":
+        if column.type == "BIGINT" and not column.name.startswith("history_"):
             yield _metric(
                 f"sum_{column.name}",
                 labels[column.name],
@@ -230,6 +234,15 @@ def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
             "Firm orders of the cohorts, whatever their age; only meaningful grouped by days_since_creation.",
             _D3_FORMATS["count"],
         )
+    if table is AGG_CONSUMPTION_AHEAD:
+        yield _metric(
+            "expected",
+            "Expected",
+            "CASE WHEN COUNT(*) = COUNT(expected_quantity) THEN SUM(expected_quantity) END",
+            "Units that are left once those that history says are canceled; empty where it says nothing of a part.",
+            ",.1f",
+        )
+        yield _metric("first_day", "First day ahead", "MIN(days_ahead)", "Days from today to the first of these.", ",d")
     if table is DIM_ENTERPRISES:
         yield _metric("hotels", "Hotels", "COUNT(*)", "Hotels, also those that are no longer read.", ",d")
         yield _metric("orders", "Orders", "SUM(orders)", "Orders in any state.", _D3_FORMATS["count"])

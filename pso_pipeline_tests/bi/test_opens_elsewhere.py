@@ -20,7 +20,7 @@ pytestmark = pytest.mark.compat
 GENERATION = 7
 ORDERS_THERE = ORDERS + GENERATION
 COMMENTS = sum(1 + len(table.columns) for table in MART_TABLES)
-EXPECTED = [*[ORDERS_THERE] * 5, str(GENERATION), str(GENERATION), str(as_of(GENERATION).replace(tzinfo=None))]
+EXPECTED = [*[ORDERS_THERE] * 8, str(GENERATION), str(GENERATION), str(as_of(GENERATION).replace(tzinfo=None))]
 
 DUCKDB = """
 import json, sys, duckdb

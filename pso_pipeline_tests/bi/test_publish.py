@@ -18,6 +18,7 @@ from pso_pipeline.bi.snapshot import publish
 from pso_pipeline.contract.marts import MART_TABLES, SCHEMA_VERSION
 from pso_pipeline_tests.bi.generations import (
     ORDERS,
+    STATIC_TABLES,
     as_of,
     change,
     check_whole,
@@ -29,7 +30,7 @@ from pso_pipeline_tests.bi.generations import (
     write_generation,
 )
 
-STATIC = {"dim_services", "dim_dates"}
+STATIC = set(STATIC_TABLES)
 MONTHS = ["2026-01", "2026-02", "2026-03", "2026-04", "2026-05"]
 LARGE = sorted(LARGE_TABLES)
 NAMES = {table.name for table in MART_TABLES}
@@ -187,7 +188,8 @@ def test_months_may_vanish_and_appear(marts, bi_dir):
     publish(marts, bi_dir)
     change(
         marts,
-        "UPDATE mart.fct_product_service_orders SET created_date = created_date - 365 WHERE month(created_date) = 3",
+        "UPDATE mart.fct_product_service_orders SET created_date = created_date - 365 WHERE month(created_date) = 3;"
+        "UPDATE mart.fct_order_items SET created_date = created_date - 365 WHERE month(created_date) = 3",
         LARGE,
         ["2025-03-01", "2026-03-01"],
     )
@@ -249,7 +251,7 @@ def test_where_there_are_no_hard_links_files_are_copied(marts, bi_dir, monkeypat
 
 def test_tables_without_rows_have_a_file_with_their_columns(marts, bi_dir):
     with open_marts(marts) as connection:
-        for table in ("fct_product_service_orders", "fct_order_state_changes", "dim_services"):
+        for table in ("fct_product_service_orders", "fct_order_state_changes", "fct_order_items", "dim_services"):
             connection.execute(f"DELETE FROM mart.{table}")
         connection.execute("DELETE FROM internal.table_versions WHERE created_month IS NOT NULL")
     for _ in range(2):
@@ -263,6 +265,7 @@ def test_tables_without_rows_have_a_file_with_their_columns(marts, bi_dir):
 def test_orders_without_a_date_are_in_the_partition_without_a_month(marts, bi_dir):
     with open_marts(marts) as connection:
         connection.execute("UPDATE mart.fct_product_service_orders SET created_date = NULL WHERE order_id = 'order-7'")
+        connection.execute("UPDATE mart.fct_order_items SET created_date = NULL WHERE service_order_id = 'order-7'")
     published = publish(marts, bi_dir).snapshot
 
     for name in LARGE:
@@ -429,7 +432,7 @@ def test_published_files_cannot_be_written(marts, bi_dir):
     snapshot = publish(marts, bi_dir).snapshot
 
     files = [path for path in snapshot.directory.rglob("*") if path.is_file()]
-    assert len(files) == len(STATIC) + 3 + len(LARGE) * len(MONTHS) + 2
+    assert len(files) == len(STATIC) + 5 + len(LARGE) * len(MONTHS) + 2
     assert {path.stat().st_mode & 0o222 for path in files} == {0}
 
 

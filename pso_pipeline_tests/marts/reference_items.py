@@ -57,7 +57,8 @@ def consumption(item: Item) -> datetime:
 
 
 def product(item: Item) -> str | None:
-    return item["product_id"] or item["rebate_product_id"]
+    which: str | None = item["product_id"] or item["rebate_product_id"]
+    return which
 
 
 def item_facts(world: World) -> dict[str, dict[str, Any]]:

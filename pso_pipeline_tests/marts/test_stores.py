@@ -44,7 +44,19 @@ def touch(condition):
     """
 
 
+TOUCH_ITEMS = """
+    UPDATE mews.order_items SET accounting_state = 'Canceled', canceled_utc = created_utc + INTERVAL 1 DAY
+    WHERE id LIKE 'item 1%';
+    UPDATE mews.sync_state SET revision = revision + 1 WHERE endpoint = 'order_items';
+    INSERT INTO mews.changed_records
+    SELECT 'order_items', scope_id, id, revision FROM mews.order_items
+    INNER JOIN mews.sync_state ON scope_id = order_items.enterprise_id AND endpoint = 'order_items'
+    WHERE id LIKE 'item 1%';
+"""
+
 CHANGES = (
+    TOUCH_ITEMS,
+    "UPDATE mews.products SET name = 'Coffee' WHERE id = 'hotel 1 spa breakfast'",
     touch("id LIKE 'order 1%'"),
     f"UPDATE mews.sync_state SET watermark_utc = watermark_utc + INTERVAL {timedelta(days=40).days} DAY",
     "UPDATE mews.enterprises SET time_zone_identifier = 'Asia/Tokyo', name = 'Renamed' WHERE id = 'hotel 1'",

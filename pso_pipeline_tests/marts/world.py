@@ -194,8 +194,8 @@ def _add_items(world: World, chance: random.Random) -> None:
             _add_item(world, chance, order["enterprise_id"], order["service_id"], order["id"])
     for hotel in world.enterprises:
         for number in range(5 if hotel["id"] == HOTEL_OF_FEW_ITEMS else 30):
-            service, order = chance.choice([("rooms", f"reservation {number}"), ("rooms", None), ("spa", "gone")])
-            _add_item(world, chance, hotel["id"], f"{hotel['id']} {service}", order)
+            sold, reserved = chance.choice([("rooms", f"reservation {number}"), ("rooms", None), ("spa", "gone")])
+            _add_item(world, chance, hotel["id"], f"{hotel['id']} {sold}", reserved)
 
 
 def _add_item(world: World, chance: random.Random, hotel: str, service: str, order: str | None) -> None:

@@ -121,7 +121,8 @@ def test_every_amount_is_the_snapshots_to_the_last_digit(found, snapshot, table,
 
 
 def test_what_is_ahead_is_the_snapshots(found, snapshot):
-    ahead, cells = found["ahead"], Counter()
+    ahead = found["ahead"]
+    cells: Counter[tuple[Any, ...]] = Counter()
     first = datetime.fromisoformat(ahead["first"])
     for row, hotel in enumerate(ahead["hotel"]):
         day = (first + timedelta(days=ahead["day"][row])).date()

@@ -30,6 +30,8 @@ FIXED = {
     "Orders": "5d6c720d-fda5-40bc-bcd8-86d2a3c3f4f7",
     "Cancellation by age": "6c37dc61-d276-4e54-9217-59aa1f397a7d",
     "Hotels": "0b0d7c5e-5c7a-4f0f-8a41-1f5a3f2b7e90",
+    "Value by day": "3f2b1c7e-8a54-4d0b-9c61-7e0a5b1d4f20",
+    "Days ahead": "b6d0a9c3-51e7-4f7a-8d2c-0c94e8f3a715",
     "Check-in and cancellation": "d767e8b0-0d4e-4bd6-a853-58989cbd515b",
 }
 """With another identifier the next import would leave the old one behind and add a second."""

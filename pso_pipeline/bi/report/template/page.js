@@ -444,7 +444,6 @@
   /* ---- value ---- */
 
   const UNIT = 10000; /* amounts are in ten-thousandths */
-  const REVENUE_TABLE = "agg_item_revenue_daily";
   const valueOf = (name) => [...data.value_rates, ...data.value_measures].find((each) => each.name === name);
 
   /** An amount with as many decimals as its currency has; the code is in a column of its own. */
