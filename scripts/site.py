@@ -23,7 +23,10 @@ def main() -> None:
     for page in sources():
         target = PAGES / page.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(page, target)
+        if page.suffix == ".md":
+            target.write_text(indent_items(page.read_text(encoding="utf-8")), encoding="utf-8")
+        else:
+            shutil.copy(page, target)
     command = [Path(sys.executable).with_name("zensical"), "build", "--strict", "--clean"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -31,6 +34,19 @@ def main() -> None:
         sys.exit(said.partition("Traceback")[0] + "The site was not built.")
     print(f"{SITE.relative_to(ROOT)}/index.html: {len(list(SITE.rglob('*.html')))} pages")
     print(f"to read it: {sys.executable} -m http.server --directory {SITE.relative_to(ROOT)} 8000")
+
+
+def indent_items(text: str) -> str:
+    """Indent what belongs to a numbered item by one more space.
+
+    Python-Markdown, which Zensical uses, takes four; with three, each item of a list with code would be number 1.
+    """
+    lines, in_item = [], False
+    for line in text.splitlines(keepends=True):
+        is_inner = line.startswith("   ")
+        in_item = bool(re.match(r"\d+\. ", line)) or (in_item and (is_inner or not line.strip()))
+        lines.append(f" {line}" if in_item and is_inner else line)
+    return "".join(lines)
 
 
 def sources() -> list[Path]:

@@ -132,3 +132,9 @@ def test_the_badges_are_true():
     assert f"licence: {project['license']}" in text(ROOT / "docs/images/badge-licence.svg")
     assert any(line.endswith("Beta") for line in project["classifiers"])
     assert "status: beta" in text(ROOT / "docs/images/badge-status.svg")
+
+
+def test_what_belongs_to_a_numbered_item_is_indented_for_the_site():
+    indent = runpy.run_path(str(ROOT / "scripts/site.py"))["indent_items"]
+    page = "1. Write:\n\n   ```\n   x\n   ```\n\n2. Run\n   it.\nEnd.\n   kept\n"
+    assert indent(page) == "1. Write:\n\n    ```\n    x\n    ```\n\n2. Run\n    it.\nEnd.\n   kept\n"
