@@ -18,6 +18,7 @@ import yaml
 
 from pso_pipeline.bi.rates import Measure, Rate, load_metrics, measure_sql, of_one, rate_sql
 from pso_pipeline.contract.columns import Table
+from pso_pipeline.contract.enums import ORIGIN_NAMES
 from pso_pipeline.contract.marts import (
     AGG_CANCELLATION_CURVE,
     AGG_CONSUMPTION_AHEAD,
@@ -26,6 +27,7 @@ from pso_pipeline.contract.marts import (
     DIM_ENTERPRISES,
     FCT_PRODUCT_SERVICE_ORDERS,
 )
+from pso_pipeline.warehouse.sql import literal
 
 DATA_SETS: Mapping[str, Table] = {
     "orders_by_day": AGG_ORDERS_DAILY,
@@ -49,7 +51,7 @@ _OPEN_ENDED = {_FIRM_ORDERS, "SUM(resolved_orders)"}
 _NOT_SETTLED = "Young orders can still be served or canceled: do not compare young months with old ones."
 
 _LABEL_LENGTH = 60
-_SHOWN = re.compile(r"\bshown\((?P<column>[\w.]+)\)")
+_SHOWN = re.compile(r"\b(?P<function>shown|shown_origin)\((?P<column>[\w.]+)\)")
 _IS_WHOLE = "SUM(orders_at_risk) = SUM(firm_orders)"
 """Every order of the cohorts that are added up has been observed for that many days."""
 
@@ -310,7 +312,10 @@ def _columns(table: Table, chosen: list[dict[str, Any]]) -> list[dict[str, Any]]
 
 def _sql(folder: Path, name: str) -> str:
     hotels, rows = ((folder / "sql" / f"{file}.sql").read_text(encoding="utf-8") for file in ("hotels", name))
-    return _SHOWN.sub(lambda found: shown_sql(found["column"]), f"WITH hotels AS (\n{hotels})\n{rows}")
+    functions = {"shown": shown_sql, "shown_origin": shown_origin_sql}
+    return _SHOWN.sub(
+        lambda found: functions[found["function"]](found["column"]), f"WITH hotels AS (\n{hotels})\n{rows}"
+    )
 
 
 def shown_sql(column: str) -> str:
@@ -321,6 +326,12 @@ def shown_sql(column: str) -> str:
     """
     line = rf"regexp_replace(regexp_replace({column}, '\s+', ' ', 'g'), '\p{{C}}+', '', 'g')"
     return f"left(translate({line}, '<>', '()'), {_LABEL_LENGTH})"
+
+
+def shown_origin_sql(column: str) -> str:
+    """Write the name that people use for an origin: what `shown_origin(column)` is in `sql/`; an unknown one stays."""
+    names = " ".join(f"WHEN {literal(origin)} THEN {literal(name)}" for origin, name in ORIGIN_NAMES.items())
+    return f"CASE {column} {names} ELSE {shown_sql(column)} END"
 
 
 class _Dumper(yaml.SafeDumper):

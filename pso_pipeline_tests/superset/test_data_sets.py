@@ -10,6 +10,7 @@ from pso_pipeline.bi.folder import snapshot_path
 from pso_pipeline.bi.rates import load_metrics, wilson_interval
 from pso_pipeline.bi.report.data import CURVE_DAYS
 from pso_pipeline.bi.superset import interval_sql
+from pso_pipeline.contract.enums import ORIGIN_NAMES
 from pso_pipeline.contract.marts import AGG_ORDERS_DAILY, FCT_PRODUCT_SERVICE_ORDERS
 from pso_pipeline_tests.report.odd_world import HELD_BACK, NEVER_READ, NO_LONGER_READ
 from pso_pipeline_tests.superset.bundle import load_bundle, metric_expressions, queries
@@ -67,6 +68,17 @@ def test_a_data_set_has_each_row_of_the_hotels_that_are_counted_once(connection,
         (every,) = snapshot.execute(f"SELECT count(*) FROM {table.qualified_name}").fetchone()
         assert snapshot.execute(count).fetchone() == (stored, stored, stored)
         assert 100 < stored < every
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("Orders by day", AGG_ORDERS_DAILY), ("Orders", FCT_PRODUCT_SERVICE_ORDERS)]
+)
+def test_origins_have_the_names_that_people_use(connection, name, table):
+    stored = connection.execute(f"SELECT DISTINCT origin FROM {table.qualified_name}").fetchall()
+    shown = connection.execute(f"SELECT DISTINCT origin FROM {rows_sql(name)}").fetchall()
+    expected = {ORIGIN_NAMES.get(origin, origin or "(not given)") for (origin,) in stored}
+    assert {origin for (origin,) in shown} == expected
+    assert {"Front desk", "Integration"} <= expected
 
 
 def test_a_curve_has_every_cohort_at_every_age_that_its_table_has(connection):

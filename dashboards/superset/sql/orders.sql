@@ -11,7 +11,7 @@ SELECT
         WHEN orders.hours_to_cancel IS NOT NULL THEN '6. Later'
     END AS time_to_cancel,
     orders.* REPLACE (
-        coalesce(shown(orders.origin), '(not given)') AS origin,
+        coalesce(shown_origin(orders.origin), '(not given)') AS origin,
         coalesce(shown(orders.account_type), '(not given)') AS account_type,
         shown(orders.state) AS state, shown(orders.order_number) AS order_number,
         shown(orders.commander_origin) AS commander_origin

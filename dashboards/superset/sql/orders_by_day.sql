@@ -4,7 +4,7 @@ SELECT
     services.service_kind, shown(hotels.chain_name) AS chain_name, hotels.country_code, shown(hotels.city) AS city,
     hotels.as_of_utc,
     daily.* REPLACE (
-        coalesce(shown(daily.origin), '(not given)') AS origin,
+        coalesce(shown_origin(daily.origin), '(not given)') AS origin,
         coalesce(shown(daily.account_type), '(not given)') AS account_type
     )
 FROM mart.agg_orders_daily AS daily
