@@ -1,10 +1,14 @@
-"""The copy of the warehouse's file that is kept before its tables are migrated; the last few are kept beside it."""
+"""The copy of a warehouse that is kept before its tables are migrated: of a file, or of the catalog of a lake."""
 
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pso_pipeline.warehouse.errors import WarehouseUnusable
+import duckdb
+
+from pso_pipeline.warehouse.errors import WarehouseUnusable, first_line
+from pso_pipeline.warehouse.sql import fill, literal, statement
+from pso_pipeline.warehouse.writing import CATALOG
 
 KEPT_COPIES = 3
 
@@ -35,3 +39,24 @@ def copy_before_migration(path: Path, version: int) -> Path:
         old.unlink(missing_ok=True)
         old.with_name(f"{old.name}.wal").unlink(missing_ok=True)
     return copy
+
+
+def copy_catalog(connection: duckdb.DuckDBPyConnection, version: int) -> str:
+    """Copy the catalog of a shared lake into a schema of its own in the same database; return where it is.
+
+    The name has the version of the tables and the time: `version_4_20261130t120000z`. The lake keeps the data files
+    that the copy names for as long as it keeps snapshots.
+
+    Raises:
+        WarehouseUnusable: The role may not make a schema, or the database has no room.
+    """
+    copy = f"version_{version}_{datetime.now(UTC):%Y%m%dt%H%M%Sz}"
+    copying = fill(statement("queries/copy_catalog.sql"), {"copy": copy})
+    try:
+        connection.execute(f"CALL system.main.postgres_execute('{CATALOG}', {literal(copying)})")
+    except duckdb.Error as error:
+        raise WarehouseUnusable(
+            f"the lake is not migrated from table version {version}: the copy of its catalog that is made first "
+            f"failed: {first_line(error)}"
+        ) from None
+    return f"the schema {copy} of its database"

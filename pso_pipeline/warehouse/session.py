@@ -32,7 +32,7 @@ from pso_pipeline.settings import (
     is_this_machine,
     page,
 )
-from pso_pipeline.warehouse.copies import copy_before_migration
+from pso_pipeline.warehouse.copies import copy_before_migration, copy_catalog
 from pso_pipeline.warehouse.errors import (
     WarehouseBusy,
     WarehouseDamaged,
@@ -46,7 +46,14 @@ from pso_pipeline.warehouse.marts.copying import MARTS_STORAGE
 from pso_pipeline.warehouse.marts.derive import create_marts, replace_marts
 from pso_pipeline.warehouse.schema import SCHEMA_VERSION, prepare, read_version, use_schemas
 from pso_pipeline.warehouse.sql import first_row, literal
-from pso_pipeline.warehouse.writing import EVERYTHING, FIXED_VARIABLE, KEY_OF_MIGRATIONS, WAIT_VARIABLE, Part
+from pso_pipeline.warehouse.writing import (
+    EVERYTHING,
+    FIXED_VARIABLE,
+    KEY_OF_MIGRATIONS,
+    WAIT_VARIABLE,
+    Part,
+    are_tables_fixed,
+)
 
 LONGEST_WAIT_SECONDS = 900.0
 """How long to wait for a warehouse that somebody else holds; an analyst's query in a DuckDB shell takes minutes."""
@@ -334,15 +341,19 @@ class Warehouse:
                 _detach(connection)
 
     def _copy_before_migration(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Keep a copy of a file whose tables are of an older version; a DuckLake keeps its own snapshots."""
-        version = None if self.lake else read_version(connection)
+        """Keep a copy of a file or a catalog whose tables are of an older version, if they are migrated here."""
+        version = None if are_tables_fixed(connection) else read_version(connection)
         if version is None or version >= SCHEMA_VERSION:
             return
-        # closed meanwhile: closing another handle of the same file would end DuckDB's lock on it
-        _detach(connection)
-        copy = copy_before_migration(Path(self.location), version)
-        logger.warning("the tables of %s are migrated from version %d; it is kept as %s", self.location, version, copy)
-        self._attach(connection, is_made=True)
+        if self.is_shared:
+            copy = copy_catalog(connection, version)
+        else:
+            # closed meanwhile: closing another handle of the same file would end DuckDB's lock on it
+            _detach(connection)
+            copy = str(copy_before_migration(self.path if self.lake else Path(self.location), version))
+            self._attach(connection, is_made=True)
+        where = self.shown_location
+        logger.warning("the tables of %s are migrated from version %d; it is kept as %s", where, version, copy)
 
     def verify(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Read all that is stored in the files, on a connection that `open` gave: DuckDB compares their checksums.

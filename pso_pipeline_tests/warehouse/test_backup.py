@@ -14,6 +14,7 @@ import pytest
 from pso_pipeline.warehouse import copies
 from pso_pipeline.warehouse.backup import BackupError, back_up, read_backup, restore
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from pso_pipeline.warehouse.schema import SCHEMA_VERSION
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.warehouse.files import needs_ducklake, old_database
 
@@ -139,6 +140,57 @@ def test_without_the_programs_of_postgresql_one_line_says_what_to_do(postgres, t
 def old_warehouse(warehouse):
     with old_database(warehouse.location) as connection:
         connection.execute(VERSION_4)
+
+
+def old_lake(warehouse):
+    with duckdb.connect() as connection:
+        warehouse.lake.attach(connection, is_made=True)
+        connection.execute(f"USE warehouse; {VERSION_4}")
+
+
+def orders_of(warehouse):
+    """Return the version of a lake's tables and its orders, without migrating anything."""
+    with duckdb.connect() as connection:
+        warehouse.lake.attach(connection, is_made=False)
+        connection.execute("USE warehouse.mews")
+        ((version,),) = connection.execute("SELECT schema_version FROM warehouse_info").fetchall()
+        return version, connection.execute("SELECT id, state FROM product_service_orders ORDER BY ALL").fetchall()
+
+
+@needs_ducklake
+def test_the_catalog_of_a_lake_is_kept_before_a_migration(postgres, tmp_path):
+    database = postgres.new_database()
+    lake = Warehouse(f"ducklake:postgres:{postgres.keywords(database)}", data_path=str(tmp_path / "data"))
+    old_lake(lake)
+    before = orders_of(lake)
+    assert before[0] == 4
+    for _ in range(2):
+        lake.make()
+    after = orders_of(lake)
+    assert after[0] == SCHEMA_VERSION
+    ((copy,),) = postgres.sql(database, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'version%'")
+    assert copy.startswith("version_4_")
+
+    script = Path(__file__).parents[2] / "deploy/postgres/put_back_catalog.sql"
+    for status in (0, 3):
+        command = ["psql", "--quiet", "--set", f"copy={copy}", "--file", script, postgres.url(database)]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == status
+        assert orders_of(lake) == before
+    lake.make()
+    assert orders_of(lake) == after
+
+
+@needs_ducklake
+def test_a_catalog_in_a_file_is_kept_before_a_migration(tmp_path):
+    lake = Warehouse(f"ducklake:{tmp_path / 'lake.ducklake'}")
+    old_lake(lake)
+    before = orders_of(lake)
+    with lake.open():
+        pass
+    assert orders_of(lake)[0] == SCHEMA_VERSION
+    (copy,) = tmp_path.glob("lake.ducklake.version-4-*Z")
+    copy.replace(lake.path)
+    assert orders_of(lake) == before
 
 
 def test_a_copy_is_kept_before_a_migration_and_the_last_few_stay(warehouse, tmp_path):
