@@ -9,6 +9,9 @@ folder=${1:?the folder of the backup}
 catalogue=${LAKE_DATABASE:-lake}
 data=$folder/data
 
+# read before anything is removed: a dump that is missing or damaged changes nothing
+pg_restore --no-owner --file="$folder/catalogue.sql" "$folder/catalogue.dump"
+
 case $PSO_WAREHOUSE_DATA in
     s3://*)
         aws s3 sync --only-show-errors "$data" "$PSO_WAREHOUSE_DATA"
@@ -20,7 +23,7 @@ case $PSO_WAREHOUSE_DATA in
 esac
 
 # what the catalogue has now goes, also tables that the backup does not have
-{
-    echo 'SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public;'
-    pg_restore --no-owner --file=- "$folder/catalogue.dump"
-} | psql --quiet --single-transaction --set=ON_ERROR_STOP=1 --dbname="$catalogue" --output=/dev/null
+psql --quiet --single-transaction --set=ON_ERROR_STOP=1 --dbname="$catalogue" --output=/dev/null \
+    --command='SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public' \
+    --file="$folder/catalogue.sql"
+rm "$folder/catalogue.sql"

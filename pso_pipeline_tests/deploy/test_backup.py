@@ -78,3 +78,16 @@ def test_a_backup_that_lacks_a_file_of_its_catalogue_fails_and_keeps_the_one_bef
     assert done.returncode == 1
     assert done.stderr.startswith("backup.sh: 1 data file(s) were removed before they were copied")
     assert (tmp_path / "backup/catalogue.dump").read_bytes() == kept
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda dump: dump.write_bytes(dump.read_bytes()[:3000])])
+def test_a_backup_without_a_whole_dump_is_not_restored_and_changes_nothing(lake, tmp_path, damage):
+    run, _, environment = lake
+    run("CREATE TABLE orders (number BIGINT, text VARCHAR)", INSERT.format(0, 1000))
+    assert script("backup.sh", tmp_path / "backup", environment).returncode == 0
+    before = run(COUNTS)
+    damage(tmp_path / "backup/catalogue.dump")
+    done = script("restore.sh", tmp_path / "backup", environment)
+    assert done.returncode != 0
+    assert done.stderr.startswith("pg_restore: error: ")
+    assert run(COUNTS) == before

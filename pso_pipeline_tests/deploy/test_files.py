@@ -297,6 +297,12 @@ def test_the_launcher_of_kubernetes_accepts_its_settings(instance):
         assert isinstance(opened.run_launcher, K8sRunLauncher)
 
 
+def test_the_rules_for_alerts_are_valid():
+    found = shutil.which("promtool")
+    assert found, "these tests need promtool: apt-get install prometheus"
+    subprocess.run([found, "check", "rules", "--lint-fatal", DEPLOY / "monitoring/alerts.yml"], check=True)
+
+
 def test_the_entry_script_reads_secrets_from_files(tmp_path):
     (tmp_path / "secrets/directory").mkdir(parents=True)
     (tmp_path / "secrets/mews_client_token").write_text("a 'token' with $signs\n")
