@@ -140,6 +140,13 @@ class ShardSettings(_Environment):
         le=1_000,
         description="into how many ranges of hotels the metrics are divided if PSO_SHARDED is 1, from 1 to 1000",
     )
+    pso_silent_seconds: float = Field(
+        default=300,
+        gt=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="the seconds without a sign of life after which a run of another machine is ended, at most 86400",
+    )
 
 
 class Timetable(_Environment):

@@ -32,8 +32,8 @@ UNFINISHED = (
 )
 """Statuses of a run that has, or should have, a process. A queued run has none yet."""
 
-START_TIMEOUT = timedelta(minutes=4)
-"""A run that has no process after this time was killed before it began; Dagster gives it 3 minutes to start."""
+START_TOLERANCE = timedelta(minutes=1)
+"""Time after Dagster's own start timeout at which a run that has no process counts as killed before it began."""
 
 RELEASE_TIME = timedelta(minutes=1)
 """A run releases its lock shortly before its last event; it counts as dead only this long after the release."""
@@ -108,6 +108,11 @@ def live_runs(
     ]
 
 
+def start_timeout(instance: DagsterInstance) -> timedelta:
+    """Return how long a run may have no process, by the setting `start_timeout_seconds` of `dagster.yaml`."""
+    return timedelta(seconds=instance.run_monitoring_start_timeout_seconds) + START_TOLERANCE
+
+
 def _find_reason_to_end(instance: DagsterInstance, record: RunRecord, now: datetime) -> str | None:
     """Return why a run that counts as started is dead; None if it is alive, or executed by another machine."""
     run = record.dagster_run
@@ -118,7 +123,7 @@ def _find_reason_to_end(instance: DagsterInstance, record: RunRecord, now: datet
     try:
         touched = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:
-        if PROCESS_TAG in run.tags or now - record.update_timestamp < START_TIMEOUT:
+        if PROCESS_TAG in run.tags or now - record.update_timestamp < start_timeout(instance):
             return None
         return "its process ended before it began to work: it was killed, or the machine was switched off"
     if now - touched < RELEASE_TIME or _is_held(path):

@@ -191,7 +191,7 @@ def test_a_dead_run_counts_for_nothing(daemon, monkeypatch):
     start(daemon.instance, "refresh")
     assert is_busy(daemon.instance, "full_resync")
     assert is_refreshing(daemon.instance, SOON)
-    monkeypatch.setattr("pso_pipeline.orchestration.runs.START_TIMEOUT", timedelta())
+    monkeypatch.setattr("pso_pipeline.orchestration.runs.start_timeout", lambda _: timedelta())
     assert not is_busy(daemon.instance, "full_resync")
     assert not is_refreshing(daemon.instance, SOON)
     (request,) = daemon.clock("weekly_full_resync").run_requests
@@ -209,7 +209,7 @@ def tags_of(attempt):
 
 
 def test_a_weekly_resync_that_was_killed_is_continued_at_once_and_then_less_and_less_often(daemon, monkeypatch):
-    monkeypatch.setattr("pso_pipeline.orchestration.runs.START_TIMEOUT", timedelta())
+    monkeypatch.setattr("pso_pipeline.orchestration.runs.start_timeout", lambda _: timedelta())
     start(daemon.instance, "full_resync", pso_requested_by="weekly_full_resync")
     (request,) = daemon.tick("killed_runs").run_requests
     assert (request.job_name, request.run_config) == ("full_resync", {})
@@ -227,7 +227,7 @@ def test_a_weekly_resync_that_was_killed_is_continued_at_once_and_then_less_and_
 
 
 def test_what_killed_refreshes_were_to_read_is_requested_again_once(daemon, monkeypatch):
-    monkeypatch.setattr("pso_pipeline.orchestration.runs.START_TIMEOUT", timedelta())
+    monkeypatch.setattr("pso_pipeline.orchestration.runs.start_timeout", lambda _: timedelta())
     for key in ("astoria", "bristol"):
         config = {"ops": {"sync_orders": {"config": {"enterprises": [key]}}}}
         start(daemon.instance, config=config, pso_requested_by="order_updates")

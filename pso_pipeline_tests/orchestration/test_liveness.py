@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dagster import DagsterRunStatus
 
-from pso_pipeline.orchestration import liveness
-from pso_pipeline.orchestration.liveness import SILENT_AFTER, Signs, look_for_signs, signs_of_life
+from pso_pipeline.orchestration.liveness import Signs, look_for_signs, signs_of_life
 from pso_pipeline.orchestration.queue import REQUESTED_BY
 from pso_pipeline.orchestration.runs import PROCESS_TAG
 from pso_pipeline.orchestration.shards import SHARD_TAG
@@ -15,6 +14,7 @@ from pso_pipeline_tests.orchestration.test_killed_runs import start
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LOOK = timedelta(seconds=30)
+SILENT_AFTER = timedelta(minutes=5)
 TAGS = {SHARD_TAG: "publish", PROCESS_TAG: "PID 1 on elsewhere", REQUESTED_BY: "hourly_refresh"}
 
 
@@ -37,10 +37,11 @@ def look_for(instance, span, signs, now):
 def test_a_run_without_a_sign_for_five_minutes_is_dead_and_each_sign_gives_it_the_time_again(daemon, run, monkeypatch):
     signs, silent, now = look_for(daemon.instance, SILENT_AFTER, Signs(), NOW)
     assert silent == []
-    monkeypatch.setattr(liveness, "SIGN_SECONDS", 0.01)
+    monkeypatch.setenv("PSO_SILENT_SECONDS", "0.05")
     with signs_of_life(daemon.instance, run):
         key = f"pso/alive/{run.run_id}"
         wait_for(lambda: int(daemon.instance.daemon_cursor_storage.get_cursor_values({key}).get(key, "0")) > 2)
+    monkeypatch.delenv("PSO_SILENT_SECONDS")
     signs, silent, now = look_for(daemon.instance, SILENT_AFTER, signs, now)
     assert silent == []
     signs, silent, now = look_for(daemon.instance, timedelta(minutes=1), signs, now)
@@ -55,7 +56,7 @@ def test_after_a_pause_of_the_one_who_looks_every_run_has_the_time_again(daemon,
 
 def test_the_sensor_ends_it_and_requests_it_again(daemon, run, monkeypatch):
     assert daemon.tick("killed_runs").run_requests == []
-    monkeypatch.setattr(liveness, "SILENT_AFTER", timedelta(0))
+    monkeypatch.setenv("PSO_SILENT_SECONDS", "0.001")
     (request,) = daemon.tick("killed_runs").run_requests
     assert (request.job_name, request.tags[SHARD_TAG]) == ("publish", "publish")
     ended = daemon.instance.get_run_by_id(run.run_id)

@@ -268,7 +268,7 @@ def test_a_killed_sync_is_repeated_and_the_refresh_goes_on_without_it(daemon, sy
         make_run(instance, request, DagsterRunStatus.SUCCESS)
     killed = make_run(instance, last, DagsterRunStatus.STARTED)
     assert daemon.tick("refresh_stages").run_requests == [], "one still runs"
-    monkeypatch.setattr("pso_pipeline.orchestration.runs.START_TIMEOUT", timedelta())
+    monkeypatch.setattr("pso_pipeline.orchestration.runs.start_timeout", lambda _: timedelta())
     (repeated,) = daemon.tick("killed_runs").run_requests
     assert instance.get_run_by_id(killed).status is DagsterRunStatus.FAILURE
     assert (repeated.job_name, repeated.tags[SHARD_TAG], repeated.tags[ATTEMPT_TAG]) == ("sync", shards([last])[0], "2")

@@ -29,7 +29,13 @@ MADE_BY_RECIPES = {
     "pso_pipeline/warehouse/checks/accounts_are_known.sql",
 }
 COMMAND_OF_RECIPE = "where"
-OF_TESTS_AND_RECIPES = {"PSO_ALERT_SECONDS", "PSO_TEST_SEQUENCES", "PSO_TEST_WORLDS"}
+OF_TESTS_AND_RECIPES = {
+    "PSO_ALERT_SECONDS",
+    "PSO_TEST_MACHINES",
+    "PSO_TEST_ROUNDS",
+    "PSO_TEST_SEQUENCES",
+    "PSO_TEST_WORLDS",
+}
 
 
 def files():
