@@ -4,12 +4,13 @@ PYTHON ?= python3
 SUPERSET := .venv-superset
 PEERS := dlt pyairbyte script singer
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+STORE_SUITES := ingestion marts warehouse/test_checks.py
 DUCKDB_SUITES := warehouse marts ingestion bi
 NEWEST := dagster dagster-webserver dagster-duckdb dagster-dg-cli duckdb
 BIN := .venv/bin
 INSTALL := @$(PYTHON) scripts/install.py
 
-.PHONY: help demo test-dbt superset setup development test test-fast test-lowest test-wheel test-newest test-duckdb2 test-superset docs
+.PHONY: help demo test-dbt superset setup development test test-fast test-stores test-lowest test-wheel test-newest test-duckdb2 test-superset docs
 .PHONY: generated pictures bench bench-lock lock format clean
 
 help:  ## print this
@@ -42,6 +43,12 @@ test-fast: development  ## run lint and the quick tests, in less than a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pytest --quiet --exitfirst --numprocesses=auto $(FAST:%=pso_pipeline_tests/%) $(ARGS)
+
+# `make test` runs those marked with `stores` there. A lake is slow to write to: this takes an hour.
+test-stores: development  ## run all tests of ingestion, marts and checks on lakes, with their files on disk and on S3
+	for store in lake s3; do \
+		$(BIN)/pytest --numprocesses=auto --store=$$store $(STORE_SUITES:%=pso_pipeline_tests/%) $(ARGS) || exit 1; \
+	done
 
 # numpy 1.26, the lowest version, has wheels for Python 3.11 and 3.12 only.
 test-lowest:  ## run the smoke tests with the lowest versions that pyproject.toml admits

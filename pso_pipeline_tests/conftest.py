@@ -1,7 +1,8 @@
 """Fixtures for every test: an environment without anybody's settings, a warehouse, a sandbox.
 
 A test with a `warehouse` runs on a file, a module marked `stores("file", "lake", "s3")` on a lake on disk and on one in
-an object storage too. `pytest --store=lake` and `--store=s3` run every test there, except those marked otherwise.
+an object storage too. `pytest --store=lake` and `--store=s3` run every such test there, except those marked otherwise,
+and no test that has no warehouse.
 """
 
 import contextlib
@@ -40,6 +41,15 @@ def pytest_generate_tests(metafunc):
     marked = [mark.args for mark in metafunc.definition.iter_markers("stores")]
     stores = [name for name in marked[0] if chosen in (None, name)] if marked else [chosen or "file"]
     metafunc.parametrize("store", stores, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the tests that would be the same wherever the warehouse is, if it was said where that is."""
+    if config.getoption("store") is None:
+        return
+    left_out = [item for item in items if "store" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,7 @@ def test_too_large_a_request_is_asked_for_with_fewer_ids(pipeline, world, two_ho
     assert_equals_source(pipeline)
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_records_that_cannot_be_read_are_kept_and_the_rest_lands(pipeline, world, two_hotels):
     _, (service, _) = two_hotels
     for broken in (

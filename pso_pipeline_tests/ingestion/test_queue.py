@@ -50,6 +50,7 @@ def land_all(warehouse, *batches):
     return asyncio.run(hand_over())
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_what_waits_lands_together_and_progress_with_the_last_of_its_records(warehouse, landings):
     queue = land_all(warehouse, batch("s1", 4), batch("s2", 4), batch("s3", 4), batch("s4", 25), batch("s5", 1))
     assert landings == [(12, 3), (25, 4), (1, 5)]

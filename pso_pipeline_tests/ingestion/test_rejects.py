@@ -91,6 +91,7 @@ def test_a_full_resync_of_which_many_records_are_rejected_marks_nothing(pipeline
     assert pipeline.query("SELECT count(*) FROM mews.product_service_orders WHERE is_missing_from_source") == [(0,)]
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_rejects_of_every_kind_of_record_are_counted(pipeline, world, services):
     def odd(name, record):
         def change(body):

@@ -77,6 +77,7 @@ def test_services_that_vanish_between_the_listing_and_the_read_are_parted_withou
     assert [notice for notice in report.notices if "1 service(s) no longer exist and are retired" in notice]
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_a_retired_service_that_is_listed_again_is_read_from_where_it_was(pipeline, world):
     ((first, second),) = group(world, 1, 2)
     pipeline.refresh()

@@ -10,6 +10,9 @@ from pso_pipeline.warehouse.schema import SCHEMA_VERSION
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.warehouse.files import old_database
 
+# no lake is as old as that version
+pytestmark = pytest.mark.stores("file")
+
 VERSION_4 = Path(__file__).parents[1] / "warehouse" / "version_4.sql"
 TOKEN = "C66EF7B239D24632943D115EDE9CB810"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

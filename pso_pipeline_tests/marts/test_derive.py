@@ -79,6 +79,7 @@ def known_until(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
     return dict(read(connection, "dim_enterprises", ["enterprise_id", "as_of_utc"]))
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_the_first_derivation_makes_everything_and_the_next_nothing(landed):
     first = derive(landed)
     assert first.enterprises_recomputed == ["north", "south"]
@@ -503,6 +504,7 @@ def test_an_unknown_enterprise_is_named_and_nothing_changes(landed):
     assert derive(landed).enterprises_recomputed == ["north", "south"]
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_a_failure_half_way_changes_nothing(landed):
     derive(landed)
     before = read_all(landed)

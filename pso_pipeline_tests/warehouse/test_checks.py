@@ -68,6 +68,7 @@ def verdicts(connection, evaluate=evaluate_landed, **options):
     return {verdict.rule.name: verdict for verdict in evaluate(connection, **options)}
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_good_orders_keep_every_rule(connection):
     found = verdicts(connection)
     assert set(found) == {rule.name for rule in LANDED_RULES}
@@ -211,6 +212,7 @@ def test_only_rules_about_our_own_faults_hold_hotels_back():
     ]
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_an_order_that_is_there_twice_holds_its_hotel_back_until_it_is_there_once(connection):
     insert(connection, "product_service_orders", [order("astoria", 3)])
     touch(connection)
@@ -354,6 +356,7 @@ def test_repeated_ids_and_keys_of_hotels_and_services_are_found(connection):
     assert {each.enterprise_id for each in found if each.table == "enterprises"} == {"astoria", "bristol"}
 
 
+@pytest.mark.stores("file", "lake", "s3")
 def test_a_rejected_order_counts_until_it_could_be_read(connection):
     rejected = {"operation": "productServiceOrders/getAll", "enterprise_id": "astoria", "reason": "CreatedUtc: no date"}
     insert(

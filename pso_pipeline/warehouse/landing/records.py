@@ -81,7 +81,8 @@ def keep_rejects(connection: duckdb.DuckDBPyConnection, rejects: pd.DataFrame) -
     if not len(rejects):
         return 0
     with registered(connection, without_forgotten(connection, REJECTS, rows_of_frame("rejects", rejects))):
-        return len(connection.execute(sql("rejects", "keep")).fetchall())
+        (kept,) = first_row(connection, sql("rejects", "keep")) or (0,)
+    return int(kept)
 
 
 def _land_frame(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> list[ScopeCount]:
