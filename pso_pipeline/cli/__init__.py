@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "Check the settings, each token, the warehouse and the folders.",
     "demo": "Run the pipeline against the embedded sandbox API and serve the web UI.",
     "forget": "Remove a guest's account everywhere and from later reads.",
+    "freeze": "Write the catalog of a lake's marts into a file, for BI without PostgreSQL.",
     "init": "Write the files that a new installation needs.",
     "migrate": "Make the tables of the warehouse, or bring them up to this version.",
     "prune": "Remove logs and events of old runs.",

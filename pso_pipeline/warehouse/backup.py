@@ -19,6 +19,7 @@ import duckdb
 
 from pso_pipeline.settings import DUCKLAKE_PREFIX
 from pso_pipeline.warehouse.errors import WarehouseError, split_password
+from pso_pipeline.warehouse.lake import read_data_path
 from pso_pipeline.warehouse.session import Warehouse, open_duckdb, private_files
 from pso_pipeline.warehouse.sql import first_row, literal
 
@@ -69,7 +70,7 @@ def back_up(warehouse: Warehouse, folder: Path) -> Backup:
             # nobody else has the files open, not even another program
             with warehouse.open_held() as connection:
                 rows = _count_rows(connection, "warehouse")
-                data_path = _data_path(connection) if warehouse.lake else None
+                data_path = read_data_path(connection) if warehouse.lake else None
             kind = _copy(warehouse, fresh)
         files = {path.name: _digest(path) for path in sorted(fresh.iterdir())}
         made = Backup(kind, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", files, rows, data_path)
@@ -217,14 +218,6 @@ def _count_rows(connection: duckdb.DuckDBPyConnection, database: str) -> dict[st
         row = first_row(connection, f'SELECT count(*) FROM {database}."{schema}"."{table}"')  # noqa: S608  # names of the database's own catalog
         counts[f"{schema}.{table}"] = row[0] if row else 0
     return counts
-
-
-def _data_path(connection: duckdb.DuckDBPyConnection) -> str | None:
-    row = first_row(
-        connection,
-        "SELECT value FROM warehouse.options() WHERE option_name = 'data_path'",
-    )
-    return str(row[0]) if row else None
 
 
 def _check_room(folder: Path, files: list[Path]) -> None:

@@ -16,7 +16,7 @@ import duckdb
 
 from pso_pipeline.settings import DUCKLAKE_PREFIX, is_in_postgres, is_object_storage
 from pso_pipeline.warehouse.errors import WarehouseNotMigrated, WarehouseUnusable, first_line, without_passwords
-from pso_pipeline.warehouse.sql import literal
+from pso_pipeline.warehouse.sql import first_row, literal
 from pso_pipeline.warehouse.writing import CATALOG, Part, take_locks
 
 POSTGRES_PREFIX = "postgres:"
@@ -62,6 +62,16 @@ class Lake:
             f"{Path(self.data_path).absolute() if self.data_path else self.path.with_name(f'{self.path.name}.files')}/"
         )
 
+    def load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Load the extensions that the lake needs, and the keys of its object storage.
+
+        Raises:
+            WarehouseUnusable: One is not installed, or DuckDB refuses the keys.
+        """
+        load_extensions(connection, ("ducklake", *(("postgres_scanner",) if self.is_shared else ())))
+        if is_object_storage(self.files):
+            _use_object_storage(connection)
+
     def attach(self, connection: duckdb.DuckDBPyConnection, *, is_made: bool) -> None:
         """Attach the lake as `warehouse`; it is made where it is missing, if it `is_made` here.
 
@@ -69,9 +79,7 @@ class Lake:
             WarehouseNotMigrated: It is missing, and not for this process to make.
             duckdb.Error: It cannot be opened.
         """
-        load_extensions(connection, ("ducklake", *(("postgres_scanner",) if self.is_shared else ())))
-        if is_object_storage(self.files):
-            _use_object_storage(connection)
+        self.load(connection)
         options = [f"METADATA_CATALOG '{CATALOG}'"]
         if self.data_path:
             options.append(f"DATA_PATH {literal(self.files)}")
@@ -87,7 +95,8 @@ class Lake:
                 ) from None
             if "does not match existing data path" in str(error):
                 raise WarehouseUnusable(
-                    f"PSO_WAREHOUSE_DATA is another place than that of the lake's files: {first_line(error)}"
+                    f"PSO_WAREHOUSE_DATA is another place than that of the lake's files: {first_line(error)} "
+                    "(a database holds one lake: give another one a database of its own)"
                 ) from None
             raise
 
@@ -113,6 +122,12 @@ class Lake:
                     f"{without_passwords(self.location)} cannot be locked: {first_line(error)}"
                 ) from None
             yield
+
+
+def read_data_path(connection: duckdb.DuckDBPyConnection) -> str:
+    """Read from the catalog of an open lake where its files are: a folder or `s3://…`."""
+    (path,) = first_row(connection, "SELECT value FROM warehouse.options() WHERE option_name = 'data_path'") or ("",)
+    return str(path)
 
 
 def with_keepalives(connection_string: str) -> str:
