@@ -279,6 +279,13 @@ class Warehouse:
             return self.hold(Part.RESYNC)
         return _locked(self._beside("resync.lock"), self.wait_seconds)
 
+    @property
+    def _remedy(self) -> str:
+        """What to do where the warehouse cannot be written."""
+        if self.lake and is_object_storage(self.lake.files):
+            return "the bucket must exist, and AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL must be right"
+        return "make room where it is missing"
+
     def _beside(self, ending: str) -> Path:
         """Name a file next to the marts, or next to a lake's catalog."""
         path = self.lake.path if self.lake else self.marts_path
@@ -299,8 +306,8 @@ class Warehouse:
                 kept.release()
                 if isinstance(error, _UNWRITABLE):
                     raise WarehouseUnusable(
-                        f"{self.shown_location} cannot be read or written: {first_line(error)} (what was not committed "
-                        "will be read again)"
+                        f"{self.shown_location} cannot be read or written: {first_line(error)} "
+                        f"({self._remedy}; what was not committed will be read again)"
                     ) from None
                 raise
 
@@ -335,7 +342,7 @@ class Warehouse:
                     raise
                 raise WarehouseUnusable(
                     f"{self.shown_location} could not be written: {first_line(error)} "
-                    "(make room where it is missing; what was not committed will be read again)"
+                    f"({self._remedy}; what was not committed will be read again)"
                 ) from None
             finally:
                 _detach(connection)

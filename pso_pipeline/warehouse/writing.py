@@ -98,7 +98,8 @@ def take_locks(
     Raises:
         WarehouseBusy: Another process has had one of them for longer than `wait_seconds`.
     """
-    key = key or f"coalesce(to_regclass('ducklake_snapshot')::oid::bigint, {KEY_OF_MIGRATIONS})"
+    # DuckLake's tables are in that schema, whatever the search path
+    key = key or f"coalesce(to_regclass('public.ducklake_snapshot')::oid::bigint, {KEY_OF_MIGRATIONS})"
     locks = ", ".join(f"pg_advisory_xact_lock({key} * 4 + {part.value})" for part in sorted(parts))
     # READ COMMITTED: a snapshot would keep PostgreSQL from cleaning up as long as the lock lasts
     statement = (

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import boto3  # type: ignore[import-untyped]  # it makes its types when it runs
@@ -13,7 +14,7 @@ REGION = "eu-central-1"
 
 @dataclass(frozen=True)
 class ObjectStorage:
-    """A running storage; it lets everybody in who has any key."""
+    """A running storage; it lets everybody in who has any key, unless it is `closed_to_strangers`."""
 
     address: str
 
@@ -37,6 +38,26 @@ class ObjectStorage:
         """Return the names of everything in a bucket."""
         found = self._client().list_objects_v2(Bucket=bucket.removeprefix("s3://"))
         return [each["Key"] for each in found.get("Contents", [])]
+
+    def remove(self, bucket: str, names: list[str]) -> None:
+        """Remove these from a bucket."""
+        for name in names:
+            self._client().delete_object(Bucket=bucket.removeprefix("s3://"), Key=name)
+
+    @contextmanager
+    def closed_to_strangers(self) -> Iterator[None]:
+        """Refuse every key for the length of the block, since nobody was given one."""
+        self._let_in("0")
+        try:
+            yield
+        finally:
+            self._let_in("inf")
+
+    def _let_in(self, requests: str) -> None:
+        """Say how many requests are let in with any key."""
+        url = f"{self.address}/moto-api/reset-auth"
+        with urlopen(Request(url, data=requests.encode(), headers={"Content-Type": "text/plain"})):
+            pass
 
     def _client(self):
         return boto3.client(

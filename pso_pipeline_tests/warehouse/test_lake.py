@@ -44,6 +44,27 @@ def said_by(warehouse, error):
     return str(caught.value)
 
 
+@pytest.mark.parametrize("options", ["", " options='-c search_path=another'"], ids=["plain", "another search path"])
+def test_a_database_holds_one_lake(warehouse, tmp_path, postgres, options):
+    """A second lake in the same database, also in another schema, is refused at once, and the first one is unhurt."""
+    with warehouse.open() as connection:
+        land_records(connection, landing(order("o1")))
+    postgres.sql(warehouse.location.split("dbname=")[1].split()[0], "CREATE SCHEMA another")
+    second = replace(
+        warehouse, location=warehouse.location + options, data_path=str(tmp_path / "another"), wait_seconds=5
+    )
+    with pytest.raises(WarehouseUnusable, match="give another one a database of its own") as caught:
+        second.make()
+    assert "\n" not in str(caught.value)
+    with warehouse.open() as connection:
+        assert connection.execute(COUNT).fetchall() == [(1,)]
+        land_records(connection, landing(order("o2")))
+    same = replace(warehouse, location=warehouse.location + options, wait_seconds=5)
+    same.make()
+    with same.open() as connection:
+        assert connection.execute(COUNT).fetchall() == [(2,)]
+
+
 def test_only_migrating_makes_a_lake(no_lake):
     assert "run `pso migrate`" in said_by(no_lake, WarehouseNotMigrated)
     no_lake.make()
