@@ -15,7 +15,8 @@ pg_dump --format=custom --file="$folder/catalogue.new" "$catalogue"
 
 case $PSO_WAREHOUSE_DATA in
     s3://*)
-        aws s3 sync --only-show-errors "$PSO_WAREHOUSE_DATA" "$data"
+        # before 2.13 the command does not read that variable
+        aws ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} s3 sync --only-show-errors "$PSO_WAREHOUSE_DATA" "$data"
         ;;
     *)
         # a file that was once written never changes

@@ -14,7 +14,8 @@ pg_restore --no-owner --file="$folder/catalogue.sql" "$folder/catalogue.dump"
 
 case $PSO_WAREHOUSE_DATA in
     s3://*)
-        aws s3 sync --only-show-errors "$data" "$PSO_WAREHOUSE_DATA"
+        # before 2.13 the command does not read that variable
+        aws ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} s3 sync --only-show-errors "$data" "$PSO_WAREHOUSE_DATA"
         ;;
     *)
         mkdir -p "$PSO_WAREHOUSE_DATA"

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ import pytest
 from pso_pipeline.warehouse import copies
 from pso_pipeline.warehouse.backup import BackupError, back_up, read_backup, restore
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from pso_pipeline.warehouse.maintaining import maintain
 from pso_pipeline.warehouse.schema import SCHEMA_VERSION
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.warehouse.files import needs_ducklake, old_database
@@ -34,6 +36,7 @@ def count(warehouse):
 
 LAND_AND_DIE = """
 import os, signal, sys
+from pso_pipeline.warehouse.maintaining import maintain
 from pso_pipeline.warehouse.session import Warehouse
 with Warehouse(sys.argv[1]).open() as connection:
     connection.execute(sys.argv[2])
@@ -108,13 +111,19 @@ def test_nobody_writes_meanwhile(warehouse, tmp_path):
 
 
 @needs_ducklake
-@pytest.mark.parametrize("catalog", ["file", "postgres"])
-def test_of_a_ducklake_the_catalog_is_copied_and_its_data_path_named(request, tmp_path, catalog):
+@pytest.mark.parametrize(("catalog", "files"), [("file", "disk"), ("postgres", "disk"), ("postgres", "s3")])
+def test_of_a_ducklake_the_catalog_is_copied_and_its_data_path_named(request, tmp_path, monkeypatch, catalog, files):
     location = f"ducklake:{tmp_path / 'lake.ducklake'}"
     if catalog == "postgres":
         server = request.getfixturevalue("postgres")
         location = f"ducklake:postgres:{server.keywords(server.new_database())}"
-    warehouse = Warehouse(location, data_path=str(tmp_path / "data"))
+    data_path = str(tmp_path / "data")
+    if files == "s3":
+        storage = request.getfixturevalue("object_storage")
+        for name, value in storage.variables.items():
+            monkeypatch.setenv(name, value)
+        data_path = f"{storage.new_bucket()}/lake"
+    warehouse = Warehouse(location, data_path=data_path)
     warehouse.make()
     land(warehouse)
     made = back_up(warehouse, tmp_path / "backup")
@@ -122,8 +131,13 @@ def test_of_a_ducklake_the_catalog_is_copied_and_its_data_path_named(request, tm
     assert made.data_path
     assert json.loads((tmp_path / "backup" / "backup.json").read_text())["data_path"] == made.data_path
     land(warehouse, 2_000, 3_000)
+    with warehouse.open() as connection:
+        connection.execute("DELETE FROM mews.access_tokens WHERE token_fingerprint < 'token 15'")
+        maintain(connection, timedelta(days=1))
     restore(warehouse, tmp_path / "backup")
-    assert count(warehouse) == 2_000
+    with warehouse.open() as connection:
+        tokens = connection.execute("SELECT token_fingerprint FROM mews.access_tokens").fetchall()
+    assert sorted(tokens) == sorted((f"token {number}",) for number in range(2_000))
 
 
 @needs_ducklake
