@@ -2,7 +2,8 @@
 
 `refresh` is the whole job with its checks; `land` (hotels, services and orders) and `derive` (the marts of what
 changed) are parts of it. `publish` calls what the job calls. `change_two_months` marks the orders of two months as
-changed, as a transaction that changes them does. `start` runs a job that does nothing: what Dagster itself takes.
+changed, as a transaction that changes them does. `migrate` makes the tables of a lake. `start` runs a job that does
+nothing: what Dagster itself takes.
 """
 
 import json
@@ -57,6 +58,8 @@ def main(step: str) -> None:
         began, before = time.monotonic(), _cpu()
         if step == "publish":
             _publish(PIPELINE)
+        elif step == "migrate":
+            PIPELINE.warehouse().make()
         elif step == "change_two_months":
             _change_two_months(PIPELINE)
         else:

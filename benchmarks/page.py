@@ -18,6 +18,7 @@ HEADINGS = {
     "first-load": "First load of {first_load:,} orders",
     "memory": "Whole first refresh of {many:,} orders",
     "quiet-refresh": "Quiet refresh of {hotels:,} hotels with 4 services each",
+    "lake": "Quiet refreshes of a file and of a lake on disk, alternately",
     "changes": "Refresh of 1,000 changed orders",
     "publication": "Publication of {many:,} orders",
     "marts": "Marts of {many:,} orders",

@@ -80,6 +80,22 @@ def run(
         return _with_measured(cost, output.read().decode(errors="replace"))
 
 
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds of a process and of its children, ended or not, since it began.
+
+    The children of a server of PostgreSQL are one for each connection, and have none of their own.
+    """
+    cpu, children = _times(pid), Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    running = sum(sum(_times(int(child))[:2]) for child in children if Path(f"/proc/{child}").exists())
+    return (sum(cpu) + running) / os.sysconf("SC_CLK_TCK")
+
+
+def _times(pid: int) -> list[int]:
+    """Return user and system time of a process, and of its ended children, in ticks."""
+    content = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    return [int(each) for each in content.rpartition(")")[2].split()[11:15]]
+
+
 def median(costs: Sequence[Cost]) -> Cost:
     """The medians of repeated measurements; the highest peak of memory."""
     return replace(

@@ -4,6 +4,7 @@ Each function serves a world of its own, measures everything of its row against 
 `ROWS` for a new row. How a cost becomes a line of the page is in `page`.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -12,11 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from benchmarks.processes import Cost, median, run
+from benchmarks.processes import Cost, cpu_of, median, run
 from benchmarks.readers import beside, keep_busy, rest
 from benchmarks.server import BEGINNING, Server, serving
+
+if TYPE_CHECKING:
+    from pso_pipeline_tests.fakes.postgres import Postgres
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -46,12 +50,21 @@ class Size:
     many: int
     few: int
     hotels: int
+    lakes: tuple[int, ...]
     peers: int
     repetitions: int
 
 
-QUICK = Size(first_load=100_000, many=100_000, few=20_000, hotels=100, peers=10_000, repetitions=1)
-WHOLE = Size(first_load=1_000_000, many=5_000_000, few=100_000, hotels=3_500, peers=100_000, repetitions=3)
+QUICK = Size(first_load=100_000, many=100_000, few=20_000, hotels=100, lakes=(10, 100), peers=10_000, repetitions=1)
+WHOLE = Size(
+    first_load=1_000_000,
+    many=5_000_000,
+    few=100_000,
+    hotels=3_500,
+    lakes=(10, 1_000, 3_500),
+    peers=100_000,
+    repetitions=3,
+)
 
 Named = tuple[str, Cost]
 
@@ -83,6 +96,39 @@ def quiet_refresh(size: Size) -> Iterator[Named]:
             world.advance(QUARTER * number)
             later.append(world.step("refresh"))
         yield "15 minutes later", median(later)
+
+
+def lake(size: Size) -> Iterator[Named]:
+    """A refresh in which nothing changed, of a file and of a lake alternately; the CPU of PostgreSQL apart."""
+    for hotels in size.lakes:
+        with _World(20 * hotels, hotels, SERVICES_PER_HOTEL) as world, _postgres() as server:
+            folder = world.folder / "lake"
+            settings = {
+                "PSO_WAREHOUSE": f"ducklake:postgres:{server.keywords('postgres')}",
+                "PSO_WAREHOUSE_DATA": str(folder / "data"),
+                "PSO_BI_DIR": str(folder / "bi"),
+                "DAGSTER_HOME": str(folder / "dagster"),
+            }
+            world.step("migrate", **settings)
+            costs: dict[str, list[Cost]] = {"file": [], "lake": [], "PostgreSQL of the lake": []}
+            # each first refresh, and one more: what a process does once is not of a quiet refresh
+            for _ in range(2 + size.repetitions):
+                costs["file"].append(world.step("refresh"))
+                before = cpu_of(server.pid)
+                costs["lake"].append(world.step("refresh", **settings))
+                costs["PostgreSQL of the lake"].append(Cost(cpu_of(server.pid) - before, 0.0, 0.0))
+            for name, each in costs.items():
+                yield f"{hotels:,} hotels, {name}", median(each[2:])
+
+
+@contextlib.contextmanager
+def _postgres() -> "Iterator[Postgres]":
+    """Run a server for the length of the block."""
+    # its client in this process would count as memory of every child that is measured
+    from pso_pipeline_tests.fakes.postgres import running_postgres
+
+    with tempfile.TemporaryDirectory(prefix="pso-benchmark-") as folder, running_postgres(Path(folder)) as server:
+        yield server
 
 
 def changes(size: Size) -> Iterator[Named]:
@@ -152,6 +198,7 @@ ROWS: dict[str, Callable[[Size], Iterator[Named]]] = {
     "first-load": first_load,
     "memory": memory,
     "quiet-refresh": quiet_refresh,
+    "lake": lake,
     "changes": changes,
     "publication": publication,
     "marts": marts,
@@ -177,6 +224,11 @@ class _World:
     def __exit__(self, *failure: object) -> None:
         self._serving.__exit__(None, None, None)
         self._temporary.cleanup()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of everything that is made of the orders."""
+        return self._folder
 
     def advance(self, by: timedelta) -> None:
         """Set the server's clock to a time after the beginning."""

@@ -23,6 +23,11 @@ class Postgres:
     folder: Path
     port: int
 
+    @property
+    def pid(self) -> int:
+        """The process that starts all others of the server."""
+        return int((self.folder / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+
     def control(self, *arguments: str) -> None:
         """Run `pg_ctl` on the server, for instance `stop -m immediate`."""
         _run("pg_ctl", self.folder, "-D", str(self.folder / "data"), "-w", *arguments)
