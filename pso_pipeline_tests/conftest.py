@@ -44,12 +44,13 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the tests that would be the same wherever the warehouse is, if it was said where that is."""
-    if config.getoption("store") is None:
+    """Leave out the tests that do not depend on where the warehouse is, or cannot be there, if that was chosen."""
+    chosen = config.getoption("store")
+    if chosen is None:
         return
-    left_out = [item for item in items if "store" not in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    kept = [item for item in items if hasattr(item, "callspec") and item.callspec.params.get("store") == chosen]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 @dataclass(frozen=True)
