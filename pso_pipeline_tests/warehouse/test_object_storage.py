@@ -22,7 +22,7 @@ SECRET, SESSION = "the-secret/key+of-tests", "the-session-token-of-tests"
 
 @pytest.fixture
 def keys(monkeypatch):
-    """Keys that can be told from everything else."""
+    """Keys that occur nowhere else."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", SESSION)
 
