@@ -67,7 +67,9 @@ def _copy_catalog(connection: duckdb.DuckDBPyConnection, whole: Path) -> None:
     connection.begin()
     tables = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables()"
-        " WHERE database_name = $catalog AND starts_with(table_name, 'ducklake_')",
+        # not those of a copy from before a migration, in a schema of its own
+        " WHERE database_name = $catalog AND schema_name IN ('public', 'main')"
+        " AND starts_with(table_name, 'ducklake_')",
         {"catalog": CATALOG},
     ).fetchall()
     for schema, table in tables:
