@@ -120,7 +120,7 @@ def test_a_backup_that_lacks_a_file_of_its_catalogue_fails_and_keeps_the_one_bef
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda dump: dump.write_bytes(dump.read_bytes()[:3000])])
 def test_a_backup_without_a_whole_dump_is_not_restored_and_changes_nothing(lake, tmp_path, damage):
-    run, _, environment = lake
+    run, environment = lake
     run("CREATE TABLE orders (number BIGINT, text VARCHAR)", INSERT.format(0, 1000))
     assert script("backup.sh", tmp_path / "backup", environment).returncode == 0
     before = run(COUNTS)
