@@ -88,9 +88,9 @@ def test_up_runs_one_code_server_for_daemon_and_web_server_until_ctrl_c(sandbox)
     assert Path("data/dagster/dagster.yaml").exists()
 
 
-def free_port() -> int:
+def free_port(above: int = 0) -> int:
     """Return a free port outside the range of ephemeral ports, which parallel tests use for their servers."""
-    for port in range(20_000 + os.getpid() % 10_000, 32_768):
+    for port in range(max(above + 1, 20_000 + os.getpid() % 10_000), 32_768):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise AssertionError("no port is free")

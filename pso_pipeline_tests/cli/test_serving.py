@@ -15,10 +15,10 @@ from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline_tests.cli.test_demo import free_port
 
 
-def wait_for(condition):
+def wait_for(condition, seconds=240):
     """Wait until something is true."""
     patiently = Retrying(
-        retry=retry_if_result(lambda found: not found), wait=wait_fixed(0.2), stop=stop_after_delay(240)
+        retry=retry_if_result(lambda found: not found), wait=wait_fixed(0.2), stop=stop_after_delay(seconds)
     )
     return patiently(condition)
 

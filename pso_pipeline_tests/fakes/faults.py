@@ -53,6 +53,13 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Answer as usual, once the test sets `released`."""
+
+    released: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
 class WithoutDate:
     """Answer as usual, without the `Date` header."""
 
@@ -78,7 +85,7 @@ class OtherHeaders:
     headers: Mapping[str, str]
 
 
-Fault = Answer | Disconnect | Hang | Slow | WithoutDate | Garble | ShortPage | OtherHeaders
+Fault = Answer | Disconnect | Hang | Slow | Hold | WithoutDate | Garble | ShortPage | OtherHeaders
 
 
 def too_many_requests(retry_after: int | datetime | None = None) -> Answer:

@@ -28,6 +28,7 @@ from pso_pipeline_tests.fakes.faults import (
     Faults,
     Garble,
     Hang,
+    Hold,
     OtherHeaders,
     ShortPage,
     Slow,
@@ -145,8 +146,7 @@ class _Faulty:
         if isinstance(fault, Hang):
             await _gone(receive)
             return
-        if isinstance(fault, Slow):
-            await _gone(receive, within=fault.seconds)
+        await _delay(fault, receive)
         if isinstance(fault, Disconnect) and fault.after_bytes is None:
             await self._disconnect(scope, receive)
             return
@@ -211,6 +211,14 @@ def _replayed(raw: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return replay
+
+
+async def _delay(fault: Fault | None, receive: Receive) -> None:
+    """Wait as long as a fault lets an answer wait."""
+    if isinstance(fault, Hold):
+        await asyncio.to_thread(fault.released.wait)
+    if isinstance(fault, Slow):
+        await _gone(receive, within=fault.seconds)
 
 
 async def _gone(receive: Receive, within: float | None = None) -> None:

@@ -19,11 +19,9 @@ from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
 from pso_pipeline_tests.fakes.server import serve
-from pso_pipeline_tests.marts import test_sequences as sequences
-from pso_pipeline_tests.marts.rows import read_all
 from pso_pipeline_tests.processes import PROCESSES
+from pso_pipeline_tests.reliability.lakes import compare_lake_with_source
 from pso_pipeline_tests.reliability.refreshing import migrate_and_refresh_with, refresh_with
-from pso_pipeline_tests.truth import expected_rows, landed_rows
 from pso_pipeline_tests.warehouse.files import needs_ducklake
 
 pytestmark = [needs_ducklake, pytest.mark.stores("lake")]
@@ -80,18 +78,8 @@ class Machines:
         return process
 
     def compare_with_source(self):
-        """Compare what landed, its versions, the marts and each snapshot with the source."""
-        truth = self.sandbox.world.snapshot(self.sandbox.world.clock.now())
-        expected = expected_rows(truth.orders, truth.services)
-        with self.warehouse.open() as connection:
-            assert landed_rows(connection) == expected
-            versions = connection.execute(
-                "SELECT * EXCLUDE (fetched_utc, observed_utc) FROM mews.product_service_order_versions"
-            ).fetchall()
-            assert len(set(versions)) == len(versions), "a version is stored twice"
-            with sequences.made() as scratch:
-                assert read_all(connection) == sequences.from_nothing(connection, scratch)
-        return len(expected)
+        """Compare the lake with the source; return the number of orders."""
+        return compare_lake_with_source(self.sandbox, self.warehouse)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,20 @@
+"""This module compares a lake with the source of its data."""
+
+from pso_pipeline_tests.marts import test_sequences as sequences
+from pso_pipeline_tests.marts.rows import read_all
+from pso_pipeline_tests.truth import expected_rows, landed_rows
+
+
+def compare_lake_with_source(sandbox, warehouse):
+    """Compare what landed, its versions and the marts with the source; return the number of orders."""
+    truth = sandbox.world.snapshot(sandbox.world.clock.now())
+    expected = expected_rows(truth.orders, truth.services)
+    with warehouse.open() as connection:
+        assert landed_rows(connection) == expected
+        versions = connection.execute(
+            "SELECT * EXCLUDE (fetched_utc, observed_utc) FROM mews.product_service_order_versions"
+        ).fetchall()
+        assert len(set(versions)) == len(versions), "a version is stored twice"
+        with sequences.made() as scratch:
+            assert read_all(connection) == sequences.from_nothing(connection, scratch)
+    return len(expected)
