@@ -10,3 +10,6 @@ task_track_started = True
 
 # a run waits for a free worker in the queue, and not in the memory of a busy one
 worker_disable_prefetch = True
+
+# what a run prints belongs to the logs of the run, not to the worker's
+worker_redirect_stdouts = False
