@@ -144,7 +144,7 @@ class Stack:
 
     def variables(self, name: str) -> dict[str, str]:
         """The variables of a service, without the secrets."""
-        given = COMPOSE["x-environment"] | COMPOSE["services"].get(name, {}).get("environment", {})
+        given: dict[str, str] = COMPOSE["x-environment"] | COMPOSE["services"].get(name, {}).get("environment", {})
         assert set(self._changed) <= set(given)
         return given | self._changed | dict(self._settings) | self._storage.variables
 
