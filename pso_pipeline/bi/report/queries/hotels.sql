@@ -19,9 +19,14 @@ WITH sizes AS (
 ),
 
 items AS (
-    SELECT enterprise_id, sum(items_without_order) AS items_without_order
-    FROM mart.agg_item_revenue_daily
-    GROUP BY enterprise_id
+    SELECT
+        daily.enterprise_id,
+        sum(daily.items_without_order) AS items_without_order,
+        approx_count_distinct(hash(services.position, daily.currency, months.position)) AS cells
+    FROM mart.agg_item_revenue_daily AS daily
+    LEFT JOIN months ON months.month = date_trunc('month', daily.date)
+    LEFT JOIN services ON services.service_id = daily.service_id
+    GROUP BY daily.enterprise_id
 ),
 
 known AS (
@@ -38,7 +43,7 @@ ranked AS (
         coalesce(sizes.orders_without_items, 0)::BIGINT AS orders_without_items,
         coalesce(items.items_without_order, 0)::BIGINT AS items_without_order,
         row_number() OVER by_size - 1 AS rank,
-        sum(coalesce(sizes.cells, 0)) OVER by_size AS cells_so_far
+        sum(coalesce(sizes.cells, 0) + coalesce(items.cells, 0)) OVER by_size AS cells_so_far
     FROM known AS hotel
     LEFT JOIN sizes ON sizes.enterprise_id = hotel.enterprise_id
     LEFT JOIN items ON items.enterprise_id = hotel.enterprise_id
