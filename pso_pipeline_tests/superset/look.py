@@ -19,7 +19,7 @@ from pso_pipeline_tests.browser import chromium
 from pso_pipeline_tests.superset.bundle import load_bundle
 
 DASHBOARD = "/superset/dashboard/check-in-and-cancellation/"
-WIDTH, WHOLE, SCREEN = 1600, 6200, 1000
+WIDTH, WHOLE, SCREEN = 1600, 7800, 1000
 """The width of windows, and the height for all of the dashboard or a screenful: Superset draws only what is in view."""
 MARGIN = 32
 PATIENCE_MS = 180_000
