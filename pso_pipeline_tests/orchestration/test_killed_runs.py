@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, DagsterEvent, DagsterInstance, DagsterRunStatus, Definitions, RunsFilter, asset
+from dagster import (
+    AssetKey,
+    DagsterEvent,
+    DagsterInstance,
+    DagsterRunStatus,
+    Definitions,
+    RunsFilter,
+    asset,
+    instance_for_test,
+)
 
 from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.cli.refresh import INTERRUPTED
@@ -151,6 +160,15 @@ def test_a_run_that_never_got_a_process_is_failed(daemon, status):
     assert ended(daemon.instance, LATER) == [run]
     assert daemon.instance.get_run_by_id(run).status is DagsterRunStatus.FAILURE
     assert daemon.instance.all_logs(run)[-1].message.startswith(NEVER_BEGAN)
+
+
+def test_a_run_has_as_long_to_begin_as_dagster_yaml_says():
+    """It may wait for a free worker."""
+    monitoring = {"enabled": True, "start_timeout_seconds": 600}
+    with instance_for_test(overrides={"run_monitoring": monitoring}) as instance:
+        run = start(instance)
+        assert ended(instance, timedelta(minutes=10)) == []
+        assert ended(instance, timedelta(minutes=12)) == [run]
 
 
 def test_a_run_that_was_to_be_canceled_is_canceled(daemon):

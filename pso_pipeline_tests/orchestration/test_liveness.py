@@ -54,6 +54,20 @@ def test_after_a_pause_of_the_one_who_looks_every_run_has_the_time_again(daemon,
     assert silent == []
 
 
+@pytest.mark.parametrize(("is_sharded", "expected"), [("1", True), ("0", False), ("wrong", False)])
+def test_where_several_machines_execute_runs_those_of_no_shard_show_signs_too(
+    daemon, monkeypatch, is_sharded, expected
+):
+    monkeypatch.setenv("PSO_SHARDED", is_sharded)
+    run_id = start(daemon.instance, "maintain", pso_process="PID 1 on elsewhere")
+    with signs_of_life(daemon.instance, daemon.instance.get_run_by_id(run_id)):
+        pass
+    signs, silent, now = look_for(daemon.instance, SILENT_AFTER, Signs(), NOW)
+    assert (run_id in signs.of_runs, silent) == (expected, [])
+    _, silent, _ = look_for(daemon.instance, timedelta(minutes=1), signs, now)
+    assert silent == ([run_id] if expected else [])
+
+
 def test_the_sensor_ends_it_and_requests_it_again(daemon, run, monkeypatch):
     assert daemon.tick("killed_runs").run_requests == []
     monkeypatch.setenv("PSO_SILENT_SECONDS", "0.001")
