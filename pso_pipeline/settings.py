@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pso_pipeline import __version__
 from pso_pipeline.environment import ENV_FILE, restore, unreadable_file
 
+OptionalEndpoint = Literal["order_items", "products"]
+
 _PAGES = Path(__file__).with_name("docs")
 DUCKLAKE_PREFIX = "ducklake:"
 
@@ -333,7 +335,24 @@ class Settings(LocalSettings, ShardSettings):
         description="accommodation environment codes whose online check-in needs all companions, separated by commas",
     )
 
-    @field_validator("pso_all_companions_environments", "mews_access_tokens", mode="before")
+    pso_endpoints: Annotated[tuple[OptionalEndpoint, ...] | None, NoDecode] = Field(
+        default=None,
+        description="what is read beside product service orders, separated by commas: order_items, products, or none",
+    )
+    pso_order_item_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="types of order items that are kept beside those of products, separated by commas, like SpaceOrder",
+    )
+
+    @field_validator("pso_endpoints", mode="before")
+    @classmethod
+    def _split_endpoints(cls, value: object) -> object:
+        names = cls._split(value)
+        if not isinstance(names, tuple):
+            return names
+        return tuple(name for name in names if name not in {"none", "product_service_orders"})
+
+    @field_validator("pso_all_companions_environments", "pso_order_item_types", "mews_access_tokens", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -18,7 +18,7 @@ from pso_pipeline.cli.progress import shown_progress
 from pso_pipeline.environment import ENV_FILE, is_readable_by_others
 from pso_pipeline.ingestion.activity import Activity
 from pso_pipeline.ingestion.api import limiter_store, open_api
-from pso_pipeline.ingestion.scope import TokenReach, reach_of_tokens
+from pso_pipeline.ingestion.scope import TokenReach, choose_endpoints, reach_of_tokens
 from pso_pipeline.mews.retry import BRIEF
 from pso_pipeline.settings import Settings
 from pso_pipeline.text import for_terminal
@@ -55,6 +55,8 @@ def _check_tokens(settings: Settings) -> bool:
         reaches = asyncio.run(_read_reaches(settings, activity))
     for number, reach in enumerate(reaches, 1):
         click.echo(f"token {number}    {_describe(reach)}")
+        for operation, problem in reach.unreadable.items():
+            click.echo(f"warning    token {number} cannot read {operation}: {for_terminal(problem)}")
     return not any(reach.error for reach in reaches)
 
 
@@ -64,7 +66,8 @@ async def _read_reaches(settings: Settings, activity: Activity) -> list[TokenRea
     async with open_api(settings, BRIEF) as api:
         for number, (fingerprint, token) in enumerate(api.tokens.items(), 1):
             activity.begin(f"asking token {number} of {len(api.tokens)}")
-            found += await reach_of_tokens(replace(api, tokens={fingerprint: token}))
+            optional = [each for each in choose_endpoints(settings.pso_endpoints) if each.is_optional]
+            found += await reach_of_tokens(replace(api, tokens={fingerprint: token}), optional)
     return found
 
 

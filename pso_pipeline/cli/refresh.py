@@ -183,6 +183,8 @@ def _sync_report(results: Sequence[ExecuteInProcessResult]) -> SyncReport | None
         sum(report.rejected for report in reports),
         requests,
         tuple(line for report in reports for line in report.notices),
+        left_out=sum(report.left_out for report in reports),
+        troubles=tuple(line for report in reports for line in report.troubles),
     )
 
 
@@ -228,5 +230,5 @@ def _print_report(report: SyncReport) -> None:
         f"{created:,} new and {changed:,} changed orders, {report.rejected:,} rejected records; requests: {requests}",
         soft_wrap=True,
     )
-    for line in report.notices:
+    for line in (*report.notices, *report.troubles):
         console.print(for_terminal(line), soft_wrap=True)

@@ -19,10 +19,11 @@ from pso_pipeline.cli.environment import FAILED, MISCONFIGURED, load_local_setti
 from pso_pipeline.cli.pipeline import PipelineState, read_pipeline
 from pso_pipeline.cli.prometheus import exposition
 from pso_pipeline.ingestion.causes import by_cause
+from pso_pipeline.ingestion.sync import describe_troubles
 from pso_pipeline.settings import LocalSettings
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.errors import WarehouseError
-from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, reason_of, state_of
+from pso_pipeline.warehouse.reading import EnterpriseStatus, read_status, read_troubles, reason_of, state_of
 from pso_pipeline.warehouse.session import Warehouse
 
 LONGEST_WAIT_SECONDS = 60.0
@@ -45,12 +46,16 @@ _TROUBLE = {"failing", "never read", "stale"}
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Everything that one call shows, as of `now`; `states` has the state of each hotel by its id."""
+    """Everything that one call shows, as of `now`; `states` has the state of each hotel by its id.
+
+    `troubles` are lines about what could not be read beside orders.
+    """
 
     hotels: list[EnterpriseStatus]
     states: dict[str, str]
     pipeline: PipelineState
     now: datetime
+    troubles: tuple[str, ...]
 
     @property
     def in_scope(self) -> list[EnterpriseStatus]:
@@ -86,7 +91,7 @@ def command(as_json: bool, prometheus: bool, failing: bool, watch: bool) -> None
         return
     state = _read(settings)
     if as_json:
-        shared = _pipeline_as_json(state.pipeline, state.now)
+        shared = _pipeline_as_json(state)
         shown = [each for each in state.hotels if not failing or state.states[each.enterprise_id] in _TROUBLE]
         found = [_as_json(each, state.states[each.enterprise_id], shared, state.now) for each in shown]
         click.echo(json.dumps(found, indent=2))
@@ -106,13 +111,15 @@ def _read(settings: LocalSettings) -> _State:
         stop(f"{warehouse.shown_location} contains no orders yet: run `pso refresh`", FAILED)
     try:
         with warehouse.open() as connection:
-            hotels = read_status(connection)
+            hotels, lost = read_status(connection), read_troubles(connection)
     except WarehouseError as error:
         stop(str(error), FAILED)
     now = datetime.now(UTC)
     stale_after = timedelta(hours=settings.pso_stale_after_hours)
     states = {each.enterprise_id: state_of(each, now, stale_after) for each in hotels}
-    return _State(hotels, states, read_pipeline(settings, now), now)
+    failing = {each.partition_key for each in hotels if each.last_error}
+    troubles = describe_troubles(row for row in lost if row[1] not in failing)
+    return _State(hotels, states, read_pipeline(settings, now), now, troubles)
 
 
 def _watch(settings: LocalSettings, *, failing: bool) -> None:
@@ -140,14 +147,18 @@ def _print(state: _State, *, failing: bool) -> None:
         click.echo()
         _print_table(shown, state)
     _print_reasons(shown)
+    for line in state.troubles:
+        terminal().print(Text(for_terminal(line)))
     if not failing:
         _print_out_of_scope([each for each in state.hotels if not each.is_in_scope], state.now)
     _print_pipeline(state.pipeline, state.now)
 
 
-def _pipeline_as_json(pipeline: PipelineState, now: datetime) -> dict[str, object]:
+def _pipeline_as_json(state: _State) -> dict[str, object]:
+    pipeline, now = state.pipeline, state.now
     age = _since(pipeline.as_of_utc, now)
     return {
+        "not_read": [for_terminal(line) for line in state.troubles],
         "problems": [for_terminal(problem) for problem in pipeline.problems],
         "published_utc": _as_text(pipeline.published_utc),
         "as_of_utc": _as_text(pipeline.as_of_utc),

@@ -4,17 +4,19 @@ Holds how a read is cut in pieces when it is refused, and one function for peopl
 decided in `plan`; how a request is sent and retried is the business of `mews`.
 """
 
+import asyncio
 import contextlib
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 import pandas as pd
 
 from pso_pipeline.contract.endpoints import SERVICES, Endpoint
-from pso_pipeline.contract.limits import MAX_COUNT
+from pso_pipeline.contract.limits import MAX_COUNT, MAX_IDS
 from pso_pipeline.ingestion.activity import current_activity
 from pso_pipeline.ingestion.batches import BatchBuilder
 from pso_pipeline.ingestion.clock import ServerClock, trusted
@@ -23,7 +25,15 @@ from pso_pipeline.ingestion.landing import RECORDS_PER_BATCH, LandingQueue
 from pso_pipeline.ingestion.plan import SLACK, FullRead, IntervalRead, Read, chunks, cut
 from pso_pipeline.mews.client import MewsClient
 from pso_pipeline.mews.discovery import Listing, list_all
-from pso_pipeline.mews.errors import MewsError, RepeatedCursor, RequestRefused, TokenRefused, TooHeavy, TooLarge
+from pso_pipeline.mews.errors import (
+    MewsError,
+    RepeatedCursor,
+    RequestRefused,
+    Retriable,
+    TokenRefused,
+    TooHeavy,
+    TooLarge,
+)
 from pso_pipeline.mews.pagination import Page, pages
 from pso_pipeline.mews.requests import FilterValue, GetAll, Interval, Limitation
 from pso_pipeline.mews.tokens import Token
@@ -48,6 +58,13 @@ PLAUSIBLE_REJECTS = 10
 MAX_REJECTED_SHARE = 0.05
 """Where more records of a hotel's read than both of these were rejected, the read counts as failed."""
 
+MAX_TRIALS = 12
+"""Refusals of an optional endpoint after which a token that got no answer gives it up: so many halves lead from 1000
+hotels to the one that is to blame."""
+
+MAX_FAULTS = 3
+"""Faults in a row after which an optional endpoint is given up until the next refresh, so that nothing waits for it."""
+
 MAX_RESTARTS = 2
 """How often a walk whose cursor was refused, or led back, starts from the top: the order behind a cursor can leave the
 interval, or move ahead of the walk."""
@@ -55,7 +72,7 @@ interval, or move ahead of the walk."""
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What one walk requests: an interval, or all history from `cursor` on."""
+    """What one walk requests: an interval, or all history from `cursor` on; `is_whole` as in `IntervalRead`."""
 
     scope_ids: tuple[str, ...]
     interval: Interval | None = None
@@ -63,6 +80,7 @@ class _Piece:
     started_utc: datetime | None = None
     records: int = 0
     restarts: int = 0
+    is_whole: bool = False
 
     def after(self, error: MewsError) -> "list[_Piece]":
         """Return what to request after a piece failed so: nothing where that cannot help."""
@@ -79,18 +97,18 @@ class _Piece:
 
     def named(self, scope_ids: Sequence[str]) -> "_Piece":
         """Return the same request for these scopes alone."""
-        return replace(self.from_the_top(), scope_ids=tuple(scope_ids))
+        return replace(self.from_the_top(), scope_ids=tuple(scope_ids), is_whole=False)
 
     def from_the_top(self) -> "_Piece":
         """Return the same request without the progress of an earlier walk."""
         return replace(self, cursor=None, started_utc=None, records=0)
 
     def halves(self) -> list["_Piece"]:
-        """Cut the list of scopes in two; nothing where there is one."""
+        """Cut the list of scopes in two, or into lists that a request may name; nothing where there is one."""
         ids = self.scope_ids
         if len(ids) == 1:
             return []
-        return [replace(self.from_the_top(), scope_ids=half) for half in chunks(ids, (len(ids) + 1) // 2)]
+        return [self.named(part) for part in chunks(ids, min(MAX_IDS, (len(ids) + 1) // 2))]
 
     def shorter(self) -> list["_Piece"]:
         """Cut the interval in two, the older half first; nothing where it cannot be cut."""
@@ -147,6 +165,10 @@ class Fetcher:
     the last whole listing lacked. `failures` collects, for each scope that could not be read, the one line that says
     why; `gone`, for each that the API refused and that listings lack, the same. A token that was refused is not used
     again.
+
+    `services_of` has the services of each enterprise, for endpoints that need them; `left_out_kinds` and `language_of`
+    as in `BatchBuilder`, and `left_out` counts. `given_up` says, by token, why an optional endpoint was given up: its
+    scopes are not in `failures`.
     """
 
     endpoint: Endpoint
@@ -157,13 +179,33 @@ class Fetcher:
     clock: ServerClock
     overlap: timedelta
     unlisted: set[str] = field(default_factory=set)
+    services_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    left_out_kinds: Collection[str] = ()
+    language_of: Mapping[str, str | None] = field(default_factory=dict)
+    left_out: int = 0
+    given_up: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)
     _listed_again: set[str] = field(default_factory=set)
     _refused_tokens: dict[str, TokenRefused] = field(default_factory=dict)
+    _answered: set[str] = field(default_factory=set)
+    _trials: Counter[str] = field(default_factory=Counter)
+    _faults: Counter[str] = field(default_factory=Counter)
+    _first_reads: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def read(self, read: Read) -> None:
-        """Carry out one read to its end, or note for each of its scopes why that could not be."""
+        """Carry out one read to its end, or note for each of its scopes why that could not be.
+
+        Of an optional endpoint, reads wait until the first one has shown whether the token may read it at all.
+        """
+        if self.endpoint.is_optional and read.token not in self._answered:
+            async with self._first_reads[read.token]:
+                if read.token not in self._answered:
+                    await self._read(read)
+                    return
+        await self._read(read)
+
+    async def _read(self, read: Read) -> None:
         if isinstance(read, IntervalRead):
             await self._read_intervals(read, read.intervals)
             return
@@ -180,23 +222,26 @@ class Fetcher:
     async def _read_intervals(self, read: Read, intervals: Sequence[Interval]) -> None:
         """Read one interval after the other; their end is fixed, and what changes later is the next refresh's."""
         for interval in intervals:
-            await self._read_pieces(read, _Piece(read.scope_ids, interval))
+            await self._read_pieces(read, _Piece(read.scope_ids, interval, is_whole=_is_whole(read)))
         end, began = intervals[-1].end_utc, self.clock.first_reported
         if began is not None and began > end:
             # planned by a local clock that is behind the server's
             for interval in cut(end, began + SLACK):
-                await self._read_pieces(read, _Piece(read.scope_ids, interval))
+                await self._read_pieces(read, _Piece(read.scope_ids, interval, is_whole=_is_whole(read)))
 
     async def _read_pieces(self, read: Read, whole: _Piece) -> None:
         """Read a piece, or smaller ones if the API refuses it."""
         pending, refusals, answered = [whole], 0, 0
-        while pending:
+        while pending and read.token not in self.given_up:
             piece = self._without_failed(pending.pop())
             if piece is None:
                 continue
             try:
                 await self._walk(read, piece)
             except MewsError as error:
+                if self._gives_up(read.token, error):
+                    self.given_up[read.token] = str(error)
+                    break
                 if isinstance(error, TokenRefused):
                     self._refused_tokens[read.token] = error
                 refusals += isinstance(error, RequestRefused | TooLarge | TooHeavy)
@@ -213,6 +258,20 @@ class Fetcher:
                     await self._fail(piece.scope_ids, str(error))
             else:
                 answered += 1
+                self._answered.add(read.token)
+                self._faults[read.token] = 0
+
+    def _gives_up(self, token: str, error: MewsError) -> bool:
+        """Whether an optional endpoint cannot be read with a token, as far as this error and those before it show."""
+        if not self.endpoint.is_optional:
+            return False
+        if isinstance(error, TokenRefused) or error.status == HTTPStatus.NOT_FOUND:
+            return True
+        if isinstance(error, RequestRefused):
+            self._trials[token] += 1
+            return token not in self._answered and self._trials[token] >= MAX_TRIALS
+        self._faults[token] += isinstance(error, Retriable)
+        return self._faults[token] >= MAX_FAULTS
 
     async def _sort_out(self, token: str, piece: _Piece, error: MewsError) -> list[_Piece] | None:
         """Part services that no longer exist from a piece that the API refused; None where there are none.
@@ -266,8 +325,21 @@ class Fetcher:
         """Read one piece page by page and hand it to the queue, the last part with the completed progress."""
         began = self.clock.reported
         is_resync = isinstance(read, FullRead) and read.is_resync
-        builder = BatchBuilder(self.endpoint, self.enterprise_of, keeps_ids=is_resync)
-        filters = {self.endpoint.scope_filter: piece.scope_ids, self.endpoint.interval_filter: piece.interval}
+        builder = BatchBuilder(
+            self.endpoint,
+            self.enterprise_of,
+            keeps_ids=is_resync,
+            left_out_kinds=self.left_out_kinds,
+            language_of=self.language_of,
+        )
+        filters: dict[str, FilterValue | None] = {
+            self.endpoint.scope_filter: None if piece.is_whole else piece.scope_ids,
+            self.endpoint.interval_filter: piece.interval,
+        }
+        if self.endpoint.service_filter and piece.interval is None:
+            filters[self.endpoint.service_filter] = [
+                service for each in piece.scope_ids for service in self.services_of[each]
+            ]
         request = GetAll(self.endpoint, filters, Limitation(PAGE_SIZE))
         cursor, records, seen, tally = piece.cursor, piece.records, 0, _Tally(self.endpoint)
         if read.token in self._refused_tokens:
@@ -290,6 +362,7 @@ class Fetcher:
             if cursor is None:
                 raise
             raise CursorRefused(error.message, error.operation, error.request_id, error.status) from None
+        self.left_out += builder.left_out
         await self.queue.put(builder.take(self._ended(piece, began, tally, is_resync)))
         hotels = self._by_hotel(piece)
         if hotels and (complaint := tally.complaint([None])):
@@ -366,6 +439,10 @@ class Fetcher:
     def _failed(self, scope_ids: Collection[str], error: str) -> list[Progress]:
         self.failures.update(dict.fromkeys(scope_ids, error))
         return [Failed(service, self.enterprise_of[service], error) for service in scope_ids]
+
+
+def _is_whole(read: Read) -> bool:
+    return isinstance(read, IntervalRead) and read.is_whole
 
 
 async def fetch_records(

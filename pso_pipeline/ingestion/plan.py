@@ -35,7 +35,7 @@ RESYNC_RESUMES_WITHIN = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class FullRead:
-    """All history of some scopes of one enterprise, newest first, without an interval.
+    """All history of some scopes of one enterprise, or of several where `is_joint` planned it, newest first.
 
     `cursor`, `started_utc` and `records` continue a read that was interrupted. `is_resync` says that the scopes had
     been read before and that what the source no longer has is to be marked; `is_ended` that an interrupted resync has
@@ -54,11 +54,16 @@ class FullRead:
 
 @dataclass(frozen=True, slots=True)
 class IntervalRead:
-    """What changed in scopes of any enterprises behind one token, interval after interval, oldest first."""
+    """What changed in scopes of any enterprises behind one token, interval after interval, oldest first.
+
+    `is_whole` says that the request names no scope: more than one list of ids would be needed, and what changed
+    elsewhere lands too.
+    """
 
     token: str
     scope_ids: tuple[str, ...]
     intervals: tuple[Interval, ...]
+    is_whole: bool = False
 
 
 Read = FullRead | IntervalRead
@@ -73,22 +78,34 @@ class ServiceListing:
 
 
 def plan_refresh(
-    scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
+    scopes: Collection[ScopeRow],
+    token_of: Mapping[str, str],
+    now: datetime,
+    overlap: timedelta,
+    *,
+    is_joint: bool = False,
+    can_omit_scope: bool = False,
 ) -> list[Read]:
     """Plan a refresh: intervals for what was read before, first reads for the rest.
 
     Scopes that could not be read last time, or that listings lack, are requested apart from the others.
     `token_of` maps the enterprises to refresh to the fingerprint of their token; scopes of others are left out.
-    `now` is the server's time. Scopes that are not in use are left out.
+    `now` is the server's time. Scopes that are not in use are left out. With `is_joint` all history is read of the
+    hotels of a token together, for records that are few. With `can_omit_scope` a request need not name scopes.
     """
     readable = _readable(scopes, token_of)
     known = [scope for scope in readable if scope.watermark_utc is not None]
     new = [scope for scope in readable if scope.watermark_utc is None]
-    return [*_interval_reads(known, token_of, now, overlap), *_full_reads(new, token_of, is_resync=False)]
+    return [
+        *_interval_reads(known, token_of, now, overlap, can_omit_scope=can_omit_scope),
+        *_full_reads(new, token_of, is_resync=False, is_joint=is_joint),
+    ]
 
 
-def plan_resync(scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime) -> list[Read]:
-    """Plan a full resync: all history of every scope, from where a recent one was interrupted."""
+def plan_resync(
+    scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime, *, is_joint: bool = False
+) -> list[Read]:
+    """Plan a full resync: all history of every scope, from where a recent one was interrupted; `is_joint` as above."""
     readable = _readable(scopes, token_of)
     known = [scope for scope in readable if scope.watermark_utc is not None]
     ended = [scope for scope in known if _is_recent(scope.resync_started_utc, now)]
@@ -100,8 +117,8 @@ def plan_resync(scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: 
     new = [scope for scope in readable if scope.watermark_utc is None]
     return [
         *_ended_reads(ended, token_of),
-        *_full_reads(unread, token_of, is_resync=True),
-        *_full_reads(new, token_of, is_resync=False),
+        *_full_reads(unread, token_of, is_resync=True, is_joint=is_joint),
+        *_full_reads(new, token_of, is_resync=False, is_joint=is_joint),
     ]
 
 
@@ -180,7 +197,12 @@ def _doubt(scope: ScopeRow) -> int:
 
 
 def _interval_reads(
-    scopes: Collection[ScopeRow], token_of: Mapping[str, str], now: datetime, overlap: timedelta
+    scopes: Collection[ScopeRow],
+    token_of: Mapping[str, str],
+    now: datetime,
+    overlap: timedelta,
+    *,
+    can_omit_scope: bool,
 ) -> Iterator[IntervalRead]:
     def together(scope: ScopeRow) -> tuple[str, int]:
         return token_of[scope.enterprise_id], _doubt(scope)
@@ -196,8 +218,9 @@ def _interval_reads(
             intervals = cut(min(start, now) - overlap, now + SLACK)
             # scopes of one hotel are neighbours, so that those of a hotel that left the scope are found in few cuts
             members.sort(key=lambda scope: (scope.enterprise_id, scope.scope_id))
-            for ids in chunks([scope.scope_id for scope in members]):
-                yield IntervalRead(token, ids, intervals)
+            is_whole = can_omit_scope and len(members) > MAX_IDS
+            for ids in chunks([scope.scope_id for scope in members], len(members) if is_whole else MAX_IDS):
+                yield IntervalRead(token, ids, intervals, is_whole)
 
 
 def _near_each_other(dated: Sequence[tuple[datetime, ScopeRow]]) -> Iterator[tuple[datetime, list[ScopeRow]]]:
@@ -213,10 +236,13 @@ def _near_each_other(dated: Sequence[tuple[datetime, ScopeRow]]) -> Iterator[tup
         yield start, group
 
 
-def _full_reads(scopes: Collection[ScopeRow], token_of: Mapping[str, str], *, is_resync: bool) -> Iterator[FullRead]:
+def _full_reads(
+    scopes: Collection[ScopeRow], token_of: Mapping[str, str], *, is_resync: bool, is_joint: bool
+) -> Iterator[FullRead]:
     def together(scope: ScopeRow) -> tuple[str, int, str, str]:
         started, cursor = scope.full_read_started_utc, scope.full_read_cursor
-        return scope.enterprise_id, _doubt(scope), str(started), cursor or ""
+        owner = token_of[scope.enterprise_id] if is_joint else scope.enterprise_id
+        return owner, _doubt(scope), str(started), cursor or ""
 
     for _, group in groupby(sorted(scopes, key=together), key=together):
         members = list(group)
@@ -231,6 +257,19 @@ def _full_reads(scopes: Collection[ScopeRow], token_of: Mapping[str, str], *, is
                 cursor=first.full_read_cursor,
                 records=first.full_read_records if first.full_read_cursor else 0,
             )
+
+
+def leave_out_recent(scopes: Collection[ScopeRow], now: datetime, read_every: timedelta) -> list[ScopeRow]:
+    """Leave out the scopes that were read to the end within `read_every`; `now` is the server's time."""
+    return [
+        each
+        for each in scopes
+        if each.watermark_utc is None or each.last_error is not None or not _is_within(each, now, read_every)
+    ]
+
+
+def _is_within(scope: ScopeRow, now: datetime, read_every: timedelta) -> bool:
+    return scope.last_success_utc is not None and abs(now - scope.last_success_utc) < read_every
 
 
 def _ended_reads(scopes: Collection[ScopeRow], token_of: Mapping[str, str]) -> Iterator[FullRead]:

@@ -1,9 +1,9 @@
-"""Polling for changes: which enterprises have changed orders since the last poll, for as few requests as possible.
+"""Polling for changes: which enterprises have changed records since the last poll, for as few requests as possible.
 
-Each token's services are polled together, up to 1000 of them in a request, for the newest orders that changed: a small
-page, and the pages after it where the server sends less than that. The changes seen are remembered from poll to poll,
-so that each is reported once. Nothing lands here. What is then read, and from when, is decided by the watermarks
-(`plan`): a change that a poll misses waits for the next refresh, and is not lost.
+Each token's scopes of an endpoint, such as services, are polled together, up to 1000 of them in a request, for the
+newest records that changed: a small page, and the pages after it where the server sends less than that. The changes
+seen are remembered from poll to poll, so that each is reported once. Nothing lands here. What is then read, and from
+when, is decided by the watermarks (`plan`): a change that a poll misses waits for the next refresh, and is not lost.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.contract.limits import MAX_IDS
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.clock import UNREPORTED_MARGIN, trusted
@@ -99,9 +99,17 @@ def is_due(state: PollState | None, services: int, now: datetime, limits: RateLi
 
 
 async def poll(
-    api: Api, watched: Mapping[str, Sequence[ScopeRow]], states: Mapping[str, PollState], *, seconds: float
+    api: Api,
+    watched: Mapping[str, Sequence[ScopeRow]],
+    states: Mapping[str, PollState],
+    *,
+    seconds: float,
+    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS,
+    left_out_kinds: Collection[str] = (),
 ) -> Polled:
     """Poll each token of `watched` once; what takes longer than `seconds` is polled next time.
+
+    Changes of records of the `left_out_kinds` are none.
 
     A token that fails keeps its state. When a token is refused for the first time, all its enterprises count as
     changed, so that a refresh finds out and reports it; when it works again, those that had failed.
@@ -113,7 +121,7 @@ async def poll(
         before = states.get(token) or PollState(datetime.now(UTC))
         try:
             async with asyncio.timeout_at(end), slots:
-                return await _poll_token(api, token, watched[token], before)
+                return await _poll_token(api, token, watched[token], before, endpoint, left_out_kinds)
         except TimeoutError:
             return _failed(before, f"polling for changes took more than {seconds:.0f} s"), set()
 
@@ -125,8 +133,13 @@ async def poll(
     )
 
 
-async def _poll_token(
-    api: Api, token: str, services: Sequence[ScopeRow], before: PollState
+async def _poll_token(  # noqa: PLR0917 - what one poll of a token is about
+    api: Api,
+    token: str,
+    services: Sequence[ScopeRow],
+    before: PollState,
+    endpoint: Endpoint,
+    left_out_kinds: Collection[str],
 ) -> tuple[PollState, set[str]]:
     # one service that the server refuses would make it refuse the whole request
     healthy = [each for each in services if each.last_error is None and each.unlisted_since_utc is None]
@@ -134,10 +147,11 @@ async def _poll_token(
     start = _start(services, before, now)
     interval = Interval(max(start, now - LONGEST_GAP), max(start, now) + HORIZON)
     enterprise_of = {service.scope_id: service.enterprise_id for service in services}
-    found = _Found(set(enterprise_of.values()) if start < now - LONGEST_GAP else set())
-    for ids in chunks(sorted(service.scope_id for service in healthy or services)):
-        filters: dict[str, FilterValue] = {"ServiceIds": ids, "UpdatedUtc": interval}
-        request = GetAll(PRODUCT_SERVICE_ORDERS, filters, Limitation(PAGE_SIZE))
+    found = _Found(endpoint, left_out_kinds, set(enterprise_of.values()) if start < now - LONGEST_GAP else set())
+    asked = healthy or ([] if endpoint.is_optional else services)
+    for ids in chunks(sorted(service.scope_id for service in asked)):
+        filters: dict[str, FilterValue] = {endpoint.scope_filter: ids, endpoint.interval_filter: interval}
+        request = GetAll(endpoint, filters, Limitation(PAGE_SIZE))
         try:
             async with aclosing(pages(api.client, request, api.tokens[token])) as walk:
                 await found.read(walk, before.seen, {service: enterprise_of[service] for service in ids})
@@ -147,7 +161,7 @@ async def _poll_token(
         except (MewsError, LimiterUnusable) as error:
             found.error = error
     if found.error is not None:
-        if isinstance(found.error, Permanent) and before.trouble is None:
+        if isinstance(found.error, Permanent) and before.trouble is None and not endpoint.is_optional:
             found.changed.update(service.enterprise_id for service in healthy)
         return _failed(before, str(found.error), found.seen), found.changed
     if before.trouble is not None:
@@ -174,6 +188,8 @@ def _start(services: Sequence[ScopeRow], before: PollState, now: datetime) -> da
 class _Found:
     """What the responses to one poll contained so far."""
 
+    endpoint: Endpoint
+    left_out_kinds: Collection[str]
     changed: set[str]
     seen: frozenset[str] = frozenset()
     server_time: datetime | None = None
@@ -185,7 +201,7 @@ class _Found:
         changes = 0
         async for page in walk:
             self.server_time = self.server_time or page.server_time
-            versions = dict(_versions(page))
+            versions = dict(_versions(page, self.endpoint, self.left_out_kinds))
             self.seen |= versions.keys()
             new = [versions[digest] for digest in versions.keys() - set(seen)]
             self.changed.update(
@@ -198,11 +214,14 @@ class _Found:
                 return
 
 
-def _versions(page: Page) -> Iterator[tuple[str, str | None]]:
-    """Give the digest of each version of an order in a page, and its service."""
-    columns = (page.rows[name] for name in ("id", "updated_utc", "state", "service_id"))
-    for identifier, updated, state, service in zip(*columns, strict=True):
-        yield _digest(f"{identifier} {updated.isoformat()} {state}"), service
+def _versions(page: Page, endpoint: Endpoint, left_out_kinds: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    """Give the digest of each version of a record in a page, and its scope."""
+    promised = [column.name for column in endpoint.fields if column.is_promised]
+    kinds = page.rows.get(endpoint.kind_column) or [None] * len(page.rows["id"])
+    columns = (page.rows[name] for name in ("id", "updated_utc", endpoint.scope_column, *promised))
+    for kind, (identifier, updated, scope, *rest) in zip(kinds, zip(*columns, strict=True), strict=True):
+        if kind not in left_out_kinds:
+            yield _digest(f"{identifier} {updated.isoformat()} {' '.join(map(str, rest))}"), scope
     for reject in page.rejects:
         yield _digest(reject.raw_json), reject.scope_id
 

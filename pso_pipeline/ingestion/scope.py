@@ -7,13 +7,14 @@ decided in `plan`.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
-from pso_pipeline.contract.endpoints import ENTERPRISES, SERVICES, Endpoint
+from pso_pipeline.contract.endpoints import ENDPOINTS, ENTERPRISES, PRODUCT_SERVICE_ORDERS, SERVICES, Endpoint
 from pso_pipeline.contract.warehouse import REJECTED_RECORDS
 from pso_pipeline.ingestion.api import Api
 from pso_pipeline.ingestion.clock import trusted
@@ -22,7 +23,9 @@ from pso_pipeline.ingestion.plan import ServiceListing, plan_listing
 from pso_pipeline.mews.discovery import Listing, list_all
 from pso_pipeline.mews.errors import MewsError
 from pso_pipeline.mews.limiter.store import LimiterUnusable
+from pso_pipeline.mews.pagination import pages
 from pso_pipeline.mews.records import Reject
+from pso_pipeline.mews.requests import GetAll, Limitation
 from pso_pipeline.warehouse.landing.correcting import correct_listings
 from pso_pipeline.warehouse.landing.scope import (
     MAX_LOST_SHARE,
@@ -125,21 +128,60 @@ async def discover_services(
 
 @dataclass(frozen=True, slots=True)
 class TokenReach:
-    """The names of the enterprises that one token can access, or why listing them failed."""
+    """The names of the enterprises that one token can access, or why listing them failed.
+
+    `unreadable` says, by operation, why the token cannot read an optional endpoint.
+    """
 
     names: tuple[str, ...]
     error: str | None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
-async def reach_of_tokens(api: Api) -> list[TokenReach]:
-    """List the enterprises of each token, in the order of the settings; nothing lands."""
+def choose_endpoints(optional: Collection[str] | None) -> list[Endpoint]:
+    """Choose what a refresh reads hotel by hotel: product service orders first, then all but optional ones left out.
+
+    `optional` names the optional endpoints to read; None is all of them.
+    """
+    others = (each for each in ENDPOINTS if each.keeps_versions and each is not PRODUCT_SERVICE_ORDERS)
+    return [
+        PRODUCT_SERVICE_ORDERS,
+        *(each for each in others if not each.is_optional or optional is None or each.name in optional),
+    ]
+
+
+async def reach_of_tokens(api: Api, optional: Sequence[Endpoint] = ()) -> list[TokenReach]:
+    """List the enterprises of each token, in the order of the settings, and try optional endpoints; nothing lands."""
     found = await _list_with_each(api, api.tokens, lambda token: list_all(api.client, ENTERPRISES, api.tokens[token]))
     return [
         TokenReach((), str(answer))
         if isinstance(answer, Unanswered)
-        else TokenReach(tuple({each: name or each for each, name in zip(*_names(answer), strict=True)}.values()), None)
-        for answer in found.values()
+        else TokenReach(
+            tuple({each: name or each for each, name in zip(*_names(answer), strict=True)}.values()),
+            None,
+            await _try(api, token, optional),
+        )
+        for token, answer in found.items()
     ]
+
+
+async def _try(api: Api, token: str, endpoints: Sequence[Endpoint]) -> dict[str, str]:
+    """Ask for one record of each endpoint; return why that was refused, by operation."""
+    problems: dict[str, str] = {}
+    services: list[str] = []
+    for endpoint in (SERVICES, *endpoints) if endpoints else ():
+        if endpoint is not SERVICES and not services:
+            break
+        filters = {"ServiceIds": services} if services else {}
+        try:
+            request = GetAll(endpoint, filters, Limitation(1))
+            async with aclosing(pages(api.client, request, api.tokens[token])) as walk:
+                page = await anext(walk)
+        except (MewsError, LimiterUnusable) as error:
+            problems[endpoint.operation] = str(error)
+        else:
+            services = services or page.rows["id"][:1]
+    return problems
 
 
 def _names(listing: Listing) -> tuple[list[str], list[str | None]]:

@@ -6,16 +6,18 @@ Holds the order of these steps. What is read is decided in `plan`, how in `fetch
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
+from pso_pipeline.contract.limits import MAX_IDS
 from pso_pipeline.ingestion.activity import current_activity, is_watched
 from pso_pipeline.ingestion.api import Api
+from pso_pipeline.ingestion.causes import by_cause, cause_of
 from pso_pipeline.ingestion.fetch import Fetcher
 from pso_pipeline.ingestion.landing import LandingQueue
-from pso_pipeline.ingestion.plan import FullRead, Read, choose_retired, plan_refresh, plan_resync
+from pso_pipeline.ingestion.plan import FullRead, Read, choose_retired, leave_out_recent, plan_refresh, plan_resync
 from pso_pipeline.mews.limiter.store import LimiterUnusable
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.landing.correcting import correct_progress
@@ -27,6 +29,7 @@ from pso_pipeline.warehouse.reading import (
     ScopeRow,
     read_enterprises,
     read_latest_fetch,
+    read_listed_services,
     read_scopes,
     read_token_uses,
 )
@@ -64,13 +67,19 @@ class EnterpriseOutcome:
 class SyncReport:
     """How a sync went: each enterprise that was to be read, records that could not be read, requests by operation.
 
-    `notices` are lines about what was put right or given up.
+    `notices` are lines about what was put right or given up. `given_up` says, by partition key, which of the failed
+    could not be read because the endpoint was given up for their token; `left_out` counts records of kinds that are not
+    kept. Of several endpoints, `endpoint` is the first, and `troubles` are lines about the optional ones.
     """
 
     enterprises: tuple[EnterpriseOutcome, ...]
     rejected: int
     requests: Mapping[str, int]
     notices: tuple[str, ...] = ()
+    given_up: frozenset[str] = frozenset()
+    left_out: int = 0
+    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS
+    troubles: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[EnterpriseOutcome, ...]:
@@ -81,18 +90,45 @@ class SyncReport:
 def combine_reports(reports: Sequence[SyncReport]) -> SyncReport:
     """Combine the reports of several endpoints; records are counted of the first one.
 
-    An enterprise fails with the first error that any endpoint has for it.
+    An enterprise fails with the first error that any endpoint has for it, but for optional endpoints: what could not be
+    read of them is in `troubles`.
     """
     errors: dict[str, str] = {}
     requests: Counter[str] = Counter()
     for report in reports:
-        errors = {each.enterprise_id: str(each.error) for each in report.failed} | errors
+        if not report.endpoint.is_optional:
+            errors = {each.enterprise_id: str(each.error) for each in report.failed} | errors
         requests.update(report.requests)
+    lost = [
+        (report.endpoint.name, each.partition_key, str(each.error))
+        for report in reports
+        if report.endpoint.is_optional
+        for each in report.failed
+        if each.enterprise_id not in errors
+    ]
     return SyncReport(
         tuple(replace(each, error=errors.get(each.enterprise_id)) for each in reports[0].enterprises),
         sum(report.rejected for report in reports),
         requests,
         tuple(line for report in reports for line in report.notices),
+        left_out=sum(report.left_out for report in reports),
+        endpoint=reports[0].endpoint,
+        troubles=describe_troubles(lost),
+    )
+
+
+def describe_troubles(lost: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
+    """Describe what could not be read of optional endpoints, one line for each cause.
+
+    `lost` has the name of the endpoint, the partition key of the hotel, and the reason.
+    """
+    of_endpoint: dict[str, list[tuple[str, str]]] = {}
+    for endpoint, key, reason in lost:
+        of_endpoint.setdefault(endpoint, []).append((key, reason))
+    return tuple(
+        f"{endpoint} could not be read: {each.describe()}"
+        for endpoint, reasons in of_endpoint.items()
+        for each in by_cause(reasons)
     )
 
 
@@ -101,8 +137,8 @@ class SyncOptions:
     """What a sync does: which endpoint and enterprises (None: all in scope), all history or changes, its safeguards.
 
     `token_failures` says, by fingerprint, why tokens could not list their enterprises in this refresh: their
-    enterprises fail with that reason. `is_alone` says that nobody else reads these enterprises meanwhile: then a full
-    read waits for no other.
+    enterprises fail with that reason. `kept_kinds` are records of optional kinds that are kept. `is_alone` says that
+    nobody else reads these enterprises meanwhile: then a full read waits for no other.
     """
 
     enterprise_ids: Collection[str] | None = None
@@ -112,6 +148,7 @@ class SyncOptions:
     token_failures: Mapping[str, str] = field(default_factory=dict)
     endpoint: Endpoint = PRODUCT_SERVICE_ORDERS
     is_alone: bool = False
+    kept_kinds: Collection[str] = ()
 
 
 async def sync_records(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncReport:
@@ -151,13 +188,33 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
         if enterprise.token_fingerprint and enterprise.enterprise_id not in unreachable
     }
     if options.is_full:
-        plan = plan_resync(scope.scopes, token_of, now)
+        plan = plan_resync(scope.readable, token_of, now, is_joint=endpoint.is_slow)
     else:
-        plan = plan_refresh(scope.scopes, token_of, now, options.overlap)
+        due = leave_out_recent(scope.readable, now, endpoint.read_every) if endpoint.is_slow else scope.readable
+        plan = plan_refresh(
+            due,
+            token_of,
+            now,
+            options.overlap,
+            is_joint=endpoint.is_slow,
+            can_omit_scope=endpoint.can_omit_scope,
+        )
     queue = LandingQueue(warehouse)
     enterprise_of = {each.scope_id: each.enterprise_id for each in scope.scopes}
     unlisted = {each.scope_id for each in scope.scopes if each.unlisted_since_utc is not None}
-    fetcher = Fetcher(endpoint, api.client, api.tokens, enterprise_of, queue, api.clock, options.overlap, unlisted)
+    fetcher = Fetcher(
+        endpoint,
+        api.client,
+        api.tokens,
+        enterprise_of,
+        queue,
+        api.clock,
+        options.overlap,
+        unlisted,
+        services_of=scope.services_of,
+        left_out_kinds=frozenset(endpoint.optional_kinds) - frozenset(options.kept_kinds),
+        language_of=scope.language_of,
+    )
     await asyncio.to_thread(_begin, warehouse, endpoint, scope.scopes, unreachable, plan)
     if is_watched():
         activity = current_activity()
@@ -177,9 +234,18 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
             enterprise_of=enterprise_of,
             now=now,
         )
-    errors = unreachable | {enterprise_of[each]: error for each, error in failures.items()}
+    given_up = {
+        scope_id: fetcher.given_up[read.token]
+        for read in plan
+        if read.token in fetcher.given_up
+        for scope_id in read.scope_ids
+    }
+    if given_up:
+        await asyncio.to_thread(_note_given_up, warehouse, endpoint, scope.scopes, given_up)
+    errors = {**scope.unreadable(endpoint), **unreachable}
+    errors |= {enterprise_of[each]: error for each, error in {**failures, **given_up}.items()}
     resynced = {
-        scope_id: read.enterprise_id
+        scope_id: enterprise_of[scope_id]
         for read in plan
         if isinstance(read, FullRead) and read.is_resync
         for scope_id in read.scope_ids
@@ -201,17 +267,22 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
     for line in notices:
         log.warning("%s", line)
     with_services = {each.enterprise_id for each in scope.scopes if each.is_in_use and each.scope_id not in retired}
+    outcomes = tuple(
+        replace(
+            _outcome(each, scopes_of, queue, errors, reconciled),
+            has_services=each.enterprise_id in with_services,
+        )
+        for each in enterprises
+    )
+    lost = {enterprise_of[each] for each in given_up}
     return SyncReport(
-        tuple(
-            replace(
-                _outcome(each, scopes_of, queue, errors, reconciled),
-                has_services=each.enterprise_id in with_services,
-            )
-            for each in enterprises
-        ),
+        outcomes,
         len(queue.rejected),
         {operation: tally.requests for operation, tally in api.client.tallies.items()},
         notices,
+        given_up=frozenset(each.partition_key for each in outcomes if each.enterprise_id in lost),
+        left_out=fetcher.left_out,
+        endpoint=endpoint,
     )
 
 
@@ -259,12 +330,34 @@ def _first(errors: BaseExceptionGroup[Unusable]) -> Unusable:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """The enterprises to read, all scopes, when a record was read last, and when each token was used."""
+    """The enterprises to read, all scopes, when a record was read last, and when each token was used.
+
+    `services_of` has the services that each enterprise lists, where the endpoint needs them.
+    """
 
     enterprises: list[EnterpriseRow]
     scopes: list[ScopeRow]
     latest_fetch: datetime | None
     token_uses: Mapping[str, datetime]
+    services_of: Mapping[str, Sequence[str]]
+    needs_services: bool
+
+    @property
+    def readable(self) -> list[ScopeRow]:
+        """The scopes that can be read: all history of an enterprise is read by its services, where so."""
+        if not self.needs_services:
+            return self.scopes
+        return [each for each in self.scopes if 0 < len(self.services_of.get(each.enterprise_id, ())) <= MAX_IDS]
+
+    def unreadable(self, endpoint: Endpoint) -> dict[str, str]:
+        """Say why enterprises cannot be read by their services: a request has no room for more than `MAX_IDS`."""
+        reason = f"{endpoint.operation}: no request can name more than {MAX_IDS:,} services of a hotel"
+        return {each: reason for each, services in self.services_of.items() if len(services) > MAX_IDS}
+
+    @property
+    def language_of(self) -> dict[str, str | None]:
+        """The language of each enterprise."""
+        return {each.enterprise_id: each.language for each in self.enterprises}
 
     def is_left_to_another_process(self, enterprise: EnterpriseRow, tokens: Collection[str], now: datetime) -> bool:
         """Whether another process with other access tokens reads the enterprise."""
@@ -282,12 +375,13 @@ def _read_scope(warehouse: Warehouse, endpoint: Endpoint, enterprise_ids: Collec
     with warehouse.open() as connection:
         enterprises, scopes = read_enterprises(connection), read_scopes(connection, endpoint)
         latest_fetch, token_uses = read_latest_fetch(connection, endpoint), read_token_uses(connection)
+        services_of = read_listed_services(connection) if endpoint.service_filter else {}
     chosen = [
         each
         for each in enterprises
         if (each.is_in_scope if enterprise_ids is None else each.enterprise_id in enterprise_ids)
     ]
-    return _Scope(chosen, scopes, latest_fetch, token_uses)
+    return _Scope(chosen, scopes, latest_fetch, token_uses, services_of, bool(endpoint.service_filter))
 
 
 def _count_known(warehouse: Warehouse, endpoint: Endpoint, enterprise_ids: Collection[str] | None) -> int:
@@ -335,6 +429,22 @@ def _begin(
 
     with warehouse.open() as connection:
         write(connection, note, Part.LANDED)
+
+
+def _note_given_up(
+    warehouse: Warehouse, endpoint: Endpoint, scopes: Collection[ScopeRow], given_up: Mapping[str, str]
+) -> None:
+    """Note why scopes were not read, unless that is known already: a permission can be lacking for years."""
+    known = {each.scope_id: cause_of(each.last_error or "") for each in scopes}
+    enterprise_of = {each.scope_id: each.enterprise_id for each in scopes}
+    news = [
+        Failed(scope_id, enterprise_of[scope_id], error)
+        for scope_id, error in given_up.items()
+        if known[scope_id] != cause_of(error)
+    ]
+    if news:
+        with warehouse.open() as connection:
+            write(connection, lambda: record(connection, endpoint, news), Part.LANDED)
 
 
 def _give_up(

@@ -38,6 +38,8 @@ _MOST_ITEMS = 100_000
 _MOST_VALUES = 2_000_000
 """Values that a body may hold, by its commas: millions of tiny ones would take far more memory than their text."""
 
+TOO_DEEP_TEXT = TOO_DEEP.decode()
+
 _STEP = Decimal("0.0001")
 _LARGEST_AMOUNT = Decimal(10) ** 14
 """DECIMAL(18,4) holds 14 digits before the point and 4 after it."""
@@ -150,7 +152,10 @@ class PageReader:
         rows = {column.name: _values(page.items, column) for column in self._columns}
         if not all(_are_believable(rows[column.name], column, latest) for column in self._columns):
             return self._read_each(body, latest)
-        rows["extra"] = [None] * len(page.items)
+        extra = _unmapped_of(page.items, self._fields) if self._endpoint.unmapped else [None] * len(page.items)
+        if not all(text is None or (len(text) <= _SURELY_SHORT and TOO_DEEP_TEXT not in text) for text in extra):
+            return self._read_each(body, latest)
+        rows["extra"] = extra
         return Contents(self._in_lower_case(rows), [], page.cursor, len(page.items))
 
     def _read_each(self, body: bytes, latest: datetime) -> Contents:
@@ -203,22 +208,29 @@ class PageReader:
         unmapped: dict[str, str] = {}
         for name, raw in members.items():
             field = fields.get(name)
+            text: str | None
             if isinstance(field, Column):
-                try:
-                    values[field.name] = value = self._read_value(field, raw, latest)
-                except _Unfit as problem:
-                    if field.required or (problem.is_unbelievable and self._endpoint.keeps_versions):
-                        raise _Refused(f"{field.path}: {problem}") from None
-                    unmapped[name] = _text(raw)
-                else:
-                    if isinstance(value, Decimal) and value != msgspec.json.decode(raw, type=Decimal):
-                        unmapped[name] = _text(raw)
-            elif field is not None and (inner := _members(raw)) is not None:
-                if text := self._read_object(field, inner, values, latest):
-                    unmapped[name] = text
-            elif field is None or _text(raw) != "null":
-                unmapped[name] = _text(raw)
+                text = self._read_column(field, raw, values, latest)
+            elif isinstance(field, dict) and (inner := _members(raw)) is not None:
+                text = self._read_object(field, inner, values, latest)
+            else:
+                text = _text(raw) if field is None else _json(raw)
+            if text is not None:
+                unmapped[name] = text
+        if self._endpoint.unmapped:  # in the order in which a page that is decoded at once has them
+            unmapped = {name: unmapped[name] for name in (*fields, *unmapped) if name in unmapped}
         return _object(unmapped)
+
+    def _read_column(self, column: Column, raw: Raw, values: dict[str, Any], latest: datetime) -> str | None:
+        """Read a column into `values`; return its JSON text where that is kept too, or instead."""
+        try:
+            values[column.name] = value = self._read_value(column, raw, latest)
+        except _Unfit as problem:
+            if column.required or (problem.is_unbelievable and self._endpoint.keeps_versions):
+                raise _Refused(f"{column.path}: {problem}") from None
+            return _text(raw)
+        is_rounded = isinstance(value, Decimal) and value != msgspec.json.decode(raw, type=Decimal)
+        return _text(raw) if is_rounded else None
 
     def _read_value(self, column: Column, raw: Raw, latest: datetime) -> Any:
         """Read the value of a column; an amount with more than four decimals is rounded. Raises _Unfit."""
@@ -237,7 +249,7 @@ class PageReader:
             raise _Unfit(f"{value.isoformat()} is not between {bounds}", is_unbelievable=True)
         if isinstance(value, Decimal):
             if not _fits(value):
-                raise _Unfit(f"the amount does not fit in {column.type}")
+                raise _Unfit(f"the amount does not fit in {column.type}", is_unbelievable=True)
             return value.quantize(_STEP)
         return value
 
@@ -251,18 +263,26 @@ class PageReader:
         return rows
 
 
-_Fields = dict[str, "Column | _Fields"]
-"""The described fields of an object by their names: columns, and objects with fields of their own."""
+class _Unmapped:
+    """Stands for a field that is documented and that no column takes."""
+
+
+_UNMAPPED = _Unmapped()
+
+_Fields = dict[str, "Column | _Unmapped | _Fields"]
+"""The described fields of an object by their names: columns, those kept unmapped, and objects with fields of their own.
+"""
 
 
 def _field_tree(endpoint: Endpoint) -> _Fields:
     tree: _Fields = {}
-    for column in endpoint.fields:
-        *outer, name = str(column.path).split(".")
+    described: list[tuple[str, Column | _Unmapped]] = [(str(column.path), column) for column in endpoint.fields]
+    for path, column in [*described, *((path, _UNMAPPED) for path in endpoint.unmapped)]:
+        *outer, name = path.split(".")
         fields = tree
         for part in outer:
             inner = fields.setdefault(part, {})
-            if isinstance(inner, Column):
+            if not isinstance(inner, dict):
                 raise TypeError(f"{endpoint.name}: {part} is a column and an object")
             fields = inner
         fields[name] = column
@@ -279,7 +299,10 @@ def _struct(name: str, fields: _Fields) -> type[Struct]:
     """Make the struct of an object that has these fields and no others."""
     members: list[Any] = []
     for field_name, field in fields.items():
-        if isinstance(field, Column):
+        kind: Any
+        if isinstance(field, _Unmapped):
+            kind, is_required = Raw, False
+        elif isinstance(field, Column):
             kind, is_required = _type_of(field, _WHOLE_TYPES), field.required
             if is_required and field.type == "VARCHAR":
                 kind = Annotated[str, Meta(min_length=1, max_length=_SURELY_SHORT)]
@@ -292,7 +315,10 @@ def _struct(name: str, fields: _Fields) -> type[Struct]:
 
 
 def _has_required(fields: _Fields) -> bool:
-    return any(field.required if isinstance(field, Column) else _has_required(field) for field in fields.values())
+    return any(
+        field.required if isinstance(field, Column) else isinstance(field, dict) and _has_required(field)
+        for field in fields.values()
+    )
 
 
 def _page_of(endpoint: Endpoint, item: Any) -> Any:
@@ -325,6 +351,28 @@ def _values(items: list[Any], column: Column) -> list[Any]:
     return items
 
 
+def _unmapped_of(items: list[Any], fields: _Fields) -> list[str | None]:
+    """Write, for each decoded object, its unmapped fields as a JSON object; None where it has none."""
+    columns = []
+    for name, field in fields.items():
+        if isinstance(field, Column):
+            continue
+        values = [getattr(item, name, None) for item in items]
+        texts = (
+            _unmapped_of(values, field)
+            if isinstance(field, dict)
+            else [None if value is None else _json(value) for value in values]
+        )
+        columns.append((f"{msgspec.json.encode(name).decode()}:", texts))
+    names = [name for name, _ in columns]
+    return [
+        f"{{{','.join([name + text for name, text in zip(names, row, strict=True) if text is not None])}}}"
+        if any(row)
+        else None
+        for row in zip(*(texts for _, texts in columns), strict=True)
+    ] or [None] * len(items)
+
+
 def _are_believable(values: list[Any], column: Column, latest: datetime) -> bool:
     """Check whether the values of a decoded page can land as they are."""
     if column.type not in ("TIMESTAMP", "DATE", "DECIMAL(18,4)", "JSON"):
@@ -333,7 +381,7 @@ def _are_believable(values: list[Any], column: Column, latest: datetime) -> bool
     if column.type == "DECIMAL(18,4)":
         return all(map(_is_whole, found))
     if column.type == "JSON":
-        return all(len(value) <= _SURELY_SHORT for value in found)
+        return all(len(value) <= _SURELY_SHORT and TOO_DEEP_TEXT not in value for value in found)
     return not found or (_is_in_bounds(min(found), latest) and _is_in_bounds(max(found), latest))
 
 
@@ -344,7 +392,7 @@ def _is_in_bounds(value: date, latest: datetime) -> bool:
 
 
 def _fits(value: Decimal) -> bool:
-    return value.is_finite() and abs(value) < _LARGEST_AMOUNT
+    return value.is_finite() and abs(value) < _LARGEST_AMOUNT and abs(value.quantize(_STEP)) < _LARGEST_AMOUNT
 
 
 def _is_whole(value: Decimal) -> bool:

@@ -84,6 +84,8 @@ class GetAll:
             raise InvalidParameter(min(unknown), f"is no filter of {self.operation}")
         if missing := {each.name for each in self.endpoint.filters if each.is_required} - given.keys():
             raise InvalidParameter(min(missing), f"is required by {self.operation}")
+        if (one_of := self.endpoint.one_of) and not given.keys() & set(one_of):
+            raise InvalidParameter(one_of[0], f"or another of {', '.join(one_of[1:])} is required by {self.operation}")
         object.__setattr__(self, "filters", {name: _checked(known[name], value) for name, value in given.items()})
 
     @property

@@ -41,6 +41,10 @@ BRIEF = RetryPolicy(attempts=2, seconds=10.0, pause_seconds=35.0)
 """For a person who waits: one second attempt, and a pause of one window after a 429."""
 
 
+OPTIONAL = RetryPolicy(attempts=4, seconds=30.0, pause_seconds=120.0)
+"""For an operation that others wait for and that can be left to the next refresh."""
+
+
 class Retries:
     """The attempts of one call; `wait` and `stop` are what tenacity calls after each failure, in this order."""
 

@@ -30,6 +30,7 @@ from pso_pipeline.orchestration.steps import (
     compute_metrics,
     describe_failures,
     describe_listing,
+    endpoints_to_read,
     enterprise_ids_of,
     list_enterprises,
     list_services,
@@ -93,10 +94,18 @@ schedule `weekly_full_resync` starts it. A partition is materialized when a reco
 
 
 def _describe_records(endpoint: Endpoint) -> str:
+    hours = f"{endpoint.read_every.total_seconds() / 3600:.0f}"
+    notes = [
+        f"Records of other types are left out: {', '.join(endpoint.optional_kinds)}. A setting keeps them."
+        if endpoint.optional_kinds
+        else "",
+        f"They change rarely, so they are read every {hours} hours." if endpoint.is_slow else "",
+        "An access token that may not read them loses nothing else." if endpoint.is_optional else "",
+    ]
     return (
         f"{endpoint.description}\n\n"
         f"Read by `{endpoint.operation}`: all history the first time, then the changes since the watermark of each "
-        f"{endpoint.scope}.\n\n"
+        f"{endpoint.scope}.{''.join(f' {note}' for note in notes if note)}\n\n"
         f"{KEPT_FRESH}"
     )
 
@@ -120,6 +129,10 @@ def records_asset(endpoint: Endpoint) -> AssetsDefinition:
         config_schema={"full": FULL_CONFIG},
     )
     def records(context: AssetExecutionContext, pipeline: PipelineResource) -> MaterializeResult[None]:
+        if endpoint not in endpoints_to_read(pipeline):
+            raise Failure(
+                description=f"{endpoint.name} is not read: PSO_ENDPOINTS does not name it", allow_retries=False
+            )
         ids = enterprise_ids_of(pipeline, context.partition_keys)
         report, metadata = sync(
             pipeline, ids, endpoint=endpoint, is_full=context.op_execution_context.op_config["full"]

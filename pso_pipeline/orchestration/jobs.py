@@ -28,7 +28,6 @@ from dagster import (
     op,
 )
 
-from pso_pipeline.contract.endpoints import ENDPOINTS, ORDER_ITEMS, PRODUCT_SERVICE_ORDERS, PRODUCTS
 from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.sync import SyncReport, combine_reports
@@ -62,6 +61,7 @@ from pso_pipeline.orchestration.steps import (
     describe_failures,
     describe_listing,
     describe_token_failures,
+    endpoints_to_read,
     enterprise_ids_of,
     list_enterprises,
     list_services,
@@ -160,13 +160,8 @@ def sync_and_report(
     `is_alone` as in `SyncOptions`.
     """
     config: Mapping[str, Any] = context.op_config
-    others = (
-        endpoint
-        for endpoint in ENDPOINTS
-        if endpoint.keeps_versions and endpoint not in (PRODUCT_SERVICE_ORDERS, ORDER_ITEMS, PRODUCTS)
-    )
     reports = []
-    for endpoint in (PRODUCT_SERVICE_ORDERS, *others):
+    for endpoint in endpoints_to_read(pipeline):
         report, shown = sync(
             pipeline,
             ids,
@@ -180,6 +175,8 @@ def sync_and_report(
         _report_sync(context, AssetKey(endpoint.name), report, shown)
         reports.append(report)
     report = combine_reports(reports)
+    for line in report.troubles:
+        context.log.warning("%s", for_terminal(line))
     tag_run(context, report)
     return report
 
@@ -317,9 +314,12 @@ def _report_listing(context: OpExecutionContext, asset: AssetKey, listing: Listi
 def _report_sync(context: OpExecutionContext, asset: AssetKey, report: SyncReport, shown: dict[str, Metadata]) -> None:
     changed = {each.partition_key for each in report.enterprises if each.created or each.changed}
     _report_partitions(context, asset, shown, changed, READ_WITH_LISTED_TAGS)
-    for line in describe_failures(report).splitlines():
-        context.log.error("%s", line)
-    report_failed_partitions(context, asset, {each.partition_key: str(each.error) for each in report.failed})
+    # what a token cannot read is one line, and no event for each of thousands of hotels
+    failed = [each for each in report.failed if each.partition_key not in report.given_up]
+    if not report.endpoint.is_optional:
+        for line in describe_failures(report).splitlines():
+            context.log.error("%s", line)
+    report_failed_partitions(context, asset, {each.partition_key: str(each.error) for each in failed})
     for each in report.enterprises:
         if each.reconciled is not None:
             context.log.info("%s: %s", each.partition_key, each.reconciled.describe())

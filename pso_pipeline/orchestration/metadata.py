@@ -119,8 +119,13 @@ def records_metadata(
     status: EnterpriseStatus | None,
     rows: Preview | None,
     now: datetime,
+    *,
+    row_count: int = 0,
 ) -> Metadata:
-    """Show the outcome of a sync of an endpoint for one hotel, and its state at `now` (aware)."""
+    """Show the outcome of a sync of an endpoint for one hotel, and its state at `now` (aware).
+
+    Of orders, `status` has the count of rows, of other records `row_count`.
+    """
     records = "orders" if endpoint is PRODUCT_SERVICE_ORDERS else endpoint.name
     figures: Metadata = {
         "hotel": for_markdown(outcome.name or outcome.enterprise_id),
@@ -132,6 +137,8 @@ def records_metadata(
         if status.watermark_utc is not None:
             figures["watermark"] = MetadataValue.timestamp(status.watermark_utc)
             figures["lag_minutes"] = _minutes(now - status.watermark_utc)
+    else:
+        figures["dagster/partition_row_count"] = row_count
     if not outcome.has_services:
         figures["state"] = "no services listed"
     if outcome.reconciled is not None:
@@ -192,6 +199,8 @@ def snapshot_metadata(
         figures["new_orders"] = sum(each.created for each in refreshed.enterprises)
         figures["changed_orders"] = sum(each.changed for each in refreshed.enterprises)
         figures["failed_hotels"] = len(refreshed.failed)
+        if refreshed.troubles:
+            figures["not_read"] = "\n".join(map(for_markdown, refreshed.troubles))
         figures[REQUESTS] = sum(refreshed.requests.values())
     return figures
 

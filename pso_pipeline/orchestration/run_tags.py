@@ -4,6 +4,7 @@ from dagster import OpExecutionContext
 
 from pso_pipeline.bi.snapshot import Published
 from pso_pipeline.ingestion.sync import SyncReport
+from pso_pipeline.text import for_markdown
 
 HOTELS_TAG = "pso/hotels"
 """Tag of a run with the number of hotels that it read."""
@@ -12,20 +13,27 @@ CHANGED_ORDERS_TAG = "pso/changed_orders"
 """Tag of a run with the number of orders that were new or had changed."""
 
 
+TROUBLES_TAG = "pso/not_read"
+"""Tag of a run with what could not be read of optional endpoints, where anything could not."""
+
+
 def tag_run(context: OpExecutionContext, report: SyncReport) -> None:
     """Write into the tags and the log of a run how many hotels it read and how many orders it found."""
     created = sum(each.created for each in report.enterprises)
     changed = sum(each.changed for each in report.enterprises)
-    context.instance.add_run_tags(
-        context.run_id, {HOTELS_TAG: str(len(report.enterprises)), CHANGED_ORDERS_TAG: str(created + changed)}
-    )
+    tags = {HOTELS_TAG: str(len(report.enterprises)), CHANGED_ORDERS_TAG: str(created + changed)}
+    if report.troubles:
+        tags[TROUBLES_TAG] = for_markdown("; ".join(report.troubles))
+    context.instance.add_run_tags(context.run_id, tags)
     context.log.info(
-        "read %s hotels, %s of them failed: %s new and %s changed orders, %s rejected records, %s requests",
+        "read %s hotels, %s of them failed: %s new and %s changed orders, %s rejected records, %s items of other types "
+        "left out, %s requests",
         f"{len(report.enterprises):,}",
         f"{len(report.failed):,}",
         f"{created:,}",
         f"{changed:,}",
         f"{report.rejected:,}",
+        f"{report.left_out:,}",
         f"{sum(report.requests.values()):,}",
     )
 

@@ -6,7 +6,7 @@ Each is a pure decision and a thin shell around it. Messages about failures are 
 
 import asyncio
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,10 +20,10 @@ from dagster import (
     sensor,
 )
 
-from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.ingestion.api import Api
-from pso_pipeline.ingestion.polling import PollState, is_due, poll, watched_services
-from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises
+from pso_pipeline.ingestion.polling import Polled, PollState, is_due, poll, watched_services
+from pso_pipeline.ingestion.scope import ScopeReport, choose_endpoints, discover_enterprises
 from pso_pipeline.mews.limiter.turns import RateLimit
 from pso_pipeline.mews.retry import BRIEF, RetryPolicy
 from pso_pipeline.orchestration.jobs import refresh
@@ -46,6 +46,9 @@ DISCOVERY_SECONDS = 600
 
 API_SECONDS = 30.0
 """Timeout of the requests of an evaluation, which Dagster ends after 60 s."""
+
+OPTIONAL_SECONDS = 15.0
+"""Timeout of the requests for an optional endpoint, which come after those for orders."""
 
 WAREHOUSE_SECONDS = 5.0
 
@@ -119,18 +122,18 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
     states = decode_polls(context.cursor)
     try:
         settings = pipeline.settings()
+        endpoints = [each for each in choose_endpoints(settings.pso_endpoints) if not each.is_slow]
         with pipeline.warehouse(wait_seconds=WAREHOUSE_SECONDS).open() as connection:
-            enterprises, services = read_enterprises(connection), read_scopes(connection, PRODUCT_SERVICE_ORDERS)
-        due = choose_polls(
-            enterprises,
-            services,
-            states,
-            datetime.now(UTC),
-            RateLimit(settings.mews_requests_per_window, settings.mews_window_seconds),
-        )
-        if not due:
-            return SkipReason("no token is due" if services else "no hotel has been read yet")
-        polled = pipeline.with_api(lambda api: poll(api, due, states, seconds=API_SECONDS), ONE_RETRY)
+            enterprises = read_enterprises(connection)
+            scopes = {each: read_scopes(connection, each) for each in endpoints}
+        limits = RateLimit(settings.mews_requests_per_window, settings.mews_window_seconds)
+        due = {
+            each: choose_polls(enterprises, scopes[each], _states_of(each, states), datetime.now(UTC), limits)
+            for each in endpoints
+        }
+        if not any(due.values()):
+            return SkipReason("no token is due" if scopes[PRODUCT_SERVICE_ORDERS] else "no hotel has been read yet")
+        polled = pipeline.with_api(lambda api: _poll_each(api, due, states, settings.pso_order_item_types), ONE_RETRY)
     except (SettingsError, WarehouseError) as error:
         return SkipReason(str(error))
     cursor = encode_polls({**states, **polled.states})
@@ -138,13 +141,47 @@ def order_updates(context: SensorEvaluationContext, pipeline: PipelineResource) 
     if not changed:
         return SensorResult(
             skip_reason="; ".join(map(for_markdown, polled.troubles))
-            or f"no change behind {len(polled.states)} token(s)",
+            or f"no change behind {len(set().union(*due.values()))} token(s)",
             cursor=cursor,
         )
     request = request_refresh(context.instance, refresh_of_hotels(enterprises, changed), context.sensor_name)
     if request is None:
         return SensorResult(skip_reason="a refresh of the hotels that changed waits", cursor=cursor)
     return SensorResult(run_requests=[request], cursor=cursor)
+
+
+async def _poll_each(
+    api: Api,
+    due: Mapping[Endpoint, Mapping[str, Sequence[ScopeRow]]],
+    states: Mapping[str, PollState],
+    kept_kinds: Collection[str],
+) -> Polled:
+    """Poll one endpoint after the other, orders first, so that they wait for no fault of another one."""
+    found: dict[str, PollState] = {}
+    changed: set[str] = set()
+    for endpoint, watched in due.items():
+        polled = await poll(
+            api,
+            watched,
+            _states_of(endpoint, states),
+            seconds=OPTIONAL_SECONDS if endpoint.is_optional else API_SECONDS,
+            endpoint=endpoint,
+            left_out_kinds=frozenset(endpoint.optional_kinds) - frozenset(kept_kinds),
+        )
+        found |= {_cursor_key(endpoint, token): state for token, state in polled.states.items()}
+        changed |= polled.changed
+    return Polled(found, frozenset(changed))
+
+
+def _cursor_key(endpoint: Endpoint, token: str) -> str:
+    """Under which key the cursor keeps the state of a token: of product service orders, the fingerprint alone."""
+    return token if endpoint is PRODUCT_SERVICE_ORDERS else f"{token} {endpoint.name}"
+
+
+def _states_of(endpoint: Endpoint, states: Mapping[str, PollState]) -> dict[str, PollState]:
+    suffix = _cursor_key(endpoint, "")
+    tokens = (key.removesuffix(suffix) for key in states if key.endswith(suffix))
+    return {token: states[_cursor_key(endpoint, token)] for token in tokens}
 
 
 def choose_polls(

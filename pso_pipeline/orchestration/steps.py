@@ -22,9 +22,9 @@ from pso_pipeline.ingestion.activity import current_activity
 from pso_pipeline.ingestion.answering import observe_time
 from pso_pipeline.ingestion.causes import by_cause
 from pso_pipeline.ingestion.clock import ServerClock
-from pso_pipeline.ingestion.scope import ScopeReport, discover_enterprises, discover_services
+from pso_pipeline.ingestion.scope import ScopeReport, choose_endpoints, discover_enterprises, discover_services
 from pso_pipeline.ingestion.sync import SyncOptions, SyncReport, sync_records
-from pso_pipeline.mews.retry import BRIEF
+from pso_pipeline.mews.retry import BRIEF, OPTIONAL
 from pso_pipeline.mews.tokens import Token, hide_secrets
 from pso_pipeline.orchestration.heartbeat import send_heartbeat
 from pso_pipeline.orchestration.metadata import (
@@ -43,9 +43,11 @@ from pso_pipeline.warehouse.checks.evaluate import find_held_back
 from pso_pipeline.warehouse.marts.derive import ALL_HOTELS, HotelRange, create_marts, derive, is_complete
 from pso_pipeline.warehouse.reading import (
     Preview,
+    count_records,
     read_enterprises,
     read_preview,
     read_previews,
+    read_record_previews,
     read_scopes,
     read_status,
 )
@@ -134,21 +136,40 @@ def sync(
             token_failures=token_failures or {},
             endpoint=endpoint,
             is_alone=is_alone,
+            kept_kinds=settings.pso_order_item_types,
         )
-        report = pipeline.with_api(lambda api: sync_records(api, warehouse, options), clock=clock)
+        # nothing waits long for what is optional: the next refresh reads it
+        policy = OPTIONAL if endpoint.is_optional else None
+        report = pipeline.with_api(lambda api: sync_records(api, warehouse, options), policy, clock)
         changed = [each.enterprise_id for each in report.enterprises if each.created or each.changed]
         with warehouse.open() as connection:
             counts_orders = endpoint is PRODUCT_SERVICE_ORDERS
             status = {each.enterprise_id: each for each in read_status(connection)} if counts_orders else {}
-            previews = read_previews(connection, endpoint.name, changed) if counts_orders else {}
+            counts = {} if counts_orders else count_records(connection, endpoint)
+            previews = (
+                read_previews(connection, endpoint.name, changed)
+                if counts_orders
+                else read_record_previews(connection, endpoint, changed)
+            )
     now = datetime.now(UTC)
     return report, {
         outcome.partition_key: records_metadata(
-            endpoint, outcome, status.get(outcome.enterprise_id), previews.get(outcome.enterprise_id), now
+            endpoint,
+            outcome,
+            status.get(outcome.enterprise_id),
+            previews.get(outcome.enterprise_id),
+            now,
+            row_count=counts.get(outcome.enterprise_id, 0),
         )
         for outcome in report.enterprises
         if outcome.error is None
     }
+
+
+def endpoints_to_read(pipeline: PipelineResource) -> list[Endpoint]:
+    """List the endpoints that a refresh reads hotel by hotel: product service orders, then those of `PSO_ENDPOINTS`."""
+    with one_line_failures():
+        return choose_endpoints(pipeline.settings().pso_endpoints)
 
 
 def compute_metrics(

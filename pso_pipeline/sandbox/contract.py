@@ -22,6 +22,8 @@ class Operation(StrEnum):
     ENTERPRISES = "enterprises/getAll"
     SERVICES = "services/getAll"
     ORDERS = "productServiceOrders/getAll"
+    ORDER_ITEMS = "orderItems/getAll"
+    PRODUCTS = "products/getAll"
 
     @property
     def path(self) -> str:
@@ -39,6 +41,29 @@ STATES = ("Inquired", "Confirmed", "Started", "Processed", "Canceled", "Optional
 ORIGINS = ("Distributor", "ChannelManager", "Commander", "Import", "Connector", "Navigator")
 COMMANDER_ORIGINS = ("InPerson", "Channel", "Phone", "Email", "Website", "Message", "CallCenter", "RoomingList")
 ACCOUNT_TYPES = ("Customer", "Company")
+ACCOUNTING_STATES = ("Open", "Closed", "Inactive", "Canceled")
+ITEM_TYPES = (
+    "ProductOrder",
+    "SpaceOrder",
+    "CustomItem",
+    "CancellationFee",
+    "ProductOrderRebate",
+    "AdditionalExpenseRebate",
+    "NightRebate",
+    "ServiceCharge",
+    "CityTax",
+    "CityTaxDiscount",
+    "Deposit",
+    "Surcharge",
+    "TaxCorrection",
+    "ExchangeRateDifference",
+    "ResourceUpgradeFee",
+    "InvoiceFee",
+    "MulticurrencyFee",
+    "AllowanceDiscount",
+    "AllowanceBreakage",
+    "AllowanceContraBreakage",
+)
 SERVICE_KINDS = ("Bookable", "Additional")
 
 MAX_IDS = 1000
@@ -51,7 +76,10 @@ _ID_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 
 @dataclass(frozen=True, slots=True)
 class _Parameters:
-    """The filters of one operation: lists of ids, of texts and of an enumeration's values, single values, intervals."""
+    """The filters of one operation: lists of ids, of texts and of an enumeration's values, single values, intervals.
+
+    Of `one_of`, one must be given; `limits` are of lists that may hold fewer ids than others.
+    """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...] = ()
@@ -59,7 +87,12 @@ class _Parameters:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     intervals: tuple[str, ...] = ("UpdatedUtc",)
     required: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
 
+
+_ITEM_INTERVALS = ("CreatedUtc", "UpdatedUtc", "ConsumedUtc", "CanceledUtc", "ClosedUtc")
 
 _PARAMETERS = {
     Operation.ENTERPRISES: _Parameters(
@@ -70,6 +103,16 @@ _PARAMETERS = {
         ids=("ServiceIds", "EnterpriseIds", "ProductServiceOrderIds", "AccountIds", "LinkedReservationIds"),
         lists={"States": STATES},
         required=("ServiceIds",),
+    ),
+    Operation.ORDER_ITEMS: _Parameters(
+        ids=("EnterpriseIds", "OrderItemIds", "ServiceOrderIds", "ServiceIds", "BillIds", "AccountIds"),
+        lists={"AccountingStates": ACCOUNTING_STATES, "Types": ITEM_TYPES},
+        intervals=_ITEM_INTERVALS,
+        one_of=("OrderItemIds", "ServiceOrderIds", "ServiceIds", "BillIds", "AccountIds", *_ITEM_INTERVALS),
+        limits={"AccountIds": 100},
+    ),
+    Operation.PRODUCTS: _Parameters(
+        ids=("EnterpriseIds", "ServiceIds", "ProductIds"), required=("ServiceIds",), flags=("IncludeDefault",)
     ),
 }
 
@@ -125,7 +168,12 @@ def read_query(operation: Operation, body: Mapping[str, Any]) -> Query:
     for name in parameters.required:
         if name not in given:
             raise invalid(name, "required")
-    values = {name: _ids(body, name) for name in parameters.ids if name in given}
+    if parameters.one_of and not given & set(parameters.one_of):
+        raise invalid(parameters.one_of[0], f"one of {', '.join(parameters.one_of)} is required")
+    for name in parameters.flags:
+        if name in given and not isinstance(body[name], bool):
+            raise invalid(name, "true or false")
+    values = {name: _ids(body, name, parameters.limits.get(name, MAX_IDS)) for name in parameters.ids if name in given}
     values |= {name: _texts(body, name) for name in parameters.texts if name in given}
     values |= {
         name: _of_enumeration(name, _texts(body, name), allowed)
@@ -146,17 +194,17 @@ def _required_text(body: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _texts(body: Mapping[str, Any], name: str) -> frozenset[str]:
+def _texts(body: Mapping[str, Any], name: str, limit: int = MAX_IDS) -> frozenset[str]:
     values = body[name]
-    if not isinstance(values, list) or not 1 <= len(values) <= MAX_IDS:
-        raise invalid(name, f"1 to {MAX_IDS} items")
+    if not isinstance(values, list) or not 1 <= len(values) <= limit:
+        raise invalid(name, f"1 to {limit} items")
     if not all(isinstance(value, str) for value in values):
         raise invalid(name, "items are strings")
     return frozenset(values)
 
 
-def _ids(body: Mapping[str, Any], name: str) -> frozenset[str]:
-    values = _texts(body, name)
+def _ids(body: Mapping[str, Any], name: str, limit: int) -> frozenset[str]:
+    values = _texts(body, name, limit)
     if not all(map(_ID_FORM.fullmatch, values)):
         raise invalid(name, "items are UUIDs")
     return frozenset(map(str.lower, values))

@@ -32,6 +32,10 @@ class Kind(IntEnum):
     PROFILE = 9
     VOUCHER = 10
     SEGMENT = 11
+    PRODUCT = 12
+    CATEGORY = 13
+    ITEM = 14
+    BILL = 15
 
 
 class Identifiers:

@@ -2,7 +2,7 @@
 
 Every table has the same four members: `versions`, from which the world cuts pages, `record` finds a record by its id,
 `filter` tests versions against a query, `write` makes JSON of them. A new operation is a new table: some thousands of
-records go into a `RecordTable`, millions into arrays as in `OrderTable`.
+records go into a `RecordTable`, millions into arrays as in `OrderTable` and `items.ItemTable`.
 """
 
 import json
@@ -14,6 +14,7 @@ import numpy as np
 from pso_pipeline.sandbox import times
 from pso_pipeline.sandbox.contract import ACCOUNT_TYPES, COMMANDER_ORIGINS, ORIGINS, STATES, Query, invalid
 from pso_pipeline.sandbox.identifiers import Identifiers, Kind
+from pso_pipeline.sandbox.items import ItemTable
 from pso_pipeline.sandbox.lives import (
     ALL_COMPANIONS,
     ANY_COMPANION,
@@ -242,7 +243,7 @@ class OrderTable:
         return carries
 
 
-Table = RecordTable | OrderTable
+Table = RecordTable | OrderTable | ItemTable
 
 
 def _within(hotel: Integers, number: Integers) -> Integers:

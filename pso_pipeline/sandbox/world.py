@@ -8,7 +8,7 @@ HTTP stays in `app`.
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -21,6 +21,7 @@ from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.sandbox.contract import Interval, Limitation, Operation, Query, invalid
 from pso_pipeline.sandbox.hotels import DAY, hotels, month_number, month_start, services
 from pso_pipeline.sandbox.identifiers import Identifiers, Kind
+from pso_pipeline.sandbox.items import ItemTable, product_record, products_of
 from pso_pipeline.sandbox.lives import Columns, Lives, joined
 from pso_pipeline.sandbox.records import enterprise_record, service_record
 from pso_pipeline.sandbox.tables import OrderTable, RecordTable, Table, ValueOf
@@ -40,6 +41,8 @@ class Snapshot:
     enterprises: list[Any]
     services: list[Any]
     orders: list[Any]
+    items: list[Any] = field(default_factory=list)
+    products: list[Any] = field(default_factory=list)
 
 
 class GeneratedWorld:
@@ -108,7 +111,7 @@ class GeneratedWorld:
     def page(self, operation: Operation, scope: frozenset[str], query: Query, now: int) -> Page:
         """A page of one collection."""
         self._draw_orders(now)
-        table = self._tables[operation]
+        table = self._table(operation)
         hotels_in_scope = np.array([id_ in scope for id_ in self._enterprise_ids])
         fits = table.filter(query, hotels_in_scope, now)
         after = None
@@ -130,12 +133,18 @@ class GeneratedWorld:
         orders, _ = self._columns[0]
         return int((orders["created"] <= self.clock.now()).sum())
 
-    def snapshot(self, at: datetime | str | int) -> Snapshot:
-        """Everything at a moment; every order becomes a dict."""
+    def snapshot(self, at: datetime | str | int, *, with_items: bool = False) -> Snapshot:
+        """Everything at a moment; every order becomes a dict, and every item and product where they are wanted."""
         now = times.seconds(at)
         enterprises, found = (self._everything(each, now) for each in (Operation.ENTERPRISES, Operation.SERVICES))
         orders = self._everything(Operation.ORDERS, now, ServiceIds=frozenset(each["Id"] for each in found))
-        return Snapshot(now, enterprises, found, orders)
+        if not with_items:
+            return Snapshot(now, enterprises, found, orders)
+        ids = frozenset(each["Id"] for each in found)
+        items, products = (
+            self._everything(each, now, ServiceIds=ids) for each in (Operation.ORDER_ITEMS, Operation.PRODUCTS)
+        )
+        return Snapshot(now, enterprises, found, orders, items, products)
 
     def _everything(self, operation: Operation, now: int, **values: frozenset[str]) -> list[Any]:
         page = self.page(operation, self._scopes[self.access_token], Query(Limitation(FOREVER), values), now)
@@ -161,6 +170,33 @@ class GeneratedWorld:
         }
         return RecordTable([record for _, record in versions], [hotel for hotel, _ in versions], columns)
 
+    def _product_table(self) -> RecordTable:
+        service_ids = dict(zip(self._services, self._service_ids, strict=True))
+        sold = products_of(self._services)
+        records = [
+            product_record(
+                each, self._identifiers, service_ids[each.service], self._enterprise_ids[each.service.hotel.number]
+            )
+            for each in sold
+        ]
+        columns: dict[str, ValueOf] = {
+            "ServiceIds": itemgetter("ServiceId"),
+            "EnterpriseIds": itemgetter("EnterpriseId"),
+            "ProductIds": itemgetter("Id"),
+        }
+        return RecordTable(records, [each.service.hotel.number for each in sold], columns)
+
+    def _table(self, operation: Operation) -> Table:
+        """A collection; products, and the items of the orders drawn so far, are made when somebody asks for them."""
+        with self._lock:
+            if operation not in self._tables:
+                self._tables[operation] = (
+                    ItemTable(*self._columns[0], self._identifiers, self._services)
+                    if operation is Operation.ORDER_ITEMS
+                    else self._product_table()
+                )
+            return self._tables[operation]
+
     def _draw_orders(self, now: int) -> None:
         """Draw the months that time has reached, and the month after them."""
         with self._lock:
@@ -173,6 +209,7 @@ class GeneratedWorld:
             self._next_month = month + 2
             hotel_and_creation = [(service.hotel.number, service.created) for service in self._services]
             services = dict(zip(self._service_ids, hotel_and_creation, strict=True))
+            self._tables.pop(Operation.ORDER_ITEMS, None)
             self._tables[Operation.ORDERS] = OrderTable(*self._columns[0], self._identifiers, services)
 
     def _since_the_beginning(self, orders: Columns, versions: Columns) -> tuple[Columns, Columns]:

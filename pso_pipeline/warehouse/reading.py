@@ -12,8 +12,8 @@ from typing import Any
 
 import duckdb
 
-from pso_pipeline.contract.endpoints import Endpoint
-from pso_pipeline.warehouse.sql import first_row, statement
+from pso_pipeline.contract.endpoints import ENDPOINTS, Endpoint
+from pso_pipeline.warehouse.sql import fill, first_row, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class EnterpriseRow:
     name: str | None
     token_fingerprint: str | None
     is_in_scope: bool
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,23 @@ def read_scopes(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> li
     return [ScopeRow(*map(_aware, row)) for row in rows.fetchall()]
 
 
+def read_listed_services(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """List, for each enterprise, the ids of the services that listings have, of every kind."""
+    services: dict[str, list[str]] = {}
+    for enterprise, service in connection.execute(statement("queries/listed_services.sql")).fetchall():
+        services.setdefault(enterprise, []).append(service)
+    return services
+
+
+def read_troubles(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """List what could not be read last time of optional endpoints: endpoint, partition key, and the reason.
+
+    One row for each hotel in scope and endpoint.
+    """
+    optional = [endpoint.name for endpoint in ENDPOINTS if endpoint.is_optional]
+    return connection.execute(statement("queries/troubles.sql"), {"endpoints": optional}).fetchall()
+
+
 def read_listings(connection: duckdb.DuckDBPyConnection) -> list[ListingRow]:
     """List the enterprises in scope with how far their services have been listed."""
     rows = connection.execute(statement("queries/service_listings.sql")).fetchall()
@@ -222,8 +240,29 @@ def read_previews(
     connection: duckdb.DuckDBPyConnection, table: str, enterprise_ids: Collection[str]
 ) -> dict[str, Preview]:
     """Show a few rows of each of these enterprises, by its id: of `product_service_orders` or `agg_orders_daily`."""
-    query, parameters = statement(f"queries/preview_{table}.sql"), {"enterprise_ids": list(enterprise_ids)}
-    rows = connection.execute(query, parameters).fetchall()
+    return _previews(connection, statement(f"queries/preview_{table}.sql"), enterprise_ids)
+
+
+def read_record_previews(
+    connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, enterprise_ids: Collection[str]
+) -> dict[str, Preview]:
+    """Show the latest records of an endpoint for each of these enterprises, by its id."""
+    shown = [each.name for each in endpoint.fields if not (each.is_personal or each.is_id or each.type == "JSON")]
+    names = {"table": endpoint.table.qualified_name, "shown": ", ".join(f"records.{name}" for name in shown)}
+    return _previews(connection, fill(statement("queries/preview_records.sql"), names), enterprise_ids)
+
+
+def count_records(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> dict[str, int]:
+    """Count the present records of an endpoint, by enterprise."""
+    query = (
+        f"SELECT enterprise_id, count(*) FROM {endpoint.table.qualified_name}"  # noqa: S608  # a name of the contract
+        " WHERE NOT is_missing_from_source GROUP BY enterprise_id"
+    )
+    return dict(connection.execute(query).fetchall())
+
+
+def _previews(connection: duckdb.DuckDBPyConnection, query: str, enterprise_ids: Collection[str]) -> dict[str, Preview]:
+    rows = connection.execute(query, {"enterprise_ids": list(enterprise_ids)}).fetchall()
     columns = tuple(column[0] for column in connection.description or ())[1:]
     return {
         enterprise: Preview(columns, [row[1:] for row in own]) for enterprise, own in groupby(rows, key=itemgetter(0))

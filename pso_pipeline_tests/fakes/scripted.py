@@ -164,6 +164,65 @@ class ScriptedWorld:
         } | fields
         return self._add(Operation.ORDERS, record, _id_of(service), at, visible_from)
 
+    def add_item(
+        self, order: Record, *, at: Moment | None = None, visible_from: Moment | None = None, **fields: Any
+    ) -> Record:
+        """Add an item of an order; returns the record as it will be sent. The parameters are those of `add_order`."""
+        created = fields.get("CreatedUtc", times.text(self._clock.now()))
+        amount = {"Currency": "EUR", "NetValue": 9.35, "GrossValue": 10, "TaxValues": [{"Code": "A", "Value": 0.65}]}
+        _, service = self._find(order["ServiceId"].lower())
+        record = {
+            "Id": fields.get("Id") or self._new_id(5),
+            "EnterpriseId": service.parent_id,
+            "ServiceId": order["ServiceId"],
+            "ServiceOrderId": order["Id"],
+            "AccountId": order.get("AccountId"),
+            "AccountType": "Customer",
+            "BillId": None,
+            "AccountingCategoryId": None,
+            "Notes": None,
+            "BillingName": None,
+            "ExternalIdentifier": None,
+            "UnitCount": 1,
+            "UnitAmount": amount,
+            "Amount": amount,
+            "OriginalAmount": amount,
+            "RevenueType": "Product",
+            "CreatorProfileId": "00000001-0000-4000-8000-00000000000d",
+            "UpdaterProfileId": "00000001-0000-4000-8000-00000000000d",
+            "CreatedUtc": created,
+            "UpdatedUtc": fields.get("UpdatedUtc", created),
+            "ConsumedUtc": created,
+            "CanceledUtc": None,
+            "ClosedUtc": None,
+            "StartUtc": None,
+            "ClaimedUtc": None,
+            "AccountingState": "Open",
+            "Type": "ProductOrder",
+            "Options": {"CanceledWithReservation": False},
+            "Data": None,
+            "TaxExemptionReason": None,
+            "TaxExemptionLegalReference": None,
+        } | fields
+        return self._add(Operation.ORDER_ITEMS, record, service.parent_id, at, visible_from)
+
+    def add_product(self, service: Record | str, **fields: Any) -> Record:
+        """Add a product of a service; returns the record as it will be sent."""
+        record = {
+            "Id": self._new_id(6),
+            "ServiceId": _id_of(service),
+            "IsActive": True,
+            "Names": {"en-US": "Breakfast"},
+            "Classifications": {"Food": True, "Beverage": False},
+            "ChargingMode": "Once",
+            "ConsumptionMoment": "Morning",
+            "CategoryId": None,
+            "Price": {"Currency": "EUR", "NetValue": 9.35, "GrossValue": 10},
+            "CreatedUtc": _OPENED,
+            "UpdatedUtc": _OPENED,
+        } | fields
+        return self._add(Operation.PRODUCTS, record, _id_of(service), None, None)
+
     def add_all(self, snapshot: Snapshot) -> None:
         """Add everything that another world has at one moment."""
         for enterprise in snapshot.enterprises:
@@ -172,6 +231,10 @@ class ScriptedWorld:
             self.add_service(service["EnterpriseId"], **service)
         for order in snapshot.orders:
             self.add_order(order["ServiceId"], **order)
+        for item in snapshot.items:
+            self.add_item(item, **item)
+        for product in snapshot.products:
+            self.add_product(product["ServiceId"], **product)
 
     def add_malformed_order(self, service: Record | str, record: Any, *, at: Moment) -> None:
         """Send any value among the orders of a service; `at` is its place in time."""
@@ -248,6 +311,28 @@ class ScriptedWorld:
                     enterprise_of = {one.id: one.parent_id for one in self._visible(Operation.SERVICES, scope, now)}
                     entries = self._visible(operation, frozenset(enterprise_of), now)
                     filters = self._order_filters(entries, scope, enterprise_of)
+                case Operation.ORDER_ITEMS:
+                    entries = self._visible(operation, scope, now)
+                    filters = {
+                        "EnterpriseIds": Filter(attrgetter("parent_id"), known=scope),
+                        "OrderItemIds": Filter(attrgetter("id"), known={one.id for one in entries}),
+                        "ServiceIds": _by_id(
+                            "ServiceId", {one.id for one in self._visible(Operation.SERVICES, scope, now)}
+                        ),
+                        "ServiceOrderIds": _by_id("ServiceOrderId"),
+                        "BillIds": _by_id("BillId"),
+                        "AccountIds": _by_id("AccountId"),
+                        "AccountingStates": Filter(lambda one: one.field("AccountingState")),
+                        "Types": Filter(lambda one: one.field("Type")),
+                    }
+                case Operation.PRODUCTS:
+                    enterprise_of = {one.id: one.parent_id for one in self._visible(Operation.SERVICES, scope, now)}
+                    entries = self._visible(operation, frozenset(enterprise_of), now)
+                    filters = {
+                        "ServiceIds": Filter(attrgetter("parent_id"), known=enterprise_of.keys()),
+                        "EnterpriseIds": Filter(lambda one: enterprise_of[one.parent_id], known=scope),
+                        "ProductIds": Filter(attrgetter("id"), known={one.id for one in entries}),
+                    }
             page = page_of(entries, query, filters)
             self._turn_page(operation)
             return page
@@ -269,8 +354,9 @@ class ScriptedWorld:
             "States": Filter(lambda one: one.field("State")),
         }
 
-    def snapshot(self, at: Moment) -> Snapshot:
+    def snapshot(self, at: Moment, *, with_items: bool = True) -> Snapshot:
         """Everything in this world now, without what becomes visible only after the moment given."""
+        assert with_items, "it always has them"
         moment = times.seconds(at)
         with self._lock:
             everywhere = frozenset(self._entries[Operation.ENTERPRISES])
@@ -279,7 +365,14 @@ class ScriptedWorld:
                 moment,
                 _records(self._visible(Operation.ENTERPRISES, everywhere, moment)),
                 _records(services),
-                _records(self._visible(Operation.ORDERS, frozenset(one.id for one in services), moment)),
+                *(
+                    _records(self._visible(each, frozenset(one.id for one in parents), moment))
+                    for each, parents in (
+                        (Operation.ORDERS, services),
+                        (Operation.ORDER_ITEMS, self._visible(Operation.ENTERPRISES, everywhere, moment)),
+                        (Operation.PRODUCTS, services),
+                    )
+                ),
             )
 
     def _add(
@@ -326,6 +419,10 @@ class ScriptedWorld:
             self._hooks.remove(hook)
             hook.change()
 
+    def new_id(self) -> str:
+        """An id of a record that the world does not serve."""
+        return self._new_id(7)
+
     def _new_id(self, kind: int) -> str:
         with self._lock:
             self._made += 1
@@ -334,6 +431,10 @@ class ScriptedWorld:
 
 def _id_of(record: Record | str) -> str:
     return (record if isinstance(record, str) else str(record["Id"])).lower()
+
+
+def _by_id(name: str, known: Iterable[str] | None = None) -> Filter:
+    return Filter(lambda one: str(one.field(name) or "").lower(), known)
 
 
 def _kind(one: Entry) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
 from pso_pipeline.ingestion import api as api_module
 from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.clock import ServerClock
@@ -33,6 +34,7 @@ class Pipeline:
     retry_policy: RetryPolicy = HURRIED
     found: Any = None
     offered: Any = None
+    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS
 
     @property
     def world(self):
@@ -47,7 +49,7 @@ class Pipeline:
         )
         self.found, self.offered = found, offered
         failures = {**found.failures, **offered.failures}
-        options = SyncOptions(only, is_full, self.overlap, max_missing_share, failures)
+        options = SyncOptions(only, is_full, self.overlap, max_missing_share, failures, self.endpoint)
         return self._with_api(lambda api: sync_records(api, self.warehouse, options), clock)
 
     def discover(self):
@@ -60,7 +62,8 @@ class Pipeline:
 
     def sync_alone(self):
         """Sync what was discovered before, as a run of the orders' asset alone does."""
-        return self._with_api(lambda api: sync_records(api, self.warehouse, SyncOptions(overlap=self.overlap)), None)
+        options = SyncOptions(overlap=self.overlap, endpoint=self.endpoint)
+        return self._with_api(lambda api: sync_records(api, self.warehouse, options), None)
 
     def _with_api(self, ask, clock):
         async def asking():
@@ -84,7 +87,7 @@ class Pipeline:
             return connection.execute(sql).fetchall()
 
     def order_requests(self):
-        return self.sandbox.requests.of("productServiceOrders/getAll")
+        return self.sandbox.requests.of(self.endpoint.operation)
 
     def order_walks(self):
         """The requests that begin at the newest order, without the pages that follow."""

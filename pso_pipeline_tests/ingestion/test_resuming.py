@@ -11,10 +11,9 @@ from pso_pipeline.sandbox.clock import Clock
 from pso_pipeline.warehouse.errors import WarehouseBusy
 from pso_pipeline_tests.fakes.faults import Answer
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
-from pso_pipeline_tests.truth import expected_rows, landed_rows
+from pso_pipeline_tests.ingestion.kinds import KINDS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORDERS = "productServiceOrders/getAll"
 
 
 @pytest.fixture
@@ -27,10 +26,21 @@ def service(world):
     return world.add_service(world.add_enterprise(Name="Grand Hotel"))
 
 
+@pytest.fixture(params=KINDS)
+def records(request, world):
+    return KINDS[request.param](world)
+
+
 @pytest.fixture
-def orders(world, service):
+def pipeline(pipeline, records):
+    pipeline.endpoint = records.endpoint
+    return pipeline
+
+
+@pytest.fixture
+def orders(records, service):
     times = [NOON - timedelta(minutes=minutes) for minutes in range(200)]
-    return [world.add_order(service, CreatedUtc=time.strftime("%Y-%m-%dT%H:%M:%SZ")) for time in times]
+    return [records.add(service, CreatedUtc=time.strftime("%Y-%m-%dT%H:%M:%SZ")) for time in times]
 
 
 @pytest.fixture(autouse=True)
@@ -39,30 +49,30 @@ def small_pages(monkeypatch):
     monkeypatch.setattr(fetch, "PAGES_PER_LANDING", 5)
 
 
-def assert_equals_source(pipeline):
+def assert_equals_source(pipeline, records):
     truth = pipeline.world.snapshot(pipeline.world.clock.now())
     with pipeline.warehouse.open() as connection:
-        assert landed_rows(connection) == expected_rows(truth.orders, truth.services)
+        assert records.landed(connection) == records.expected(truth)
 
 
 def interrupt_after(pipeline, pages):
-    pipeline.sandbox.faults.add(Answer(500), operation=ORDERS, skip=pages, times=None)
+    pipeline.sandbox.faults.add(Answer(500), operation=pipeline.endpoint.operation, skip=pages, times=None)
 
 
-def test_a_first_read_of_100_pages_interrupted_at_page_90_goes_on_there(pipeline, world, orders):
+def test_a_first_read_of_100_pages_interrupted_at_page_90_goes_on_there(pipeline, world, orders, records):
     interrupt_after(pipeline, 90)
     assert len(pipeline.refresh().failed) == 1
     pipeline.sandbox.faults.clear()
     pipeline.sandbox.requests.clear()
     world.clock.advance(600)
-    world.change(orders[0], State="Canceled")
+    records.cancel(orders[0])
     assert pipeline.refresh().failed == ()
     full = [request for request in pipeline.order_requests() if "UpdatedUtc" not in request.body]
     assert len(full) <= 16
-    assert_equals_source(pipeline)
+    assert_equals_source(pipeline, records)
 
 
-def test_a_first_read_whose_cursor_is_gone_starts_again(pipeline, world, orders):
+def test_a_first_read_whose_cursor_is_gone_starts_again(pipeline, world, orders, records):
     interrupt_after(pipeline, 50)
     pipeline.refresh()
     pipeline.sandbox.faults.clear()
@@ -71,7 +81,7 @@ def test_a_first_read_whose_cursor_is_gone_starts_again(pipeline, world, orders)
     assert pipeline.refresh().failed == ()
     truth = pipeline.world.snapshot(pipeline.world.clock.now())
     with pipeline.warehouse.open() as connection:
-        assert landed_rows(connection).keys() - {cursor} == {order["Id"] for order in truth.orders}
+        assert records.landed(connection).keys() - {cursor} == records.expected(truth).keys()
 
 
 def test_a_partly_read_service_has_no_watermark(pipeline, orders):
@@ -82,17 +92,18 @@ def test_a_partly_read_service_has_no_watermark(pipeline, orders):
 
 
 def missing(pipeline):
-    rows = pipeline.query("SELECT id FROM mews.product_service_orders WHERE is_missing_from_source ORDER BY id")
+    table = pipeline.endpoint.table.qualified_name
+    rows = pipeline.query(f"SELECT id FROM {table} WHERE is_missing_from_source ORDER BY id")
     return [identifier for (identifier,) in rows]
 
 
 @pytest.mark.stores("file", "lake", "s3")
-def test_a_full_resync_finds_what_moved_and_a_second_one_marks_what_is_gone(pipeline, world, orders):
+def test_a_full_resync_finds_what_moved_and_a_second_one_marks_what_is_gone(pipeline, world, orders, records):
     pipeline.refresh()
     world.clock.advance(3600)
     world.remove(orders[7])
     # goes ahead of the walk while it is under way: not met by it, and not gone
-    world.after_page(3, lambda: world.change(orders[150], State="Started"))
+    world.after_page(3, lambda: records.start(orders[150]))
     reconciled = pipeline.refresh(is_full=True).enterprises[0].reconciled
     assert (reconciled.missing, reconciled.marked) == (1, 0)
     assert "marked missing if the next full read does not find them" in reconciled.describe()
@@ -100,34 +111,34 @@ def test_a_full_resync_finds_what_moved_and_a_second_one_marks_what_is_gone(pipe
     reconciled = pipeline.refresh(is_full=True).enterprises[0].reconciled
     assert (reconciled.missing, reconciled.marked) == (1, 1)
     assert missing(pipeline) == [orders[7]["Id"]]
-    assert_equals_source(pipeline)
+    assert_equals_source(pipeline, records)
     assert pipeline.query("SELECT count(*) FROM mews.full_read_ids") == [(0,)]
 
 
-def test_an_order_that_two_full_reads_lack_but_not_in_a_row_is_not_marked(pipeline, world, service, orders):
+def test_an_order_that_two_full_reads_lack_but_not_in_a_row_is_not_marked(pipeline, world, service, orders, records):
     pipeline.refresh()
     for is_there in (False, True, False):
         if is_there:
-            world.add_order(service, **orders[7])
+            records.add(service, **orders[7])
         else:
             world.remove(orders[7])
         pipeline.refresh(is_full=True)
         assert missing(pipeline) == []
 
 
-def test_an_order_that_was_marked_missing_is_present_again_once_it_is_seen(pipeline, world, service, orders):
+def test_an_order_that_was_marked_missing_is_present_again_once_it_is_seen(pipeline, world, service, orders, records):
     pipeline.refresh()
     world.remove(orders[7])
     for _ in range(2):
         pipeline.refresh(is_full=True)
     assert missing(pipeline) == [orders[7]["Id"]]
-    world.add_order(service, **orders[7])
+    records.add(service, **orders[7])
     pipeline.refresh(is_full=True)
     assert missing(pipeline) == []
-    assert_equals_source(pipeline)
+    assert_equals_source(pipeline, records)
 
 
-def test_an_interrupted_resync_marks_nothing_and_goes_on(pipeline, world, orders):
+def test_an_interrupted_resync_marks_nothing_and_goes_on(pipeline, world, orders, records):
     pipeline.refresh()
     world.remove(orders[7])
     interrupt_after(pipeline, 60)
@@ -139,10 +150,10 @@ def test_an_interrupted_resync_marks_nothing_and_goes_on(pipeline, world, orders
     assert len(pipeline.order_requests()) < 60
     assert missing(pipeline) == [], "both runs were one full read"
     pipeline.refresh(is_full=True)
-    assert_equals_source(pipeline)
+    assert_equals_source(pipeline, records)
 
 
-def test_a_resync_interrupted_long_ago_starts_from_the_top(pipeline, world, orders):
+def test_a_resync_interrupted_long_ago_starts_from_the_top(pipeline, world, orders, records):
     pipeline.refresh()
     interrupt_after(pipeline, 60)
     pipeline.refresh(is_full=True)
@@ -151,10 +162,10 @@ def test_a_resync_interrupted_long_ago_starts_from_the_top(pipeline, world, orde
     world.remove(orders[7])
     for _ in range(2):
         pipeline.refresh(is_full=True)
-    assert_equals_source(pipeline)
+    assert_equals_source(pipeline, records)
 
 
-def test_an_implausible_share_is_not_marked(pipeline, world, orders):
+def test_an_implausible_share_is_not_marked(pipeline, world, orders, records):
     pipeline.refresh()
     for order in orders[:41]:
         world.remove(order)
@@ -164,7 +175,7 @@ def test_an_implausible_share_is_not_marked(pipeline, world, orders):
     assert "none was marked missing" in reconciled.describe()
     assert missing(pipeline) == []
     assert not pipeline.refresh(is_full=True, max_missing_share=0.3).enterprises[0].reconciled.is_refused
-    assert_equals_source(pipeline)
+    assert_equals_source(pipeline, records)
 
 
 def test_an_order_that_cannot_be_read_is_not_missing(pipeline, world, service, orders):

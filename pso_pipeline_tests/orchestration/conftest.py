@@ -32,8 +32,12 @@ def daemon():
 @pytest.fixture
 def world():
     world = ScriptedWorld()
+    orders = []
     for name in ("Astoria", "Bristol"):
         service = world.add_service(world.add_enterprise(Name=name))
-        for state in ("Confirmed", "Started", "Canceled"):
-            world.add_order(service, State=state)
+        orders += [world.add_order(service, State=state) for state in ("Confirmed", "Started", "Canceled")]
+    for order in orders:
+        world.add_item(order)
+    for order in orders[::3]:
+        world.add_product(order["ServiceId"])
     return world

@@ -6,11 +6,14 @@ import filelock
 import msgspec
 import pytest
 
+from pso_pipeline.contract.endpoints import ORDER_ITEMS
 from pso_pipeline.ingestion import polling
 from pso_pipeline.ingestion.polling import PAGE_SIZE, PollState, is_due
 from pso_pipeline.mews.limiter.turns import RateLimit
 from pso_pipeline.mews.retry import RetryPolicy
 from pso_pipeline.orchestration import sensors
+from pso_pipeline.orchestration.definitions import PIPELINE
+from pso_pipeline.orchestration.steps import sync
 from pso_pipeline.sandbox import times
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.fakes.faults import Answer, ShortPage, WithoutDate
@@ -107,6 +110,22 @@ def test_an_order_that_becomes_visible_after_its_time_is_found(loaded, world):
     service = orders_of(world, "Bristol")[0]["ServiceId"]
     world.add_order(service, CreatedUtc=times.text(world.clock.now() - 90))
     assert keys_of(loaded.tick("order_updates")) == [key_of("bristol", loaded)]
+
+
+def test_a_changed_item_is_found_and_no_fault_of_items_hides_a_changed_order(loaded, world, sandbox):
+    items = [world.add_item(orders_of(world, name)[0]) for name in ("Astoria", "Bristol")]
+    sync(PIPELINE, None, endpoint=ORDER_ITEMS)
+    loaded.tick("order_updates")
+    assert loaded.tick("order_updates").run_requests == [], "each change is reported once"
+    world.change(items[0], AccountingState="Closed")
+    world.change(items[1], Type="SpaceOrder")
+    assert keys_of(loaded.tick("order_updates")) == [key_of("astoria", loaded)]
+    sandbox.faults.add(Answer(500), operation=ORDER_ITEMS.operation, times=None)
+    change(world, "Carlton")
+    assert keys_of(loaded.tick("order_updates")) == [key_of("carlton", loaded)]
+    sandbox.faults.clear()
+    sandbox.faults.add(Answer(401), operation=ORDER_ITEMS.operation, times=None)
+    assert loaded.tick("order_updates").run_requests == []
 
 
 def test_an_order_that_cannot_be_read_counts_as_a_change(loaded, world):

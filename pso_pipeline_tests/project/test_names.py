@@ -19,13 +19,13 @@ DIARY = ROOT / "benchmarks/history"
 PAGES_OF_NOW = [page for page in PAGES if DIARY not in page.parents]
 each_page = pytest.mark.parametrize("page", PAGES_OF_NOW, ids=lambda page: str(page.relative_to(ROOT)))
 
-OF_RECIPES = {"mews.products", "mews.superseded_products", "mews.product_versions", "mews.com"}
+OF_RECIPES = {"mews.product_categories", "mews.superseded_product_categories", "mews.com"}
 """Tables that a recipe adds, and a host name that looks like one."""
 
 MADE_BY_RECIPES = {
     "pso_pipeline/cli/where.py",
     "pso_pipeline_tests/cli/test_where.py",
-    "pso_pipeline/contract/endpoints/products.py",
+    "pso_pipeline/contract/endpoints/product_categories.py",
     "pso_pipeline/warehouse/checks/accounts_are_known.sql",
 }
 COMMAND_OF_RECIPE = "where"

@@ -9,7 +9,7 @@ import duckdb
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.processes import PROCESSES, finish
 from pso_pipeline_tests.reliability.refreshing import refresh_with
-from pso_pipeline_tests.truth import expected_rows, landed_rows
+from pso_pipeline_tests.truth import expected_items, expected_rows, landed_items, landed_rows
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,22 @@ class Refreshes:
 
     def compare_with_source(self):
         """Compare the warehouse and the snapshot with the source; return the numbers of orders and versions."""
-        truth = self.sandbox.world.snapshot(self.sandbox.world.clock.now())
+        truth = self.sandbox.world.snapshot(self.sandbox.world.clock.now(), with_items=True)
         expected = expected_rows(truth.orders, truth.services)
         with Warehouse(self.location).open() as connection:
             landed = landed_rows(connection)
             assert landed.keys() == expected.keys(), f"lost: {len(expected.keys() - landed.keys())}"
             assert landed == expected
+            assert landed_items(connection) == expected_items(truth.items)
             versions = connection.execute(
                 "SELECT * EXCLUDE (fetched_utc, observed_utc) FROM mews.product_service_order_versions"
             ).fetchall()
+            for table in ("mews.order_item_versions", "mews.product_versions"):
+                ((rows, distinct),) = connection.execute(
+                    "SELECT count(*), count(DISTINCT hash(versions))"
+                    f" FROM (SELECT * EXCLUDE (fetched_utc, observed_utc) FROM {table}) AS versions"
+                ).fetchall()
+                assert rows == distinct, "a version is stored twice"
             assert len(set(versions)) == len(versions), "a version is stored twice"
         with duckdb.connect(str(self.folder / "bi" / "pso_bi.duckdb"), read_only=True) as snapshot:
             published = snapshot.execute("SELECT order_id, state FROM mart.fct_product_service_orders").fetchall()

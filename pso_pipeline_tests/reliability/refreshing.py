@@ -15,8 +15,8 @@ from pso_pipeline.ingestion import clock as local_clock
 from pso_pipeline.ingestion import fetch
 from pso_pipeline.ingestion.api import open_api
 from pso_pipeline.ingestion.clock import ServerClock
-from pso_pipeline.ingestion.scope import discover_enterprises, discover_services
-from pso_pipeline.ingestion.sync import SyncOptions, sync_records
+from pso_pipeline.ingestion.scope import choose_endpoints, discover_enterprises, discover_services
+from pso_pipeline.ingestion.sync import SyncOptions, combine_reports, sync_records
 from pso_pipeline.mews import responses
 from pso_pipeline.settings import Settings
 from pso_pipeline.warehouse import writing
@@ -43,12 +43,16 @@ def _refresh(settings, warehouse, *, is_full):
 
     found = with_api(lambda api: discover_enterprises(api, warehouse))
     offered = with_api(lambda api: discover_services(api, warehouse))
-    options = SyncOptions(
-        is_full=is_full,
-        overlap=timedelta(minutes=settings.pso_overlap_minutes),
-        token_failures={**found.failures, **offered.failures},
-    )
-    report = with_api(lambda api: sync_records(api, warehouse, options))
+    reports = []
+    for endpoint in choose_endpoints(settings.pso_endpoints):
+        options = SyncOptions(
+            is_full=is_full,
+            overlap=timedelta(minutes=settings.pso_overlap_minutes),
+            token_failures={**found.failures, **offered.failures},
+            endpoint=endpoint,
+        )
+        reports.append(with_api(lambda api, chosen=options: sync_records(api, warehouse, chosen)))
+    report = combine_reports(reports)
     with warehouse.open() as connection:
         create_marts(connection)
         derive(connection, None)
@@ -76,8 +80,9 @@ def refresh_with(settings, folder, page_size, pages_per_landing, is_full, *, hou
     tempfile.tempdir = None
     fetch.PAGE_SIZE, fetch.PAGES_PER_LANDING = page_size, pages_per_landing
     responses.CLOCK_TOLERANCE = timedelta.max  # the worlds jump ahead by days
-    if failed := refresh(is_full=is_full).failed:
-        sys.exit("\n".join(f"{each.partition_key}: {each.error}" for each in failed))
+    report = refresh(is_full=is_full)
+    if problems := [*(f"{each.partition_key}: {each.error}" for each in report.failed), *report.troubles]:
+        sys.exit("\n".join(problems))
 
 
 def migrate_and_refresh_with(settings, *args, **options):

@@ -4,6 +4,7 @@ Add a property here when every endpoint needs it. The endpoints themselves are m
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from pso_pipeline.contract.columns import Column, Table
@@ -49,6 +50,17 @@ class Endpoint:
 
     A record has the fields `Id` and, but for listings, `UpdatedUtc`, by which `interval_filter` finds changes and by
     which versions are ranked.
+
+    What only some endpoints need:
+
+    - `one_of`: filters of which the API wants one at least. `service_filter` is that of the hotel's services, which a
+      read of all history adds, since it has no interval.
+    - `unmapped`: documented fields, dotted where nested, that no column takes and that are kept with the unmapped ones.
+    - `kind_column`, `kept_kinds`: records of other documented kinds are left out, unless a setting keeps them; unknown
+      kinds are kept.
+    - `localized`: pairs of a column and the column with its text in each language, from which it takes the hotel's.
+    - `read_every`: what changes rarely is read no more often than this, the hotels of a token together (`is_slow`).
+    - `is_optional`: an access token that cannot read it, or a fault of it, costs this endpoint and nothing else.
     """
 
     name: str
@@ -62,6 +74,30 @@ class Endpoint:
     interval_filter: str = "UpdatedUtc"
     scope_filter: str = ""
     scope_path: str = ""
+    one_of: tuple[str, ...] = ()
+    service_filter: str = ""
+    unmapped: tuple[str, ...] = ()
+    kind_column: str = ""
+    kept_kinds: tuple[str, ...] = ()
+    localized: tuple[tuple[str, str], ...] = ()
+    read_every: timedelta = timedelta()
+    is_optional: bool = False
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether its records change so rarely that not every refresh reads them."""
+        return self.read_every > timedelta()
+
+    @property
+    def can_omit_scope(self) -> bool:
+        """Whether changes can be read of everything that a token can access, without naming it."""
+        return self.scope_filter not in {each.name for each in self.filters if each.is_required}
+
+    @property
+    def optional_kinds(self) -> tuple[str, ...]:
+        """The documented kinds of records that are left out unless a setting keeps them."""
+        documented = next((column.values for column in self.columns if column.name == self.kind_column), ())
+        return tuple(kind for kind in documented if kind not in self.kept_kinds)
 
     @property
     def keeps_versions(self) -> bool:

@@ -11,6 +11,7 @@ from pso_pipeline.contract.enums import (
     ITEM_DATA_KINDS,
     ITEM_TYPES,
     REVENUE_TYPES,
+    SOLD_ITEM_TYPES,
 )
 
 MAX_ACCOUNT_IDS = 100
@@ -27,6 +28,31 @@ ORDER_ITEMS = Endpoint(
     scope="enterprise",
     scope_filter="EnterpriseIds",
     scope_path="EnterpriseId",
+    one_of=(
+        "OrderItemIds",
+        "ServiceOrderIds",
+        "ServiceIds",
+        "BillIds",
+        "AccountIds",
+        "CreatedUtc",
+        "UpdatedUtc",
+        "ConsumedUtc",
+        "CanceledUtc",
+        "ClosedUtc",
+    ),
+    service_filter="ServiceIds",
+    unmapped=(
+        "UnitAmount.Currency",
+        "UnitAmount.TaxValues",
+        "UnitAmount.Breakdown",
+        "Amount.TaxValues",
+        "Amount.Breakdown",
+        "OriginalAmount.TaxValues",
+        "OriginalAmount.Breakdown",
+    ),
+    kind_column="type",
+    kept_kinds=SOLD_ITEM_TYPES,
+    is_optional=True,
     filters=(
         Filter("EnterpriseIds"),
         Filter("OrderItemIds"),

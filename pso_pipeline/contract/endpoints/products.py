@@ -1,5 +1,7 @@
 """The operation `products/getAll`: what the services of a hotel sell."""
 
+from datetime import timedelta
+
 from pso_pipeline.contract.columns import Column
 from pso_pipeline.contract.endpoints.endpoint import Endpoint, Filter
 from pso_pipeline.contract.enums import CHARGING_MODES
@@ -13,6 +15,10 @@ PRODUCTS = Endpoint(
     scope="service",
     scope_filter="ServiceIds",
     scope_path="ServiceId",
+    unmapped=("Price.TaxValues", "Price.Breakdown"),
+    localized=(("name", "names"),),
+    read_every=timedelta(hours=12),
+    is_optional=True,
     filters=(
         Filter("EnterpriseIds"),
         Filter("ServiceIds", is_required=True),

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pso_pipeline.contract.endpoints import PRODUCT_SERVICE_ORDERS, Endpoint
-from pso_pipeline.contract.enums import CANCELED
+from pso_pipeline.contract.endpoints import ORDER_ITEMS, PRODUCT_SERVICE_ORDERS, Endpoint
+from pso_pipeline.contract.enums import CANCELED, CURRENCIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,31 @@ LANDED_RULES = (
 )
 """Rules about `mews.product_service_orders`."""
 
+ITEM_RULES = (
+    *_rules_of(ORDER_ITEMS, "order items"),
+    Rule(
+        "services_and_hotels_are_known",
+        "Every order item belongs to a service and a hotel that the API lists.",
+        endpoint=ORDER_ITEMS,
+        records="order items",
+    ),
+    Rule(
+        "amounts_add_up",
+        "The amount of every order item is the amount of one unit times the number of units, except for rounding. "
+        "Items are counted with the amount that the API sent.",
+        endpoint=ORDER_ITEMS,
+        records="order items",
+    ),
+    Rule(
+        "currencies_are_known",
+        "Every order item has a currency of ISO 4217. An unknown currency is shown as it is, like any other.",
+        parameters={"currencies": list(CURRENCIES)},
+        endpoint=ORDER_ITEMS,
+        records="order items",
+    ),
+)
+"""Rules about `mews.order_items`."""
+
 DERIVED_RULES = (
     Rule(
         "metrics_add_up",
@@ -105,4 +130,5 @@ DERIVED_RULES = (
 
 def landed_rules(endpoint: Endpoint) -> tuple[Rule, ...]:
     """Return the rules about the landed records of an endpoint that is read scope by scope."""
-    return LANDED_RULES if endpoint is PRODUCT_SERVICE_ORDERS else _rules_of(endpoint, endpoint.name.replace("_", " "))
+    own = {PRODUCT_SERVICE_ORDERS.name: LANDED_RULES, ORDER_ITEMS.name: ITEM_RULES}
+    return own.get(endpoint.name) or _rules_of(endpoint, endpoint.name.replace("_", " "))

@@ -28,6 +28,7 @@ def _names_of(endpoint: Endpoint) -> dict[str, str]:
         "judged": ", ".join(judged),
         "found": ", ".join([*map(_found_null, promised), *map(_found_value, documented)]),
         # listings keep no time at which a record was read
+        "unmapped": ", ".join(map(literal, sorted({path.split(".")[0] for path in endpoint.unmapped}))),
         "read_utc": "records.fetched_utc" if endpoint.keeps_versions else "NULL::TIMESTAMP",
     }
 

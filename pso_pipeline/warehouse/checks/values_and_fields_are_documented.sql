@@ -1,6 +1,7 @@
 -- counted: for each hotel its records, and those with a value or a field that the API's documentation did not name when
 -- this package was written, or without a value that it promises.
--- A template: {{judged}} are the columns that are judged, {{found}} the texts that name what is wrong with them, or null.
+-- A template: {{judged}} are the columns that are judged, {{found}} the texts that name what is wrong with them, or null,
+-- {{unmapped}} the fields that are documented and have no column.
 CREATE OR REPLACE TEMP TABLE counted AS
 WITH kinds AS (
     SELECT
@@ -19,7 +20,10 @@ odd_kinds AS (
         records,
         list_concat(
             list_filter([{{found}}], lambda what: what IS NOT NULL),
-            list_transform(fields, lambda field: 'field ' || field)
+            list_transform(
+                list_filter(fields, lambda field: NOT list_contains([{{unmapped}}]::VARCHAR[], field)),
+                lambda field: 'field ' || field
+            )
         ) AS found
     FROM kinds
 ),

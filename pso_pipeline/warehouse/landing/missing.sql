@@ -1,5 +1,6 @@
 -- missing: what a full resync did not find. A template: {{endpoint}} is the endpoint's name as a text, {{table}} the table of its
 -- records, {{scope}} the column of the scope. Reads the relation `progress`, one row for each scope that was read to its end.
+-- {{judged}} leaves out what no full read can find: items of services that are not listed.
 -- Records that had not been read by $read_before, when the resync began, are not judged: another refresh landed them meanwhile.
 
 -- name: count
@@ -16,6 +17,7 @@ LEFT JOIN {{table}} AS stored
         stored.{{scope}} = progress.scope_id
         AND NOT stored.is_missing_from_source
         AND stored.fetched_utc <= $read_before
+        {{judged}}
 LEFT JOIN (SELECT DISTINCT id FROM mews.full_read_ids WHERE endpoint = {{endpoint}}) AS seen ON seen.id = stored.id
 LEFT JOIN (SELECT DISTINCT scope_id, id FROM mews.missing_candidates WHERE endpoint = {{endpoint}}) AS candidates
     ON candidates.id = stored.id AND candidates.scope_id = stored.{{scope}}
@@ -31,6 +33,7 @@ WHERE
     stored.{{scope}} = marked.scope_id
     AND NOT stored.is_missing_from_source
     AND stored.fetched_utc <= $read_before
+    {{judged}}
     AND NOT EXISTS (SELECT 1 FROM mews.full_read_ids AS seen WHERE seen.endpoint = {{endpoint}} AND seen.id = stored.id)
     AND EXISTS (
         SELECT 1
@@ -52,7 +55,10 @@ SELECT {{endpoint}} AS endpoint, stored.{{scope}} AS scope_id, stored.id
 FROM {{table}} AS stored
 SEMI JOIN progress ON progress.scope_id = stored.{{scope}}
 ANTI JOIN mews.full_read_ids AS seen ON seen.endpoint = {{endpoint}} AND seen.id = stored.id
-WHERE NOT stored.is_missing_from_source AND stored.fetched_utc <= $read_before;
+WHERE
+    NOT stored.is_missing_from_source
+    AND stored.fetched_utc <= $read_before
+    {{judged}};
 
 -- name: keep_seen
 -- Notes the ids that an unfinished full resync saw: one row of `seen` for each.

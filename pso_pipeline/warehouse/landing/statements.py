@@ -42,12 +42,18 @@ def _parts(file: str) -> dict[str, str]:
     return dict(zip(rest[::2], rest[1::2], strict=True))
 
 
+_OF_LISTED_SERVICES = """AND stored.service_id IN (
+    SELECT id FROM mews.services WHERE unlisted_since_utc IS NULL AND retired_utc IS NULL
+)"""
+
+
 def _names_of(endpoint: Endpoint) -> dict[str, str]:
     return {
         "endpoint": literal(endpoint.name),
         "table": endpoint.table.qualified_name,
         "superseded": endpoint.superseded_table.qualified_name,
         "scope": endpoint.scope_column,
+        "judged": _OF_LISTED_SERVICES if endpoint.service_filter else "",
         "content": ", ".join(endpoint.content),
         "from_newest": ", ".join(f"{name} = newest.{name}" for name in endpoint.table.column_names if name != "id"),
         "content_of_kept": ", ".join(f"kept.{name}" for name in endpoint.content),
