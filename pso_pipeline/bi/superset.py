@@ -244,7 +244,9 @@ def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
             "Units that are left once those that history says are canceled; empty where it says nothing of a part.",
             ",.1f",
         )
-        yield _metric("first_day", "First day ahead", "MIN(days_ahead)", "Days from today to the first of these.", ",d")
+        yield _metric(
+            "first_day", "First day", "MIN(DATE_DIFF('day', DATE '2000-01-01', date))", "To sort days by.", ",d"
+        )
     if table is DIM_ENTERPRISES:
         yield _metric("hotels", "Hotels", "COUNT(*)", "Hotels, also those that are no longer read.", ",d")
         yield _metric("orders", "Orders", "SUM(orders)", "Orders in any state.", _D3_FORMATS["count"])
