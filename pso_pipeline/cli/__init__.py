@@ -17,6 +17,7 @@ COMMANDS = {
     "backup": "Copy the warehouse into a folder, and verify the copy.",
     "check": "Check the settings, each token, the warehouse and the folders.",
     "demo": "Run the pipeline against the embedded sandbox API and serve the web UI.",
+    "digest": "Print what changed in the last 7 and 28 days.",
     "forget": "Remove a guest's account everywhere and from later reads.",
     "freeze": "Write the catalog of a lake's marts into a file, for BI without PostgreSQL.",
     "init": "Write the files that a new installation needs.",

@@ -534,6 +534,91 @@ AGG_CANCELLATION_CURVE = Table(
 )
 
 
+AGG_CHANGES = Table(
+    schema="mart",
+    name="agg_changes",
+    description=(
+        "What changed: orders and cancellations of the last 7 and 28 complete days beside those of another period, "
+        "most remarkable first. One row for each hotel, level (hotel, service, origin, or service and origin), window "
+        "and comparison. Rows of different levels contain each other: never add them up."
+    ),
+    key=("enterprise_id", "level", "service_id", "origin", "window_days", "comparison"),
+    columns=(
+        _ENTERPRISE_ID,
+        Column("level", "VARCHAR", "What the row is about: hotel, service, origin or service_origin."),
+        Column("service_id", "VARCHAR", "Service that it is about; null at the levels hotel and origin."),
+        Column(
+            "origin",
+            "VARCHAR",
+            "Origin that it is about; null at the levels hotel and service, and where the API gave none.",
+        ),
+        Column("window_days", "INTEGER", "Length of the window in days: 7 or 28, up to the hotel's as_of_date."),
+        Column(
+            "comparison",
+            "VARCHAR",
+            "What the window is compared with: before (the days right before it), last_year (364 days earlier, so the "
+            "same weekdays) or usual (the 12 weeks before it; fewer, but at least 4, where no more are known).",
+        ),
+        Column("from_date", "DATE", "First day of the window, in the hotel's time zone."),
+        Column("to_date", "DATE", "Last day of the window: the hotel's as_of_date."),
+        Column("compared_from_date", "DATE", "First day of the compared period."),
+        Column("compared_to_date", "DATE", "Last day of the compared period."),
+        Column("orders", "BIGINT", "Orders created in the window."),
+        Column("compared_orders", "DOUBLE", "Orders created in the compared period, for the length of the window."),
+        Column("cancellations", "BIGINT", "Orders canceled in the window, whenever they were created."),
+        Column(
+            "compared_cancellations", "DOUBLE", "Cancellations of the compared period, for the length of the window."
+        ),
+        Column(
+            "mature_orders_7d", "BIGINT", "Firm orders created in the window as it was 7 days earlier, so 7 days old."
+        ),
+        Column("canceled_within_7d", "BIGINT", "Of mature_orders_7d, those canceled within 7 days."),
+        Column("compared_mature_orders_7d", "BIGINT", "The same orders of the compared period, 7 days earlier too."),
+        Column("compared_canceled_within_7d", "BIGINT", "Of compared_mature_orders_7d, those canceled within 7 days."),
+        Column("unresolved_orders", "BIGINT", "Unresolved orders created in the window as it was 60 days earlier."),
+        Column(
+            "compared_unresolved_orders",
+            "DOUBLE",
+            "Unresolved orders of the compared period, 60 days earlier too, for the length of the window.",
+        ),
+        Column(
+            "expected_cancellations",
+            "DOUBLE",
+            "Cancellations that the orders of the window would have had, if each service and origin had as many for "
+            "each order created as in the compared period.",
+        ),
+        Column("excess_cancellations", "DOUBLE", "Cancellations less expected_cancellations."),
+        Column("excess_low", "DOUBLE", "Lower end of the 95 % interval of excess_cancellations."),
+        Column("excess_high", "DOUBLE", "Upper end of the 95 % interval of excess_cancellations."),
+        Column("volume_effect", "DOUBLE", "Change of the cancellations because there were more or fewer orders."),
+        Column("mix_effect", "DOUBLE", "Change because more orders are of services and origins that cancel more."),
+        Column(
+            "rate_effect",
+            "DOUBLE",
+            "Change because services and origins cancel more than they did; the three effects add up to the change.",
+        ),
+        Column(
+            "kind",
+            "VARCHAR",
+            "What is remarkable: orders (their number), rate (cancellations for these orders) or mix (where orders "
+            "come from); null where nothing was tested: only the comparison usual is, and only what has 10 or more.",
+        ),
+        Column("score", "DOUBLE", "How many standard errors it is away from what is usual."),
+        Column(
+            "is_beyond_chance",
+            "BOOLEAN",
+            "Whether so high a score, anywhere in the portfolio, comes by chance less than once in 20 times.",
+        ),
+        Column(
+            "rank",
+            "BIGINT",
+            "Place among all that was tested: the most remarkable row of each hotel and kind first; null elsewhere.",
+        ),
+        Column("sentence", "VARCHAR", "The change in one sentence; null where nothing was tested."),
+    ),
+)
+
+
 def _columns_of(table: Table, *names: str) -> tuple[Column, ...]:
     return tuple(column for column in table.columns if column.name in names)
 
@@ -562,10 +647,11 @@ MART_TABLES = (
     FCT_ORDER_ITEMS,
     AGG_ITEM_REVENUE_DAILY,
     AGG_CONSUMPTION_AHEAD,
+    AGG_CHANGES,
     RPT_ORDERS,
 )
 
-MART_VIEWS = (AGG_CANCELLATION_CURVE, RPT_ORDERS)
+MART_VIEWS = (AGG_CANCELLATION_CURVE, AGG_CHANGES, RPT_ORDERS)
 """Those of `MART_TABLES` that are views over the others and over `INTERNAL_TABLES`."""
 
 CANCELLATION_CURVE_RUNS = Table(

@@ -1,6 +1,6 @@
 """Small helpers for SQL: packaged statements, templates, literals for DDL, rows and Arrow tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -23,6 +23,11 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def literal(text: str) -> str:
     """Quote a text of our own (a path, a comment) for DDL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def literal_list(texts: Iterable[str]) -> str:
+    """Quote texts of our own as a list, for DDL."""
+    return f"[{', '.join(map(literal, texts))}]"
 
 
 def first_row(connection: duckdb.DuckDBPyConnection, query: str, parameters: object = None) -> tuple[Any, ...] | None:

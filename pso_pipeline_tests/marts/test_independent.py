@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from pso_pipeline.contract.marts import AGG_CONSUMPTION_AHEAD, AGG_ITEM_REVENUE_DAILY, AGG_ORDERS_DAILY, MART_TABLES
+from pso_pipeline.contract.marts import (
+    AGG_CHANGES,
+    AGG_CONSUMPTION_AHEAD,
+    AGG_ITEM_REVENUE_DAILY,
+    AGG_ORDERS_DAILY,
+    MART_TABLES,
+)
 from pso_pipeline.warehouse.marts.derive import derive
 from pso_pipeline_tests.marts import reference, reference_items
 from pso_pipeline_tests.marts.rows import insert, read
@@ -27,7 +33,8 @@ def marts(connection, world):
     for table, rows in world.landed.items():
         insert(connection, table, rows)
     derived = derive(connection, orders_per_batch=500, all_companions_environments=world.all_companions_environments)
-    assert derived.rows == {table.name: len(read(connection, table.name)) for table in MART_TABLES}
+    counted = [table.name for table in MART_TABLES if table is not AGG_CHANGES]
+    assert derived.rows == {name: len(read(connection, name)) for name in counted}
     return connection
 
 

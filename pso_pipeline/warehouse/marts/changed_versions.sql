@@ -1,7 +1,7 @@
 -- changed_versions: one row for each published table, and for each month of the large ones, that this transaction changes, with
 -- its number. Source: what this transaction changes; $changed_tables names the tables that are published as a whole. The rows of
--- an order are in the month of its created_date, its changes of state too; an item is in that of its own. mart.rpt_orders changes with its facts and with the
--- names in it.
+-- an order are in the month of its created_date, its changes of state too; an item is in that of its own. mart.rpt_orders changes
+-- with its facts and with the names in it, mart.agg_changes with the counts of complete days, with each complete day and names.
 -- Reason for a number by the clock: a backup that is restored never gives a number again for another content.
 CREATE OR REPLACE TEMP TABLE changed_versions AS
 WITH months AS (
@@ -70,6 +70,18 @@ months_of_names AS (
     SEMI JOIN renamed_services AS renamed ON renamed.service_id = facts.service_id
 ),
 
+-- what changed depends on the counts, on the last complete day of each hotel, and on names
+changed_days AS (
+    SELECT enterprise_id
+    FROM (
+        SELECT enterprise_id, as_of_date FROM new_dim_enterprises
+        UNION
+        SELECT enterprise_id, as_of_date FROM stored_dim_enterprises
+    ) AS days
+    GROUP BY enterprise_id
+    HAVING count(*) > 1
+),
+
 changed AS (
     SELECT 'fct_product_service_orders' AS table_name, created_month FROM months_of_facts
     UNION
@@ -84,6 +96,18 @@ changed AS (
     SELECT 'rpt_orders', created_month FROM months_of_names
     UNION
     SELECT unnest($changed_tables::VARCHAR[]), NULL
+    UNION
+    SELECT 'agg_changes', NULL
+    WHERE
+        EXISTS (
+            SELECT 1
+            FROM changed_agg_orders_daily AS counts
+            INNER JOIN new_dim_enterprises AS enterprises ON enterprises.enterprise_id = counts.enterprise_id
+            WHERE counts.date <= enterprises.as_of_date
+        )
+        OR EXISTS (FROM changed_days)
+        OR EXISTS (FROM renamed_enterprises)
+        OR EXISTS (FROM renamed_services)
 )
 
 SELECT

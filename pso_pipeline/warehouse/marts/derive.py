@@ -28,12 +28,14 @@ from pso_pipeline.contract.enums import (
     PENDING_STATES,
     REBATE_TYPES,
     SALE_TYPES,
+    ORIGIN_NAMES,
     STATES,
 )
 from pso_pipeline.contract.marts import (
     AGG_CANCELLATION_CURVE,
     AGG_CONSUMPTION_AHEAD,
     AGG_ITEM_REVENUE_DAILY,
+    AGG_CHANGES,
     AGG_ORDERS_DAILY,
     CANCELLATION_CURVE_RUNS,
     COMPUTED_ENTERPRISES,
@@ -54,7 +56,7 @@ from pso_pipeline.warehouse.accounts import make_account_key
 from pso_pipeline.warehouse.errors import WarehouseNotMigrated
 from pso_pipeline.warehouse.marts.replacing import RELATIONS, Scope, compare, replace
 from pso_pipeline.warehouse.schema import table_ddl
-from pso_pipeline.warehouse.sql import columns_of, first_row, literal, statement
+from pso_pipeline.warehouse.sql import columns_of, fill, first_row, literal, literal_list, statement
 from pso_pipeline.warehouse.writing import EVERYTHING, Part, are_tables_fixed, write, writes
 
 ORDERS_PER_BATCH = 500_000
@@ -189,8 +191,8 @@ class DerivedMarts:
     """What one call of `derive` did.
 
     Orders of the hotels `enterprises_recomputed` were computed again; of those in `enterprises_recounted` time alone
-    changed some counts. Both are ids and have a headline. `rows` gives the rows of every table of the marts, by its
-    name without schema.
+    changed some counts. Both are ids and have a headline. `rows` gives the rows of the tables of the marts, by their
+    names without schema; not those of `mart.agg_changes`, which are computed where they are read.
     """
 
     enterprises_recomputed: Sequence[str]
@@ -250,7 +252,7 @@ def replace_marts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("INSERT INTO internal.marts_origin VALUES (?, ?, FALSE, uuid())", _origin(connection))
     connection.execute(
         "INSERT INTO internal.table_versions SELECT unnest($names), NULL, epoch_us(now())",
-        {"names": list(PUBLISHED_AS.values())},
+        {"names": [*PUBLISHED_AS.values(), AGG_CHANGES.name]},
     )
     zones = get_global("windows_zone_mapping")
     connection.execute(
@@ -446,7 +448,13 @@ def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
 def written_statements() -> dict[str, str]:
     """Give the statement of each table and view of the marts, by its name without schema."""
     names = [table.name for table in (*SCOPES, DIM_DATES, *MART_VIEWS)]
-    return {name: statement(f"marts/{name}.sql") for name in names}
+    return {name: _statement(name) for name in names}
+
+
+def _statement(name: str) -> str:
+    """Read the statement of a table or view, with what it holds of the contract."""
+    names = {"origins": literal_list(ORIGIN_NAMES), "origin_names": literal_list(ORIGIN_NAMES.values())}
+    return fill(statement(f"marts/{name}.sql"), names)
 
 
 def _set_environments(connection: duckdb.DuckDBPyConnection, codes: Collection[str]) -> None:
@@ -528,7 +536,7 @@ def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     is_view = table in MART_VIEWS
-    connection.execute(statement(f"marts/{table.name}.sql") if is_view else table_ddl(table))
+    connection.execute(_statement(table.name) if is_view else table_ddl(table))
     connection.execute(
         f"COMMENT ON {'VIEW' if is_view else 'TABLE'} {table.qualified_name} IS {literal(table.description)}"
     )
@@ -562,5 +570,5 @@ def _definition_digest() -> str:
     digest = hashlib.sha256(repr(made_of).encode())
     folder = files("pso_pipeline.warehouse").joinpath("marts")
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):
-        digest.update(statement(f"marts/{name}").encode())
+        digest.update(_statement(name.removesuffix(".sql")).encode())
     return digest.hexdigest()

@@ -1,0 +1,172 @@
+"""What changed: the same rows as plain Python gives, and the right one first where one thing was made to happen."""
+
+import math
+import os
+from collections import Counter
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from pso_pipeline.contract.marts import AGG_CHANGES
+from pso_pipeline.warehouse.marts.derive import derive
+from pso_pipeline_tests.marts.changes import COUNTED, expected_changes
+from pso_pipeline_tests.marts.rows import insert, read
+from pso_pipeline_tests.marts.world import generate
+
+LAST_DAY = date(2026, 11, 29)
+DAYS = 140
+HOTELS = 4
+ORIGINS = ("Distributor", "Commander", "Navigator")
+WORLDS = int(os.environ.get("PSO_TEST_WORLDS", "6"))
+"""How many worlds of each kind are tried; docs/metrics.md names the figures of 100."""
+
+
+def test_the_rows_agree_with_plain_python(connection):
+    world = generate(seed=20240702, orders=3000)
+    for table, rows in world.landed.items():
+        insert(connection, table, rows)
+    derive(connection)
+    counts: dict[Any, Counter[str]] = {}
+    for hotel, service, origin, day, *values in read(
+        connection, "agg_orders_daily", ["enterprise_id", "service_id", "origin", "date", *COUNTED]
+    ):
+        counts.setdefault((hotel, service, origin, day), Counter()).update(dict(zip(COUNTED, values, strict=True)))
+    last_days = {
+        hotel: day for hotel, day in read(connection, "dim_enterprises", ["enterprise_id", "as_of_date"]) if day
+    }
+
+    expected = expected_changes(counts, last_days)
+    ours = {row[: len(AGG_CHANGES.key)]: row for row in read(connection, "agg_changes")}
+    assert len(ours) > 500
+    assert ours.keys() == expected.keys()
+    for key, row in expected.items():
+        found = dict(zip(AGG_CHANGES.column_names, ours[key], strict=True))
+        for name, value in row.items():
+            if isinstance(value, float):
+                assert found[name] == pytest.approx(value, abs=1e-6), (key, name)
+            else:
+                assert found[name] == value, (key, name)
+        if found["excess_low"] is not None:
+            assert found["excess_low"] < found["excess_cancellations"] < found["excess_high"]
+        if row["mix_effect"] is not None:
+            effects = sum(found[name] for name in ("volume_effect", "mix_effect", "rate_effect"))
+            assert effects == pytest.approx(found["cancellations"] - found["compared_cancellations"], abs=1e-6)
+
+
+class Portfolio:
+    """Daily counts of hotels in which nothing changes, until something is made to happen in one of them."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = np.random.default_rng(seed)
+        self.hotel = int(self.chance.integers(HOTELS))
+        self.service = int(self.chance.integers(3))
+        self.rates = self.chance.uniform(0.15, 0.3, (HOTELS, len(ORIGINS)))
+        self.orders = self.chance.uniform(4, 12, (HOTELS, 3, len(ORIGINS)))
+
+    def counts(self, kind: str) -> pd.DataFrame:
+        """Orders and cancellations of each day; the last 7 are those of `kind`."""
+        origin = int(np.argmax(self.rates[self.hotel]))
+        if kind == "mix":
+            self.rates[self.hotel] = 0.1
+            self.rates[self.hotel, origin] = 0.5
+        parts = []
+        for hotel, service, place in np.ndindex(self.orders.shape):
+            usual = np.full(DAYS, self.orders[hotel, service, place])
+            if hotel == self.hotel and kind == "closed" and service == self.service:
+                usual[-7:] = 0
+            if hotel == self.hotel and kind == "mix":
+                usual[-7:] *= 2 if place == origin else 0.5
+            created = self.chance.poisson(usual)
+            day = np.repeat(np.arange(DAYS), created)
+            days_later = self.chance.exponential(5, day.size).astype(int)
+            is_canceled = self.chance.random(day.size) < self.rates[hotel, place]
+            if hotel == self.hotel and kind == "rate" and place == origin:
+                is_canceled |= (day + days_later >= DAYS - 7) & (
+                    self.chance.random(day.size) < self.rates[hotel, place] / (1 - self.rates[hotel, place])
+                )
+            canceled_on = (day + days_later)[is_canceled & (day + days_later < DAYS)]
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "enterprise_id": f"hotel {hotel}",
+                        "service_id": f"service {hotel} {service}",
+                        "origin": ORIGINS[place],
+                        "date": [LAST_DAY - timedelta(days=DAYS - 1 - number) for number in range(DAYS)],
+                        "orders_created": created,
+                        "cancellations": np.bincount(canceled_on, minlength=DAYS),
+                    }
+                )
+            )
+        return pd.concat(parts)
+
+    def expected(self, kind: str) -> tuple[str, dict[str, Any]]:
+        """What must be found first: its kind, and what it is about."""
+        hotel = {"enterprise_id": f"hotel {self.hotel}"}
+        origin = ORIGINS[int(np.argmax(self.rates[self.hotel]))]
+        return {
+            "rate": ("rate", {**hotel, "level": "origin", "origin": origin}),
+            "closed": ("orders", {**hotel, "level": "service", "service_id": f"service {self.hotel} {self.service}"}),
+            "mix": ("mix", {**hotel, "level": "hotel"}),
+        }[kind]
+
+
+def first_change(connection: duckdb.DuckDBPyConnection, counts: pd.DataFrame) -> dict[str, Any]:
+    connection.execute("DELETE FROM mart.agg_orders_daily; DELETE FROM mart.dim_enterprises")
+    zero = ", ".join(f"0 AS {name}" for name in ("mature_firm_orders_7d", "canceled_within_7d", "unresolved_orders"))
+    connection.register("given", counts)
+    connection.execute(f"INSERT INTO mart.agg_orders_daily BY NAME SELECT *, {zero} FROM given")
+    connection.unregister("given")
+    connection.execute(
+        "INSERT INTO mart.dim_enterprises BY NAME SELECT DISTINCT enterprise_id, $day AS as_of_date, "
+        "upper(enterprise_id) AS enterprise_name FROM mart.agg_orders_daily",
+        {"day": LAST_DAY},
+    )
+    found = connection.execute("FROM mart.agg_changes WHERE rank = 1")
+    names = [name for name, *_ in found.description or ()]
+    return dict(zip(names, found.fetchall()[0], strict=True))
+
+
+@pytest.mark.parametrize("kind", ["rate", "closed", "mix"])
+def test_the_change_that_was_made_comes_first(connection, kind):
+    right = 0
+    for seed in range(WORLDS):
+        portfolio = Portfolio(seed)
+        first = first_change(connection, portfolio.counts(kind))
+        expected, about = portfolio.expected(kind)
+        right += first["is_beyond_chance"] and first["kind"] == expected and about.items() <= first.items()
+    assert right >= math.floor(0.95 * WORLDS)
+
+
+def test_no_sentence_claims_a_change_where_nothing_changed(connection):
+    claimed = 0
+    for seed in range(WORLDS):
+        first = first_change(connection, Portfolio(1000 + seed).counts("nothing"))
+        claimed += first["is_beyond_chance"]
+        assert first["is_beyond_chance"] or first["sentence"].endswith("This may be chance.")
+    assert claimed <= max(1, math.ceil(0.05 * WORLDS))
+
+
+def test_sentences(connection):
+    def sentence(kind: str) -> str:
+        return str(first_change(connection, Portfolio(3).counts(kind))["sentence"])
+
+    assert sentence("rate") == (
+        "HOTEL 3: 78 cancellations through Front desk in the last 7 days; these 144 orders usually have 33."
+    )
+    assert sentence("closed") == "HOTEL 3: no orders of service 3 0 in the last 7 days, usually 208."
+    assert sentence("mix") == (
+        "HOTEL 3: 64 more cancellations than usual in the last 7 days because of where orders come from: "
+        "56 % through Front desk, which cancels more, usually 26 %."
+    )
+
+
+def test_less_than_five_weeks_are_compared_and_not_judged(connection):
+    counts = Portfolio(5).counts("closed")
+    with pytest.raises(IndexError):
+        first_change(connection, counts[counts["date"] > LAST_DAY - timedelta(days=30)])
+    compared = connection.execute("SELECT DISTINCT comparison, window_days FROM mart.agg_changes").fetchall()
+    assert compared == [("before", 7)]
