@@ -171,6 +171,10 @@ class Timetable(_Environment):
     pso_maintenance_cron: str = Field(
         default="45 4 * * *", description="when the files of a DuckLake are joined and removed: a cron line, or off"
     )
+    pso_digest_cron: str = Field(
+        default="off",
+        description="when what changed is posted to PSO_ALERT_WEBHOOK: a cron line like 0 7 * * 1, or off",
+    )
     pso_time_zone: str = Field(default="UTC", description="the IANA time zone of the schedules, like Europe/Prague")
     pso_updates_seconds: str = Field(
         default="30", description="the seconds between two polls for changes, a whole number from 5 to 86400"

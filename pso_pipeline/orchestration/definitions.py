@@ -9,6 +9,7 @@ from dagster import Definitions, in_process_executor, mem_io_manager
 from pso_pipeline.orchestration.alerts import hotel_alerts
 from pso_pipeline.orchestration.assets import ASSETS
 from pso_pipeline.orchestration.checks import ASSET_CHECKS
+from pso_pipeline.orchestration.digests import send_digest
 from pso_pipeline.orchestration.jobs import full_resync, refresh
 from pso_pipeline.orchestration.maintenance import lake_maintenance, maintain_lake
 from pso_pipeline.orchestration.recovery import killed_runs
@@ -25,7 +26,7 @@ PIPELINE = PipelineResource()
 defs = Definitions(
     assets=[*ASSETS, lake_maintenance],
     asset_checks=ASSET_CHECKS,
-    jobs=[refresh, full_resync, housekeeping, maintain_lake, *SHARD_JOBS.values()],
+    jobs=[refresh, full_resync, housekeeping, maintain_lake, send_digest, *SHARD_JOBS.values()],
     schedules=build_schedules(read_times()),
     sensors=[enterprise_discovery, order_updates, hotel_alerts, killed_runs, refresh_stages],
     # a process for each step would take seconds to start

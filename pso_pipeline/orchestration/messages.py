@@ -36,6 +36,7 @@ _TEXTS = {
     "api_recovered": "The API answers again; it had failed with: {self.reason}",
     "refreshes_failing": "{self.reason}",
     "refreshes_recovered": "Refreshes end again; before: {self.reason}",
+    "digest": "{self.reason}",
 }
 """By event."""
 
@@ -53,7 +54,8 @@ class Message(msgspec.Struct, frozen=True):
 
     `reason` is why they fail or failed. `event` is `hotel_failing`, `hotel_recovered`, `hotel_held_back` or
     `hotel_published_again`, or ends in `_failing` or `_recovered` and begins with `pipeline`, `api` or `refreshes`;
-    those have no hotels. `count` is the number of hotels. If there is only one, the first fields name it too.
+    those have no hotels. Of a `digest`, the reason is its text. `count` is the number of hotels. If there is only one,
+    the first fields name it too.
     """
 
     event: str

@@ -15,6 +15,7 @@ from dagster import (
     schedule,
 )
 
+from pso_pipeline.orchestration.digests import send_digest
 from pso_pipeline.orchestration.jobs import full_resync, refresh
 from pso_pipeline.orchestration.maintenance import A_FILE, maintain_lake
 from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, is_busy, request_refresh
@@ -37,6 +38,7 @@ def build_schedules(found: Mapping[str, Times]) -> list[ScheduleDefinition]:
         _schedule("weekly_full_resync", resync, found["PSO_RESYNC_CRON"], request_resync),
         _schedule("daily_housekeeping", housekeeping.name, found["PSO_HOUSEKEEPING_CRON"], _keep_house),
         _schedule("daily_maintenance", maintain_lake.name, found["PSO_MAINTENANCE_CRON"], _maintain),
+        _schedule("weekly_digest", send_digest.name, found["PSO_DIGEST_CRON"], _send_digest),
     ]
 
 
@@ -51,7 +53,7 @@ def _schedule(
         cron_schedule=times.cron,
         execution_timezone=times.time_zone,
         default_status=DefaultScheduleStatus.RUNNING if is_on else DefaultScheduleStatus.STOPPED,
-        description=times.no_runs or request.__doc__,
+        description=f"{request.__doc__} Now: {times.no_runs}." if times.no_runs else request.__doc__,
     )
     def evaluate(context: ScheduleEvaluationContext) -> Tick:
         if times.no_runs is not None:
@@ -103,3 +105,12 @@ def _maintain(context: ScheduleEvaluationContext, name: str) -> Tick:
     if is_busy(context.instance, maintain_lake.name):
         return SkipReason("a maintenance run runs or waits")
     return RunRequest(job_name=maintain_lake.name, tags={REQUESTED_BY: name})
+
+
+def _send_digest(context: ScheduleEvaluationContext, name: str) -> Tick:
+    """Posts what changed in the last 7 and 28 days to the webhook."""
+    if Settings.load().pso_alert_webhook is None:
+        return SkipReason("PSO_ALERT_WEBHOOK is not set, so there is nowhere to send the digest to")
+    if is_busy(context.instance, send_digest.name):
+        return SkipReason("a digest is being sent or waits")
+    return RunRequest(job_name=send_digest.name, tags={REQUESTED_BY: name})

@@ -62,6 +62,7 @@ def read_times() -> dict[str, Times]:
         "PSO_RESYNC_CRON": read.pso_resync_cron,
         "PSO_HOUSEKEEPING_CRON": read.pso_housekeeping_cron,
         "PSO_MAINTENANCE_CRON": read.pso_maintenance_cron,
+        "PSO_DIGEST_CRON": read.pso_digest_cron,
     }
     found = {variable: times_of(variable, cron, read.pso_time_zone.strip()) for variable, cron in crons.items()}
     for problem in dict.fromkeys(each.no_runs for each in found.values() if each.no_runs):

@@ -1,5 +1,6 @@
 """A scripted world, the environment that points to it, and a Dagster instance: in memory, or on disk with a queue."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from dagster import DagsterInstance, instance_for_test
 
 from pso_pipeline.orchestration import repeating
 from pso_pipeline_tests.fakes.scripted import ScriptedWorld
+from pso_pipeline_tests.fakes.webhook import Webhook
 from pso_pipeline_tests.orchestration.daemon import SmallDaemon
 
 
@@ -41,3 +43,15 @@ def world():
     for order in orders[::3]:
         world.add_product(order["ServiceId"])
     return world
+
+
+@pytest.fixture
+def webhook(monkeypatch):
+    webhook = Webhook()
+    monkeypatch.setenv("PSO_ALERT_WEBHOOK", webhook.address)
+    thread = threading.Thread(target=webhook.server.serve_forever)
+    thread.start()
+    yield webhook
+    webhook.server.shutdown()
+    webhook.server.server_close()
+    thread.join()

@@ -1,9 +1,7 @@
 """Messages about hotels: once when one fails, once when it has recovered, whatever happens to the webhook."""
 
 import functools
-import http.server
 import json
-import threading
 from datetime import UTC, datetime, timedelta
 
 import filelock
@@ -31,42 +29,6 @@ STORE_TWICE = """
     INSERT INTO mews.product_service_orders
     FROM mews.product_service_orders ORDER BY enterprise_id LIMIT 1
 """
-
-
-class Webhook:
-    """Takes messages over HTTP on this machine; answers with the statuses queued in `answers`, else 200."""
-
-    def __init__(self):
-        self.messages: list[dict[str, str]] = []
-        self.answers: list[int] = []
-        webhook = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status = webhook.answers.pop(0) if webhook.answers else 200
-                if status == 200:
-                    webhook.messages.append(body)
-                self.send_response(status)
-                self.end_headers()
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}/services/secret-part"
-
-
-@pytest.fixture
-def webhook(monkeypatch):
-    webhook = Webhook()
-    monkeypatch.setenv("PSO_ALERT_WEBHOOK", webhook.address)
-    thread = threading.Thread(target=webhook.server.serve_forever)
-    thread.start()
-    yield webhook
-    webhook.server.shutdown()
-    webhook.server.server_close()
-    thread.join()
 
 
 def health(**errors):

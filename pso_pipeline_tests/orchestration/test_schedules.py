@@ -26,13 +26,14 @@ def times(schedules):
 RUNNING, STOPPED = DefaultScheduleStatus.RUNNING, DefaultScheduleStatus.STOPPED
 
 
-def test_all_run_by_default_in_utc():
+def test_all_but_the_digest_run_by_default_in_utc():
     assert times(made()) == {
         "hourly_refresh": ("0 * * * *", "UTC", RUNNING),
         "nightly_look_back": ("30 2 * * *", "UTC", RUNNING),
         "weekly_full_resync": ("30 3 * * 0", "UTC", RUNNING),
         "daily_housekeeping": ("15 4 * * *", "UTC", RUNNING),
         "daily_maintenance": ("45 4 * * *", "UTC", RUNNING),
+        "weekly_digest": ("0 0 * * *", "UTC", STOPPED),
     }
 
 
@@ -62,8 +63,9 @@ def test_one_that_is_not_valid_is_one_line_and_never_requests_a_run(monkeypatch,
     line = record.getMessage()
     assert line.startswith(f"{variable} is not valid: it takes ")
     assert schedules["weekly_full_resync"].default_status == STOPPED
-    assert schedules["weekly_full_resync"].description == line
-    others = {each.default_status for name, each in schedules.items() if name != "weekly_full_resync"}
+    assert f"Now: {line}." in schedules["weekly_full_resync"].description
+    on_by_default = schedules.keys() - {"weekly_full_resync", "weekly_digest"}
+    others = {schedules[name].default_status for name in on_by_default}
     assert others == ({RUNNING} if variable == "PSO_RESYNC_CRON" else {STOPPED})
 
 
@@ -79,7 +81,7 @@ def test_the_code_location_loads_in_a_fresh_interpreter_whatever_the_times_are(m
     (tmp_path / ".env").write_bytes(b"PSO_TIME_ZONE=\xff\n")
     program = "import pso_pipeline.definitions as found; print(len(found.defs.schedules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert loaded.stdout.split() == ["5"]
+    assert loaded.stdout.split() == ["6"]
     assert sorted(line.split(" is not ")[0] for line in loaded.stderr.splitlines()) == [".env", "PSO_REFRESH_CRON"]
 
 
