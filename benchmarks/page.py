@@ -16,6 +16,7 @@ PAGE = HERE.parent / "docs" / "performance.md"
 
 HEADINGS = {
     "first-load": "First load of {first_load:,} orders",
+    "items": "First load of orders, alone and with their items ({first_load:,})",
     "memory": "Whole first refresh of {many:,} orders",
     "quiet-refresh": "Quiet refresh of {hotels:,} hotels with 4 services each",
     "lake": "Quiet refreshes of a file and of a lake on disk, alternately",

@@ -33,6 +33,11 @@ ORDERS_PER_HOTEL = 10_000
 SERVICES_PER_HOTEL = 4
 READING_SECONDS = 20.0
 
+ITEMS_PER_ORDER = 1.67
+"""Items that the sandbox has for an order, those of types that are left out too."""
+
+BOTH = {"PSO_ENDPOINTS": "order_items,products"}
+
 ONE_PERCENT = timedelta(hours=84)
 """In this time 1 % of a world's orders are made or change."""
 
@@ -78,6 +83,13 @@ def first_load(size: Size) -> Iterator[Named]:
             yield name, world.peer(name)
 
 
+def items(size: Size) -> Iterator[Named]:
+    """The first load of orders alone, and with about as many items: what items add is the difference."""
+    with _World(round(size.first_load / ITEMS_PER_ORDER)) as world:
+        yield "orders", world.step("land", in_new_folder=True)
+        yield "orders and items", world.step("land", in_new_folder=True, PSO_ENDPOINTS="order_items")
+
+
 def memory(size: Size) -> Iterator[Named]:
     """A whole first refresh with the default memory limit and with a low one."""
     with _World(size.many) as world:
@@ -89,12 +101,12 @@ def quiet_refresh(size: Size) -> Iterator[Named]:
     """A refresh of many hotels in which nothing changed, at once and 15 minutes later."""
     with _World(20 * size.hotels, size.hotels, SERVICES_PER_HOTEL) as world:
         yield "start", median([world.step("start") for _ in range(size.repetitions)])
-        yield "first refresh", world.step("refresh")
-        yield "quiet refresh", median([world.step("refresh") for _ in range(size.repetitions)])
+        yield "first refresh", world.step("refresh", **BOTH)
+        yield "quiet refresh", median([world.step("refresh", **BOTH) for _ in range(size.repetitions)])
         later = []
         for number in range(1, size.repetitions + 1):
             world.advance(QUARTER * number)
-            later.append(world.step("refresh"))
+            later.append(world.step("refresh", **BOTH))
         yield "15 minutes later", median(later)
 
 
@@ -196,6 +208,7 @@ def start(size: Size) -> Iterator[Named]:
 
 ROWS: dict[str, Callable[[Size], Iterator[Named]]] = {
     "first-load": first_load,
+    "items": items,
     "memory": memory,
     "quiet-refresh": quiet_refresh,
     "lake": lake,
@@ -289,6 +302,7 @@ class _World:
             "MEWS_REQUESTS_PER_WINDOW": "1000000",
             "PSO_WAREHOUSE": str(home / "warehouse.duckdb"),
             "PSO_BI_DIR": str(home / "bi"),
+            "PSO_ENDPOINTS": "none",
             "DAGSTER_HOME": str(home / "dagster"),
             "PATH": os.environ["PATH"],
         }
