@@ -346,8 +346,6 @@ def _values(items: list[Any], column: Column) -> list[Any]:
         items = [getattr(item, name, None) for item in items]
     if column.type == "JSON":
         return [None if item is None else _json(item) for item in items]
-    if column.type == "DECIMAL(18,4)":
-        return [value.quantize(_STEP) if value is not None and _is_whole(value) else value for value in items]
     return items
 
 
@@ -379,7 +377,8 @@ def _are_believable(values: list[Any], column: Column, latest: datetime) -> bool
         return True
     found = [value for value in values if value is not None]
     if column.type == "DECIMAL(18,4)":
-        return all(map(_is_whole, found))
+        in_bounds = all(map(Decimal.is_finite, found)) and min(found, default=_STEP) > -_LARGEST_AMOUNT
+        return in_bounds and max(found, default=_STEP) < _LARGEST_AMOUNT and all(v == v.quantize(_STEP) for v in found)
     if column.type == "JSON":
         return all(len(value) <= _SURELY_SHORT and TOO_DEEP_TEXT not in value for value in found)
     return not found or (_is_in_bounds(min(found), latest) and _is_in_bounds(max(found), latest))
@@ -393,11 +392,6 @@ def _is_in_bounds(value: date, latest: datetime) -> bool:
 
 def _fits(value: Decimal) -> bool:
     return value.is_finite() and abs(value) < _LARGEST_AMOUNT and abs(value.quantize(_STEP)) < _LARGEST_AMOUNT
-
-
-def _is_whole(value: Decimal) -> bool:
-    """Check whether an amount fits without being rounded."""
-    return _fits(value) and value == value.quantize(_STEP)
 
 
 def _members(raw: Raw) -> dict[str, Raw] | None:
