@@ -36,7 +36,10 @@ class Paging:
 
 @dataclass
 class HostileApi:
-    """What the server holds. `spoil` may replace the body of an answer, by operation and ids of services asked for."""
+    """What the server holds; it has no order items and products.
+
+    `spoil` may replace the body of an answer, by operation and ids of services asked for.
+    """
 
     hotels: list[Hotel]
     paging: Paging = Paging()
@@ -45,6 +48,8 @@ class HostileApi:
     answered_services: set[str] = field(default_factory=set)
 
     def answer(self, operation: str, body: dict[str, Any]) -> tuple[int, str]:
+        if operation not in LISTS:
+            return 404, '{"Message":"No such operation","RequestId":null,"Details":null}'
         services = {each.lower() for each in body.get("ServiceIds") or ()}
         if operation == "productServiceOrders/getAll":
             if self.refuses_unknown and services - self._service_ids():

@@ -137,7 +137,11 @@ def check(
     with run.opened() as (warehouse, snapshot):
         rows = landed_rows(warehouse)
         keys = dict(warehouse.execute("SELECT id, partition_key FROM mews.enterprises").fetchall())
-        errors = dict(warehouse.execute("SELECT scope_id, last_error FROM mews.sync_state").fetchall())
+        errors = dict(
+            warehouse.execute(
+                "SELECT scope_id, last_error FROM mews.sync_state WHERE endpoint = 'product_service_orders'"
+            ).fetchall()
+        )
         published = published_orders(snapshot)
         up_to_date = zones_of_hotels_as_of(snapshot, began)
         for hotel in filter(is_readable, hotels):
