@@ -33,7 +33,7 @@ def test_once_prints_every_hotel_and_a_second_run_reads_only_changes():
         beside = installed_pso("status")
         assert (beside.status, beside.out.splitlines()[0].split(";")[0]) == (0, "2 hotels: 2 fresh")
     assert sum(headlines(first).values()) > 30_000
-    requests = int(re.findall(r"getAll ([\d,]+)", first.out)[-1].replace(",", ""))
+    requests = int(re.findall(r"productServiceOrders/getAll ([\d,]+)", first.out)[-1].replace(",", ""))
     second = installed_pso("demo", "--once", "--enterprises", "2")
     assert second.status == 0
     again = int(re.findall(r"productServiceOrders/getAll ([\d,]+)", second.out)[-1].replace(",", ""))

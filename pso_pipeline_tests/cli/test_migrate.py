@@ -16,7 +16,10 @@ pytestmark = needs_ducklake
 
 MACHINES = int(os.environ.get("PSO_TEST_MACHINES", "3"))
 
-FIGURES = "SELECT * EXCLUDE (as_of_utc) FROM mart.dim_enterprises ORDER BY ALL", "FROM mart.rpt_orders ORDER BY ALL"
+FIGURES = (
+    "SELECT * EXCLUDE (as_of_utc, items_as_of_utc) FROM mart.dim_enterprises ORDER BY ALL",
+    "FROM mart.rpt_orders ORDER BY ALL",
+)
 
 
 @pytest.fixture
