@@ -1,5 +1,6 @@
 """This module compares a lake with the source of its data."""
 
+from pso_pipeline.contract.marts import DIM_ENTERPRISES
 from pso_pipeline_tests.marts import test_sequences as sequences
 from pso_pipeline_tests.marts.rows import read_all
 from pso_pipeline_tests.truth import expected_rows, landed_rows
@@ -16,5 +17,14 @@ def compare_lake_with_source(sandbox, warehouse):
         ).fetchall()
         assert len(set(versions)) == len(versions), "a version is stored twice"
         with sequences.made() as scratch:
-            assert read_all(connection) == sequences.from_nothing(connection, scratch)
+            assert _figures(read_all(connection)) == _figures(sequences.from_nothing(connection, scratch))
     return len(expected)
+
+
+def _figures(marts):
+    """The tables without the times up to which they are known, which each sync moves and a later run derives."""
+    times = [place for place, name in enumerate(DIM_ENTERPRISES.column_names) if name.endswith("as_of_utc")]
+    hotels = [
+        tuple(value for place, value in enumerate(row) if place not in times) for row in marts[DIM_ENTERPRISES.name]
+    ]
+    return {**marts, DIM_ENTERPRISES.name: hotels}

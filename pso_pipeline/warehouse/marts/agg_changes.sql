@@ -1,6 +1,6 @@
 -- mart.agg_changes: one row for each hotel, level, service, origin, window and comparison with any order or cancellation in
 -- either period. Source: mart.agg_orders_daily, mart.dim_enterprises, mart.dim_services.
--- Reason: docs/metrics.md, "What changed". The rates of the compared period, by service and origin, say how many
+-- Reason for rounding sums: those of DOUBLE depend on the order of the rows in their last digits. For the rest docs/metrics.md, "What changed". The rates of the compared period, by service and origin, say how many
 -- cancellations to expect of the orders of now; so a change of the mix is told apart from one of a rate. A count of what is
 -- usual varies as a Poisson count does, times the spread of the weeks before, and the square root of one is nearly normal.
 CREATE OR REPLACE VIEW mart.agg_changes AS
@@ -132,8 +132,8 @@ levels AS (
         sum(canceled_within_7d_then) AS canceled_within_7d_then,
         sum(unresolved_orders) AS unresolved_orders,
         sum(unresolved_orders_then) AS unresolved_orders_then,
-        sum(orders * cell_rate) AS expected_of_mix,
-        sum(orders * (cell_rate - hotel_rate) * (cell_rate - hotel_rate)) AS mix_variance
+        round(sum(orders * cell_rate), 6) AS expected_of_mix,
+        round(sum(orders * (cell_rate - hotel_rate) * (cell_rate - hotel_rate)), 6) AS mix_variance
     FROM rated
     GROUP BY GROUPING SETS (
         (enterprise_id, window_days, comparison),
@@ -195,14 +195,21 @@ spreads AS (
         enterprise_id,
         level,
         window_days,
-        greatest(1, avg((orders_squared / nullif(orders, 0) - orders / known_weeks) * known_weeks / (known_weeks - 1)))
-            AS orders_spread,
         greatest(
             1,
-            avg(
-                (cancellations_squared / nullif(cancellations, 0) - cancellations / known_weeks)
-                * known_weeks
-                / (known_weeks - 1)
+            round(
+                avg((orders_squared / nullif(orders, 0) - orders / known_weeks) * known_weeks / (known_weeks - 1)), 6
+            )
+        ) AS orders_spread,
+        greatest(
+            1,
+            round(
+                avg(
+                    (cancellations_squared / nullif(cancellations, 0) - cancellations / known_weeks)
+                    * known_weeks
+                    / (known_weeks - 1)
+                ),
+                6
             )
         ) AS cancellations_spread
     FROM weekly
