@@ -1,8 +1,9 @@
 -- mart.agg_changes: one row for each hotel, level, service, origin, window and comparison with any order or cancellation in
 -- either period. Source: mart.agg_orders_daily, mart.dim_enterprises, mart.dim_services.
--- Reason for rounding sums: those of DOUBLE depend on the order of the rows in their last digits. For the rest docs/metrics.md, "What changed". The rates of the compared period, by service and origin, say how many
--- cancellations to expect of the orders of now; so a change of the mix is told apart from one of a rate. A count of what is
+-- Reason: docs/metrics.md, "What changed". The rates of the compared period, by service and origin, say how many
+-- cancellations to expect of the orders of now; so a change of the mix is separated from one of a rate. A count of what is
 -- usual varies as a Poisson count does, times the spread of the weeks before, and the square root of one is nearly normal.
+-- Sums of DOUBLE are rounded, because their last digits depend on the order of the rows.
 CREATE OR REPLACE VIEW mart.agg_changes AS
 WITH origin_names AS (
     SELECT unnest({{origins}}) AS origin, unnest({{origin_names}}) AS origin_name
@@ -341,7 +342,7 @@ shifts AS (
 ),
 
 -- half the width of a 95 % interval on the scale of square roots, and what that makes of the expected cancellations
-told AS (
+described AS (
     SELECT
         expected.*,
         0.98 * expected.uncertainty AS half_width,
@@ -430,4 +431,4 @@ SELECT
                 || ', which cancels ' || CASE WHEN shift.is_canceled_more THEN 'more' ELSE 'less' END
                 || ', usually ' || round(100 * shift.usual_share)::BIGINT || ' %.' || caution
     END AS sentence
-FROM told
+FROM described
