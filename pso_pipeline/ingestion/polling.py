@@ -149,6 +149,8 @@ async def _poll_token(  # noqa: PLR0917 - what one poll of a token is about
     enterprise_of = {service.scope_id: service.enterprise_id for service in services}
     found = _Found(endpoint, left_out_kinds, set(enterprise_of.values()) if start < now - LONGEST_GAP else set())
     asked = healthy or ([] if endpoint.is_optional else services)
+    if not asked:
+        return msgspec.structs.replace(before, polled_utc=now), set()
     for ids in chunks(sorted(service.scope_id for service in asked)):
         filters: dict[str, FilterValue] = {endpoint.scope_filter: ids, endpoint.interval_filter: interval}
         request = GetAll(endpoint, filters, Limitation(PAGE_SIZE))

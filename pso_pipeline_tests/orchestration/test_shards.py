@@ -63,7 +63,7 @@ def sharded(sandbox, monkeypatch):
 
 def rows(connection, table):
     """The rows of a table without the times at which this machine read them, which bound their watermark."""
-    read_at = "('fetched_utc', 'observed_utc', 'observed_at', 'as_of_utc')"
+    read_at = "('fetched_utc', 'observed_utc', 'observed_at', 'as_of_utc', 'items_as_of_utc')"
     return connection.execute(f"SELECT COLUMNS(name -> name NOT IN {read_at}) FROM {table} ORDER BY ALL").fetchall()
 
 

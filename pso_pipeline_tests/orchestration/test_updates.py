@@ -84,6 +84,8 @@ def test_services_are_asked_for_a_thousand_at_a_time(daemon, sandbox, world):
 
 
 def test_a_change_has_exactly_its_hotel_read_and_is_reported_once(loaded, world):
+    sync(PIPELINE, None, endpoint=ORDER_ITEMS)
+    loaded.tick("order_updates")
     change(world)
     outcome = loaded.tick("order_updates")
     assert keys_of(outcome) == [key_of("astoria", loaded)]
