@@ -65,7 +65,7 @@ class Portfolio:
         self.hotel = int(self.chance.integers(HOTELS))
         self.service = int(self.chance.integers(3))
         self.rates = self.chance.uniform(0.15, 0.3, (HOTELS, len(ORIGINS)))
-        self.orders = self.chance.uniform(4, 12, (HOTELS, 3, len(ORIGINS)))
+        self.orders = self.chance.uniform(6, 14, (HOTELS, 3, len(ORIGINS)))
 
     def counts(self, kind: str) -> pd.DataFrame:
         """Orders and cancellations of each day; the last 7 are those of `kind`."""
@@ -155,12 +155,12 @@ def test_sentences(connection):
         return str(first_change(connection, Portfolio(3).counts(kind))["sentence"])
 
     assert sentence("rate") == (
-        "HOTEL 3: 78 cancellations through Front desk in the last 7 days; these 144 orders usually have 33."
+        "HOTEL 3: 88 cancellations through Front desk in the last 7 days; these 189 orders usually have 40."
     )
-    assert sentence("closed") == "HOTEL 3: no orders of service 3 0 in the last 7 days, usually 208."
+    assert sentence("closed") == "HOTEL 3: no orders of service 3 0 in the last 7 days, usually 255."
     assert sentence("mix") == (
-        "HOTEL 3: 64 more cancellations than usual in the last 7 days because of where orders come from: "
-        "56 % through Front desk, which cancels more, usually 26 %."
+        "HOTEL 3: 88 more cancellations than usual in the last 7 days because of where orders come from: "
+        "62 % through Front desk, which cancels more, usually 27 %."
     )
 
 
