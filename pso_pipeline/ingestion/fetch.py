@@ -59,8 +59,8 @@ MAX_REJECTED_SHARE = 0.05
 """Where more records of a hotel's read than both of these were rejected, the read counts as failed."""
 
 MAX_TRIALS = 12
-"""Refusals of an optional endpoint after which a token that got no answer gives it up: so many halves lead from 1000
-hotels to the one that is to blame."""
+"""Refusals of an optional endpoint after which a token that got no answer gives it up. Halving a request of 1000 hotels
+until it names only the hotel to blame takes as many."""
 
 MAX_FAULTS = 3
 """Faults in a row after which an optional endpoint is given up until the next refresh, so that nothing waits for it."""

@@ -419,7 +419,7 @@ def _converted(cents: int, currency: str) -> int:
 
 
 def _amount(unit: int, count: int, currency: str) -> dict[str, Any]:
-    """So many units of a price with tax, as an amount."""
+    """The amount for a number of units, from the price of one with tax."""
     step = 100 if currency in _WITHOUT_CENTS else 1
     gross, net = unit * count, round(unit * 100 / (100 + _TAX_PERCENT) / step) * step * count
     code = f"VAT-{_TAX_PERCENT}"

@@ -47,7 +47,7 @@ PATIENCE_SECONDS = 900
 """Longest wait for anything, which is over much sooner on a machine that has nothing else to do."""
 
 POLLS = 250
-"""Polls for changes ask for pages of so many orders, syncs for larger ones."""
+"""Page size of the polls for changes; syncs ask for larger pages."""
 
 
 @pytest.fixture
