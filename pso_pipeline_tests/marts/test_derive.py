@@ -611,6 +611,7 @@ def test_nothing_temporary_remains(landed):
     assert landed.execute("SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal").fetchall() == []
 
 
+@pytest.mark.stores("file")  # marts in a database of their own
 def test_tables_are_as_the_contract_says_and_everything_is_commented(connection):
     for table in (*MART_TABLES, *INTERNAL_TABLES):
         found = connection.execute(
@@ -690,6 +691,7 @@ def test_marts_that_do_not_belong_to_the_warehouse_are_made_again_and_complete_w
     assert len(read(landed, "rpt_orders")) == 4
 
 
+@pytest.mark.stores("file")  # marts in a database of their own
 def test_marts_that_were_restored_from_a_backup_are_made_again(landed, tmp_path):
     derive(landed)
     before = landed.execute("FROM internal.marts_origin").fetchall()
