@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 import altair as alt
 import vl_convert
 
+from pso_pipeline.bi.palette import OUTCOMES
+
 Chart: TypeAlias = Any
 """A chart of Altair, whose `mark_…` and `encode` carry no types."""
 
@@ -28,10 +30,9 @@ VEGA_LITE = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 """The font of the charts, and of the page."""
 
-_ACCENT, _CANCELED, _NEUTRAL, _GREYED, _CARD = (
+_ACCENT, _CANCELED, _GREYED, _CARD = (
     "var(--accent)",
     "var(--canceled)",
-    "var(--neutral)",
     "var(--greyed)",
     "var(--card)",
 )
@@ -159,8 +160,8 @@ def outcomes() -> Chart:
             color=alt.Color(
                 "outcome:N",
                 scale=alt.Scale(
-                    domain=["Served", "Canceled", "Unresolved", "Still open"],
-                    range=[_ACCENT, _CANCELED, _GREYED, _NEUTRAL],
+                    domain=list(OUTCOMES),
+                    range=[f"var(--{colour})" for colour in OUTCOMES.values()],
                 ),
                 legend=alt.Legend(title=None, orient="top", symbolType="square"),
             ),

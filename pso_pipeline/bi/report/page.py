@@ -17,8 +17,10 @@ import jinja2
 import markupsafe
 import msgspec
 
+from pso_pipeline.bi import palette
 from pso_pipeline.bi.errors import SnapshotNotWritten
 from pso_pipeline.bi.folder import REPORT, Snapshot, current_snapshot, replace_file
+from pso_pipeline.bi.palette import css_variables
 from pso_pipeline.bi.rates import Rate
 from pso_pipeline.bi.report.compiled import CompiledCharts, load_charts
 from pso_pipeline.bi.report.data import PRECISION, ReportData, read_report_data
@@ -80,10 +82,18 @@ def render(data: ReportData, charts: CompiledCharts, snapshot: Snapshot) -> str:
         precision=PRECISION,
         policy=_policy(scripts),
         # style sheet and scripts ship with the package and would not work escaped; the policy lets no other script run
-        styles=markupsafe.Markup(f":root {{ --font: {charts.font}; }}\n{_template('page.css')}"),  # noqa: S704  # our style sheet
+        styles=markupsafe.Markup(_styles(charts.font)),  # noqa: S704  # our style sheet
         specifications=_json(charts.specifications),
         packed=base64.b64encode(gzip.compress(msgspec.json.encode(data), compresslevel=6, mtime=0)).decode(),
         scripts=[markupsafe.Markup(script) for script in scripts],  # noqa: S704  # our own code, as installed
+    )
+
+
+def _styles(font: str) -> str:
+    light, dark = css_variables(palette.LIGHT), css_variables(palette.DARK)
+    return (
+        f":root {{ --font: {font}; {light} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n{_template('page.css')}"
     )
 
 
