@@ -222,11 +222,12 @@ def publish_and_report(
     published, shown = publish_snapshot(pipeline, report)
     context.log.info("%s", describe_publication(published))
     has_new_figures = bool(FIGURES.intersection(published.rewritten))
-    if has_new_figures or is_repetition_due(context.instance, SNAPSHOT):
+    is_reported = has_new_figures or is_repetition_due(context.instance, SNAPSHOT)
+    if is_reported:
         is_first = context.instance.get_latest_materialization_event(SNAPSHOT) is None
         kind = AssetMaterialization if published.is_new or is_first else AssetObservation
         context.log_event(kind(SNAPSHOT, metadata=shown))
-    _report_checks(context, evaluate_snapshot(pipeline, published.rewritten))
+    _report_checks(context, evaluate_snapshot(pipeline, None if is_reported else published.rewritten))
     return [for_terminal(line) for line in published.held_back]
 
 

@@ -35,18 +35,30 @@ def is_repetition_due(instance: DagsterInstance, asset: AssetKey) -> bool:
 def choose_evaluations(
     instance: DagsterInstance, evaluations: Sequence[AssetCheckEvaluation]
 ) -> list[AssetCheckEvaluation]:
-    """Choose the evaluations that say more than the last one of their check; one that passes says the same."""
-    since = (datetime.now(UTC) - REPEATED_AFTER).timestamp()
+    """Choose the evaluations that say more than the last one of their check; one that passes says the same.
+
+    The web UI shows a check as not evaluated if its asset was materialized since, so each is recorded again then.
+    """
+    pause_ends = (datetime.now(UTC) - REPEATED_AFTER).timestamp()
+    since = {
+        asset: max(pause_ends, made.timestamp if (made := instance.get_latest_materialization_event(asset)) else 0)
+        for asset in {each.asset_key for each in evaluations}
+    }
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(
         [each.asset_check_key for each in evaluations]
     )
     recent: dict[AssetCheckKey, tuple[bool, str | None]] = {}
     for key, record in records.items():
-        event = record.event.dagster_event if record.event else None
+        entry = record.event
+        event = entry.dagster_event if entry else None
         # a check that a run has yet to evaluate has a record without an outcome
-        if event and event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION and record.create_timestamp > since:
-            last = event.asset_check_evaluation_data
-            recent[key] = _outcome(last)
+        if (
+            entry
+            and event
+            and event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION
+            and entry.timestamp > since[key.asset_key]
+        ):
+            recent[key] = _outcome(event.asset_check_evaluation_data)
     return [each for each in evaluations if recent.get(each.asset_check_key) != _outcome(each)]
 
 

@@ -71,11 +71,21 @@ def test_a_quiet_refresh_records_no_outcome_that_is_known_and_a_changed_hotel_on
     assert [event for event in refresh(instance).all_events if event.event_type in kinds] == []
     world.change(world.snapshot(world.clock.now()).orders[0], State="Processed")
     found = [event for event in refresh(instance).all_events if event.event_type in kinds]
-    assert [event.asset_key.to_user_string() for event in found] == [
+    made = [event.asset_key for event in found if event.event_type is DagsterEventType.ASSET_MATERIALIZATION]
+    assert [key.to_user_string() for key in made] == [
         "product_service_orders",
         "check_in_cancellation_metrics",
         "bi_snapshot",
     ]
+    checked = [
+        event.asset_check_evaluation_data.asset_check_key
+        for event in found
+        if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    assert {key.asset_key for key in checked} == set(made)
+    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(checked).items():
+        latest = instance.get_latest_materialization_event(key.asset_key)
+        assert record.event.timestamp > latest.timestamp, "the web UI would show it as not evaluated"
 
 
 def test_a_listing_that_recovers_is_recorded_at_once(instance, sandbox, world):
