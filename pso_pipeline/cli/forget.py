@@ -57,8 +57,9 @@ def _forget(settings: Settings, ids: Sequence[str]) -> list[str]:
         stop(str(error), FAILED)
     except Failure as failure:
         stop(str(failure.description), FAILED)
-    for identifier, orders in found.items():
-        removed = f"removed from {orders:,} order(s)" if orders else "not found in any order"
+    for identifier, (orders, items) in found.items():
+        counts = f"removed from {orders:,} order(s) and {items:,} order item(s)"
+        removed = counts if orders or items else "not found in any order"
         click.echo(f"{for_terminal(identifier)}: {removed}, and excluded from later reads")
     keep_current_only(settings.pso_bi_dir)
     erase(files_containing([settings.dagster_home], ids), ids)

@@ -65,8 +65,10 @@ def make_account_key(connection: duckdb.DuckDBPyConnection) -> None:
         choose_account_ids(connection, is_plain=False)
 
 
-def forget_accounts(connection: duckdb.DuckDBPyConnection, account_ids: Collection[str]) -> dict[str, int]:
-    """Take accounts out of every table, and note by a hash that they are to be kept out; count the orders of each.
+def forget_accounts(connection: duckdb.DuckDBPyConnection, account_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Take accounts out of every table, and note by a hash that they are to be kept out.
+
+    Returns, for each account, how many orders and how many order items were its.
 
     Their orders stay, without the ids and without any text that could name a person. The bytes of what was changed stay
     in the files until those are written again.
@@ -76,8 +78,8 @@ def forget_accounts(connection: duckdb.DuckDBPyConnection, account_ids: Collecti
 
 
 @writes(*EVERYTHING)
-def _forget_accounts(connection: duckdb.DuckDBPyConnection, account_ids: Collection[str]) -> dict[str, int]:
-    found = {identifier: _count_orders(connection, identifier) for identifier in account_ids}
+def _forget_accounts(connection: duckdb.DuckDBPyConnection, account_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+    found = {identifier: _count_records(connection, identifier) for identifier in account_ids}
     parameters = {"pattern": _pattern(account_ids)}
     for identifier in account_ids:
         connection.execute(statement("landing/note_forgotten.sql"), {"id": identifier})
@@ -105,9 +107,9 @@ def without_forgotten(connection: duckdb.DuckDBPyConnection, table: str, rows: R
         return Rows(rows.name, arrow_table(connection, query, {"pattern": _pattern(found)}))
 
 
-def _count_orders(connection: duckdb.DuckDBPyConnection, account_id: str) -> int:
-    row = first_row(connection, statement("queries/orders_of_account.sql"), {"id": account_id})
-    return row[0] if row else 0
+def _count_records(connection: duckdb.DuckDBPyConnection, account_id: str) -> tuple[int, int]:
+    orders, items = first_row(connection, statement("queries/records_of_account.sql"), {"id": account_id}) or (0, 0)
+    return orders, items
 
 
 def _texts_of_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:

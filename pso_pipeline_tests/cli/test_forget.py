@@ -60,6 +60,7 @@ def published(query):
 
 def test_an_account_is_removed_everywhere_and_does_not_come_back(world, sandbox, guest, second):
     sandbox.faults.add(Answer(400, f'{{"Message": "no account {ACCOUNT}"}}'.encode()), operation=ORDERS)
+    world.add_item(guest, Notes=f"for {ACCOUNT}")
     assert pso("refresh").status == 1, "the API names the account in an error, which Dagster stores"
     assert pso("refresh").status == 0
     world.change(guest, State="Started", UpdatedUtc=later(guest))
@@ -71,7 +72,7 @@ def test_an_account_is_removed_everywhere_and_does_not_come_back(world, sandbox,
 
     result = pso("forget", ACCOUNT.upper())
     assert (result.status, result.err) == (0, "")
-    assert result.out == f"{ACCOUNT}: removed from 2 order(s), and excluded from later reads\n"
+    assert result.out == f"{ACCOUNT}: removed from 2 order(s) and 1 order item(s), and excluded from later reads\n"
     assert files_containing(ACCOUNT) == []
     assert published(TOTALS) == totals
     assert published("SELECT count(*) FROM mart.fct_product_service_orders WHERE account_id IS NULL") == [(1,)]

@@ -128,17 +128,20 @@ def test_a_cursor_whose_order_moves_to_the_top_does_not_end_the_walk(pipeline, w
     assert_equals_source(pipeline, records)
 
 
-@pytest.mark.parametrize("records", ["orders"], indirect=True)
-def test_a_service_that_appears_later_with_old_orders_is_read_from_its_beginning(
+def test_a_service_that_appears_later_with_old_records_is_read_from_its_beginning(
     pipeline, world, hotel, breakfast, records
 ):
     add_some(records, breakfast, 2)
     pipeline.refresh()
     world.clock.advance(3600)
-    spa = world.add_service(hotel, Name="Spa")
+    spa = world.add_service(hotel, Name="Spa", CreatedUtc=text(NOON - timedelta(days=500)))
     add_some(records, spa, 3, until=NOON - timedelta(days=400))
     pipeline.refresh()
     assert_equals_source(pipeline, records)
+    pipeline.sandbox.requests.clear()
+    pipeline.refresh()
+    requests = pipeline.sandbox.requests.of(records.endpoint.operation)
+    assert all("UpdatedUtc" in request.body for request in requests), "all history is read once"
 
 
 @pytest.mark.parametrize("records", ["orders"], indirect=True)

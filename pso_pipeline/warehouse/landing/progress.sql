@@ -64,6 +64,28 @@ WHERE
     AND services.id = stored.scope_id
     AND services.id IN (SELECT unnest($ids::VARCHAR[]));
 
+-- name: begin_again
+-- Has all history read again of hotels that list a service for the first time (`found`, before it lands) which is older than what
+-- has been read of them: the full read did not ask for its records. A hotel whose read failed last keeps what it has.
+UPDATE mews.sync_state AS stored
+SET
+    watermark_utc = NULL,
+    full_read_started_utc = NULL,
+    full_read_cursor = NULL,
+    full_read_records = NULL,
+    resync_started_utc = NULL
+FROM (
+    SELECT found.enterprise_id, min(coalesce(found.created_utc, '-infinity'::TIMESTAMP)) AS created_utc
+    FROM found
+    ANTI JOIN mews.services AS known ON known.id = found.id
+    GROUP BY found.enterprise_id
+) AS late
+WHERE
+    stored.endpoint = {{endpoint}}
+    AND stored.scope_id = late.enterprise_id
+    AND stored.last_error IS NULL
+    AND late.created_utc < stored.watermark_utc;
+
 -- name: correct_watermarks
 -- Moves the watermarks that are later than $latest back: to the latest update of the scope's records before $now, or to $believed
 -- before $now where the watermark is no further ahead than that, whichever is later. Null where there is neither.

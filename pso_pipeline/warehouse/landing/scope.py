@@ -264,12 +264,16 @@ def land_services(
     `services` has the columns of `mews.services`; `listed` says how far which enterprises have been listed by that;
     `unreadable` holds the ids of listed services whose records were rejected: known ones count as listed. Records that
     landed before their service was known get their enterprise, and so do those of a service that is another hotel's
-    now. `now` is the server's time; services that a whole listing lacks since then are marked, and stay.
+    now. All history is read again of hotels with a new service that is older than what was read of them by their
+    services. `now` is the server's time; services that a whole listing lacks since then are marked, and stay.
     """
     now = now or datetime.now(UTC)
     with registered(connection, rows_of_frame("found", services)):
         moved = connection.execute(sql("listings", "moved_services")).fetchall()
         (returned,) = first_row(connection, sql("listings", "count_returned_services")) or (0,)
+        for endpoint in endpoints:
+            if endpoint.service_filter:
+                connection.execute(sql("progress", "begin_again", endpoint))
         connection.execute(merge_listing(SERVICES))
         _execute(connection, "keep_unreadable_services", ids=list(unreadable))
         if listed:
