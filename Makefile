@@ -125,6 +125,8 @@ bench-lock:  ## resolve the packages of the other tools again; needs uv
 lock:  ## resolve the packages again; needs uv
 	$(COMPILE) pyproject.toml --extra build --extra ducklake -o requirements.lock
 	$(COMPILE) pyproject.toml --extra build --extra distributed -c requirements.lock -o requirements-distributed.lock
+	$(COMPILE) pyproject.toml --extra build --extra ducklake --extra postgres -c requirements-distributed.lock \
+		-o requirements-postgres.lock
 	$(COMPILE) pyproject.toml --extra build --extra distributed --extra dev --extra smoke \
 		-c requirements-distributed.lock -o requirements-dev.lock
 	$(COMPILE) pyproject.toml --extra build --extra smoke --resolution lowest-direct --upgrade -o requirements-lowest.lock
