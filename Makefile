@@ -10,7 +10,7 @@ NEWEST := dagster dagster-webserver dagster-duckdb dagster-dg-cli duckdb
 BIN := .venv/bin
 INSTALL := @$(PYTHON) scripts/install.py
 
-.PHONY: help demo test-dbt superset setup development test test-fast test-stores test-lowest test-wheel test-newest test-duckdb2 test-superset docs
+.PHONY: help demo test-dbt superset setup development test test-fast test-stores test-lowest test-wheel test-newest test-duckdb2 test-superset test-semantic docs
 .PHONY: generated pictures bench bench-lock lock format clean
 
 help:  ## print this
@@ -74,6 +74,11 @@ test-duckdb2:  ## run the tests that use DuckDB most on its next major version
 		--remove duckdb-extension-ducklake duckdb-extension-postgres-scanner duckdb-extension-httpfs
 	.venv-duckdb2/bin/pytest --numprocesses=auto $(DUCKDB_SUITES:%=pso_pipeline_tests/%) $(ARGS)
 
+# MetricFlow and the Data Contract CLI need versions of their own of what the project uses.
+test-semantic: development  ## run the tests of the semantic models in MetricFlow and the Data Contract CLI
+	$(INSTALL) .venv-semantic pso_pipeline_tests/semantic/requirements.lock
+	$(BIN)/pytest -m semantic pso_pipeline_tests/semantic $(ARGS)
+
 test-superset: development superset-environment  ## run the tests of the dashboard in Superset itself
 	$(BIN)/pytest -m superset pso_pipeline_tests/superset $(ARGS)
 
@@ -94,9 +99,10 @@ docs: development  ## build the site of the documentation in build/site; fails o
 pictures: development  ## take the pictures of the report and of the web UI again, from a fixed seed and clock
 	@PYTHONPATH=. $(BIN)/python scripts/pictures.py
 
-generated: development  ## write every generated file again: reference, metrics, data dictionary, Superset's data sets
+generated: development  ## write every generated file again: reference, metrics, data dictionary, Superset's data sets, semantic models
 	@$(BIN)/python -m pso_pipeline.bi.documentation docs
 	@$(BIN)/python -m pso_pipeline.bi.superset dashboards/superset
+	@$(BIN)/python -m pso_pipeline.bi.semantic.files
 	@$(BIN)/python scripts/reference.py docs
 
 test-dbt:  ## build the dbt example over the snapshot of the demo, in an environment of its own
@@ -133,6 +139,7 @@ lock:  ## resolve the packages again; needs uv
 	echo "duckdb>=2.0.1,<3" | $(COMPILE) - --no-deps -o requirements-duckdb2.lock
 	cd dashboards/superset && $(COMPILE) requirements.in -o requirements.lock
 	$(COMPILE) examples/dbt/requirements.in -o examples/dbt/requirements.lock
+	cd pso_pipeline_tests/semantic && $(COMPILE) requirements.in -o requirements.lock
 
 clean:  ## remove every environment and what was built
 	rm -rf .venv .venv-* build

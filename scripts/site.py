@@ -13,6 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "build/pages"
 SITE = ROOT / "build/site"
+MODELS = "pso_pipeline/bi/semantic/models"
+"""Files that pages link to."""
+
 FOLDERS = ("docs", "examples", "deploy", "dashboards/superset", "data")
 
 
@@ -50,10 +53,11 @@ def indent_items(text: str) -> str:
 
 
 def sources() -> list[Path]:
-    """List the pages of the site and their pictures."""
+    """List the pages of the site, their pictures, and the semantic models that one of them links to."""
     pages = list(ROOT.glob("*.md"))
     for folder in FOLDERS:
         pages += [each for each in (ROOT / folder).rglob("*") if is_source(each.relative_to(ROOT / folder))]
+    pages += (ROOT / MODELS).rglob("*.y*ml")
     return sorted(pages)
 
 

@@ -2,16 +2,18 @@
 
     pso_bi.duckdb -> current/pso_bi.duckdb     the public names: links that are made once
     parquet       -> current/parquet
+    semantic      -> current/semantic
     manifest.json -> current/manifest.json
     current       -> versions/<stamp>          the one link that each publication replaces
     versions/<stamp>/                          the current version and the one before
     versions/.building/                        the version that is being made
     report.html                                the report of the current version, written after it
 
-One rename replaces all three public names together. Reading needs no DuckDB and no lock. The content of a version
+One rename replaces all public names together. Reading needs no DuckDB and no lock. The content of a version
 belongs to `snapshot.py`.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -28,8 +30,9 @@ from pso_pipeline.warehouse.rewriting import sync
 
 DATABASE = "pso_bi.duckdb"
 PARQUET = "parquet"
+SEMANTIC = "semantic"
 MANIFEST = "manifest.json"
-PUBLIC_NAMES = (DATABASE, PARQUET, MANIFEST)
+PUBLIC_NAMES = (DATABASE, PARQUET, SEMANTIC, MANIFEST)
 
 CURRENT = "current"
 VERSIONS = "versions"
@@ -38,6 +41,9 @@ LOCK = ".lock"
 
 REPORT = "report.html"
 """The default place of the report: a file of its own, not a part of a version."""
+
+CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK}
+"""What a file system answers that has no hard links, not between these two places, or no more of them for this file."""
 
 _STAMP_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 _STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
@@ -204,6 +210,18 @@ def seal(version: Path, file: str) -> PublishedFile:
         status = os.fstat(content.fileno())
         os.fchmod(content.fileno(), stat.S_IMODE(status.st_mode) & ~0o222)
     return PublishedFile(file=file, bytes=status.st_size, sha256=sha256)
+
+
+def link(source: Path, target: Path) -> None:
+    """Put a sealed file into a second place as a hard link, or as a copy where the file system has none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in CANNOT_LINK:
+            raise
+        shutil.copyfile(source, target)
+        seal(target.parent, target.name)
 
 
 def sync_folders(version: Path) -> None:

@@ -52,6 +52,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     reason why a check holds back the newest figures of a hotel, by its partition key, or its id where it has none.
     `tables` is keyed by the table's name without its schema. Times are aware and UTC.
 
+    `semantic` lists the files of the semantic models; a manifest from before there were any has none.
+
     `held_back_since` names the snapshot that the figures of a hotel that is held back come from, by the hotel's id.
     """
 
@@ -63,11 +65,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     hotels_never_read: int = 0
     held_back: dict[str, str] = {}
     held_back_since: dict[str, str] = {}
+    semantic: tuple[PublishedFile, ...] = ()
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
         """Every file of the publication except the manifest."""
-        return (self.database, *(file for table in self.tables.values() for file in table.files))
+        return (self.database, *(file for table in self.tables.values() for file in table.files), *self.semantic)
 
     @property
     def versions(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The colours of figures in the report and in Superset: what is canceled has one colour everywhere.
 
 The report takes each colour as a CSS variable of its name, light or dark; Superset has only light ones. The accents and
-the series are told apart in every common form of colour blindness, and each has a contrast of 3:1 or more.
+the series can be distinguished in every common form of colour blindness, and each has a contrast of 3:1 or more.
 """
 
 from collections.abc import Mapping

@@ -5,9 +5,7 @@ the snapshot before. A file is linked only if its version is the same as before:
 change a table or a month. How a snapshot is put together belongs to `snapshot.py`.
 """
 
-import errno
 import logging
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from pso_pipeline.bi.folder import PARQUET, Snapshot, seal
+from pso_pipeline.bi.folder import PARQUET, Snapshot, link, seal
 from pso_pipeline.bi.manifest import ParquetFile, PublishedTable
 from pso_pipeline.contract.marts import (
     FCT_ORDER_ITEMS,
@@ -61,9 +59,6 @@ COPY_NO_MONTH = """
     COPY (SELECT * EXCLUDE (order_date) FROM ({rows}) WHERE order_date IS NULL) TO ($path)
     (FORMAT parquet, COMPRESSION zstd)
 """
-
-CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK}
-"""What a file system answers that has no hard links, not between these two places, or no more of them for this file."""
 
 logger = logging.getLogger(__name__)
 
@@ -136,20 +131,8 @@ def _link_unchanged(versions: Mapping[str, str], directory: Path, before: Snapsh
             if not before.has(file):
                 logger.warning("%s is missing or damaged and is written again", before.directory / file.file)
                 continue
-            _link(before.directory / file.file, directory / file.file)
+            link(before.directory / file.file, directory / file.file)
             yield file
-
-
-def _link(source: Path, target: Path) -> None:
-    """Put a file into a second place as a hard link, or as a copy where the file system has none."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in CANNOT_LINK:
-            raise
-        shutil.copyfile(source, target)
-        seal(target.parent, target.name)
 
 
 def _write(marts: duckdb.DuckDBPyConnection, table: str, path: str, version: str, directory: Path) -> ParquetFile:

@@ -14,6 +14,9 @@ import msgspec
 SMALL_GROUP = 30
 """A rate over fewer orders than this is shown greyed, with its interval."""
 
+FIRM_ORDERS = "SUM(firm_orders)"
+"""The denominator that takes in firm orders of any age."""
+
 _Z95 = 1.959963984540054
 """The normal quantile of a two-sided 95 % interval."""
 
@@ -89,6 +92,11 @@ def load_metrics() -> Metrics:
 def rate_sql(rate: Rate) -> str:
     """Write the rate as one SQL expression, which is null where the denominator is 0, or over several currencies."""
     return of_one(rate.per, f"CAST({rate.numerator} AS DOUBLE) / NULLIF({rate.denominator}, 0)")
+
+
+def complete_sql(rate: Rate) -> str:
+    """Write a rate with a maturity as SQL that is null as well where any firm order is too young to be in it."""
+    return f"CASE WHEN {FIRM_ORDERS} = {rate.denominator} THEN {rate_sql(rate)} END"
 
 
 def measure_sql(measure: Measure) -> str:

@@ -3,7 +3,7 @@
 Holds the order of the steps and what may go wrong with the marts. The marts file is copied byte by byte, the marts of a
 lake table by table, under the writers' lock, and everything else is made from the copy, so that the pipeline goes on
 meanwhile. The layout of the folder belongs to `folder.py`, the manifest to `manifest.py`, Parquet and versions to
-`parquet.py`, hotels that are not published to `holding_back.py`.
+`parquet.py`, hotels that are not published to `holding_back.py`, the files of the semantic models to `semantic/`.
 """
 
 import contextlib
@@ -31,8 +31,9 @@ from pso_pipeline.bi.errors import (
 )
 from pso_pipeline.bi.folder import Snapshot
 from pso_pipeline.bi.holding_back import hold_back
-from pso_pipeline.bi.manifest import Manifest, encode_manifest
+from pso_pipeline.bi.manifest import Manifest, PublishedFile, encode_manifest
 from pso_pipeline.bi.parquet import read_versions, write_tables
+from pso_pipeline.bi.semantic.committed import committed_models
 from pso_pipeline.contract.marts import DIM_ENTERPRISES, MART_TABLES, SCHEMA_VERSION
 from pso_pipeline.warehouse.errors import is_damage
 from pso_pipeline.warehouse.marts.copying import copy_marts
@@ -187,6 +188,8 @@ def _copy_changed_marts(
 def _is_published(marts: duckdb.DuckDBPyConnection, held_back: _HeldBack, before: Snapshot | None) -> bool:
     if before is None or before.manifest.schema_version != SCHEMA_VERSION or not before.is_complete:
         return False
+    if {file.file: file.sha256 for file in before.manifest.semantic} != _digests(_semantic_files()):
+        return False
     versions = _flat(_read_versions(marts, held_back))
     return all(versions.values()) and versions == before.manifest.versions
 
@@ -238,6 +241,7 @@ def _publish_copy(building: Path, bi_dir: Path, marts: str, held_back: _HeldBack
         hotels_never_read=never_read,
         held_back={key: reason for key, reason, *_ in hotels},
         held_back_since=dict(held_back.since),
+        semantic=tuple(_write_semantic_files(version, before)),
     )
     (version / folder.MANIFEST).write_bytes(encode_manifest(manifest))
     folder.seal(version, folder.MANIFEST)
@@ -246,6 +250,28 @@ def _publish_copy(building: Path, bi_dir: Path, marts: str, held_back: _HeldBack
     directory = version.rename(bi_dir / folder.VERSIONS / name)
     folder.make_current(bi_dir, name)
     return Published(Snapshot(directory.resolve(), manifest), is_new=True, rewritten=rewritten, held_back=lines)
+
+
+def _semantic_files() -> dict[str, bytes]:
+    return {f"{folder.SEMANTIC}/{path}": content for path, content in committed_models().items()}
+
+
+def _digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+
+
+def _write_semantic_files(version: Path, before: Snapshot | None) -> Iterator[PublishedFile]:
+    """Write the files of the semantic models; those that the snapshot before has too are linked."""
+    kept = {file.file: file for file in before.manifest.semantic if before.has(file)} if before else {}
+    files = _semantic_files()
+    for path, digest in _digests(files).items():
+        if before and path in kept and kept[path].sha256 == digest:
+            folder.link(before.directory / path, version / path)
+            yield kept[path]
+        else:
+            (version / path).parent.mkdir(parents=True, exist_ok=True)
+            (version / path).write_bytes(files[path])
+            yield folder.seal(version, path)
 
 
 def _check_usable(copy: duckdb.DuckDBPyConnection, database: Path, marts: str) -> None:

@@ -16,7 +16,17 @@ from typing import Any
 import click
 import yaml
 
-from pso_pipeline.bi.rates import Measure, Rate, load_metrics, measure_sql, of_one, rate_sql
+from pso_pipeline.bi.rates import (
+    FIRM_ORDERS,
+    Measure,
+    Rate,
+    complete_sql,
+    load_metrics,
+    measure_sql,
+    of_one,
+    rate_sql,
+)
+from pso_pipeline.bi.yaml_files import write_yaml
 from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import ORIGIN_NAMES
 from pso_pipeline.contract.marts import (
@@ -44,8 +54,7 @@ _UNITS = {"hours": " (hours)"}
 _AMOUNT = "DECIMAL(18,4)"
 
 _Z95 = NormalDist().inv_cdf(0.975)
-_FIRM_ORDERS = "SUM(firm_orders)"
-_OPEN_ENDED = {_FIRM_ORDERS, "SUM(resolved_orders)"}
+_OPEN_ENDED = {FIRM_ORDERS, "SUM(resolved_orders)"}
 """Denominators that take in orders of any age, so that a rate of what became of them is not yet settled."""
 
 _NOT_SETTLED = "Young orders can still be served or canceled: do not compare young months with old ones."
@@ -88,7 +97,7 @@ def make_data_set(folder: Path, name: str) -> str:
     table = DATA_SETS[name]
     columns = _columns(table, chosen["columns"])
     made = chosen | {"sql": _sql(folder, name), "columns": columns, "metrics": list(_metrics(table, columns))}
-    return yaml.dump(made, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return write_yaml(made)
 
 
 def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
@@ -162,14 +171,14 @@ def _by_maturity(rate: Rate, days: int) -> Iterator[_Metric]:
     yield _metric(
         f"{rate.name}_complete",
         f"{rate.label} (complete)",
-        f"CASE WHEN {_FIRM_ORDERS} = {old_enough} THEN {rate_sql(rate)} END",
+        complete_sql(rate),
         f"{_sentence(rate)} Only where every order is at least {days} days old.",
         _D3_FORMATS[rate.format],
     )
     yield _metric(
         f"{rate.name}_maturing",
         f"{rate.label} (not complete)",
-        f"CASE WHEN {_FIRM_ORDERS} > {old_enough} THEN {rate_sql(rate)} END",
+        f"CASE WHEN {FIRM_ORDERS} > {old_enough} THEN {rate_sql(rate)} END",
         f"{_sentence(rate)} Only where some orders are younger than {days} days, and not counted yet.",
         _D3_FORMATS[rate.format],
     )
@@ -217,7 +226,7 @@ def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
             yield _metric(
                 f"too_young_{days}d",
                 f"Younger than {days} days",
-                f"{_FIRM_ORDERS} - SUM(mature_firm_orders_{days}d)",
+                f"{FIRM_ORDERS} - SUM(mature_firm_orders_{days}d)",
                 f"Firm orders that have not had {days} days to cancel yet.",
                 _D3_FORMATS["count"],
             )
@@ -232,7 +241,7 @@ def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
         yield _metric(
             "sum_firm_orders",
             "Firm orders",
-            _FIRM_ORDERS,
+            FIRM_ORDERS,
             "Firm orders of the cohorts, whatever their age; only meaningful grouped by days_since_creation.",
             _D3_FORMATS["count"],
         )
@@ -334,17 +343,6 @@ def shown_origin_sql(column: str) -> str:
     """Write the name that people use for an origin: what `shown_origin(column)` is in `sql/`; an unknown one stays."""
     names = " ".join(f"WHEN {literal(origin)} THEN {literal(name)}" for origin, name in ORIGIN_NAMES.items())
     return f"CASE {column} {names} ELSE {shown_sql(column)} END"
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML as people write it: texts of several lines as blocks."""
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _represent_text)
 
 
 @click.command()

@@ -50,13 +50,13 @@ def publish_and_kill():
 def published_generation(bi_dir: Path) -> int | None:
     with contextlib.suppress(NothingPublished):
         return check_whole(current_snapshot(bi_dir))
-    assert not any((bi_dir / name).exists() for name in ("pso_bi.duckdb", "parquet", "manifest.json"))
+    assert not any((bi_dir / name).exists() for name in ("pso_bi.duckdb", "parquet", "semantic", "manifest.json"))
     return None
 
 
 def check_no_litter(bi_dir: Path, versions: int) -> None:
     names = {path.name for path in bi_dir.iterdir()}
-    assert names == {"current", "manifest.json", "parquet", "pso_bi.duckdb", "versions"}
+    assert names == {"current", "manifest.json", "parquet", "pso_bi.duckdb", "semantic", "versions"}
     assert len([path for path in (bi_dir / "versions").iterdir() if path.name != ".lock"]) == versions
 
 

@@ -64,7 +64,7 @@ def rows_of_view(bi_dir, table):
         return connection.execute(f"FROM mart.{table} ORDER BY ALL").fetchall()
 
 
-def test_the_first_publication_makes_the_three_public_names(marts, bi_dir):
+def test_the_first_publication_makes_the_public_names(marts, bi_dir):
     published = publish(marts, bi_dir)
 
     assert published.is_new
@@ -75,6 +75,7 @@ def test_the_first_publication_makes_the_three_public_names(marts, bi_dir):
         "manifest.json",
         "parquet",
         "pso_bi.duckdb",
+        "semantic",
         "versions",
     ]
     assert read_database_generation(bi_dir / "pso_bi.duckdb") == 1
@@ -432,7 +433,8 @@ def test_published_files_cannot_be_written(marts, bi_dir):
     snapshot = publish(marts, bi_dir).snapshot
 
     files = [path for path in snapshot.directory.rglob("*") if path.is_file()]
-    assert len(files) == len(MART_TABLES) - len(LARGE) + len(LARGE) * len(MONTHS) + 2
+    parquet = len(MART_TABLES) - len(LARGE) + len(LARGE) * len(MONTHS)
+    assert len(files) == parquet + len(snapshot.manifest.semantic) + 2
     assert {path.stat().st_mode & 0o222 for path in files} == {0}
 
 

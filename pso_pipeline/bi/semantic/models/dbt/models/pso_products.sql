@@ -1,0 +1,1 @@
+SELECT * FROM {{ source('pso_bi', 'dim_products') }}
