@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pso_pipeline.contract.endpoints import ORDER_ITEMS, PRODUCT_SERVICE_ORDERS
 from pso_pipeline.sandbox.world import GeneratedWorld
 from pso_pipeline_tests.fakes.server import serve
 from pso_pipeline_tests.processes import finish
@@ -33,6 +34,9 @@ def compete(folder, *, requests_per_window, window_seconds, orders, page_size=50
         for process in [refreshes.start() for _ in range(PROCESSES)]:
             finish(process)
         answered = [request.status for request in sandbox.requests]
+        of_items, of_orders = (
+            len(sandbox.requests.of(each.operation)) for each in (ORDER_ITEMS, PRODUCT_SERVICE_ORDERS)
+        )
         (busiest,) = sandbox.requests.busiest(window_seconds).values()
         landed, _ = refreshes.compare_with_source()
     return {
@@ -40,10 +44,12 @@ def compete(folder, *, requests_per_window, window_seconds, orders, page_size=50
         "limit": requests_per_window,
         "window seconds": window_seconds,
         "requests": len(answered),
+        "requests for orders": of_orders,
+        "requests for items": of_items,
         "busiest window": busiest,
         "answered 429": answered.count(429),
         "orders": landed,
-        "orders lost or doubled": 0,
+        "orders and items lost or doubled": 0,
     }
 
 
