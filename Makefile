@@ -7,6 +7,8 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 STORE_SUITES := ingestion marts warehouse/test_checks.py
 DUCKDB_SUITES := warehouse marts ingestion bi
 NEWEST := dagster dagster-webserver dagster-duckdb dagster-dg-cli duckdb
+# their wheels hold what DuckDB 1.5 loads, and no other version of it
+EXTENSIONS := duckdb-extension-ducklake duckdb-extension-postgres-scanner duckdb-extension-httpfs
 BIN := .venv/bin
 INSTALL := @$(PYTHON) scripts/install.py
 
@@ -63,15 +65,14 @@ test-wheel:  ## build the wheel and try it in an empty environment outside the c
 
 # What the next versions break is known before they are admitted; needs uv.
 test-newest:  ## run the tests on the newest Dagster and DuckDB, whatever pyproject.toml admits
-	$(INSTALL) .venv-newest requirements-dev.lock --project
+	$(INSTALL) .venv-newest requirements-dev.lock --project --remove $(EXTENSIONS)
 	uv pip install --quiet --python .venv-newest/bin/python --upgrade $(NEWEST)
 	.venv-newest/bin/pytest --numprocesses=auto pso_pipeline_tests/project/test_smoke.py \
 		$(addprefix pso_pipeline_tests/,$(DUCKDB_SUITES) orchestration) $(ARGS)
 
-# The extensions exist for 1.5 only.
 test-duckdb2:  ## run the tests that use DuckDB most on its next major version
 	$(INSTALL) .venv-duckdb2 requirements-dev.lock requirements-duckdb2.lock --project \
-		--remove duckdb-extension-ducklake duckdb-extension-postgres-scanner duckdb-extension-httpfs
+		--remove $(EXTENSIONS)
 	.venv-duckdb2/bin/pytest --numprocesses=auto $(DUCKDB_SUITES:%=pso_pipeline_tests/%) $(ARGS)
 
 # MetricFlow and the Data Contract CLI need versions of their own of what the project uses.
