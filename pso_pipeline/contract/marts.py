@@ -330,6 +330,9 @@ FCT_ORDER_STATE_CHANGES = Table(
         ),
         Column("changed_date", "DATE", "Day of changed_at, in the hotel's time zone."),
         Column("observed_at", "TIMESTAMP", "When the pipeline first saw that version (UTC)."),
+        Column(
+            "observed_date", "DATE", "Day of observed_at, in the hotel's time zone: the change is known from it on."
+        ),
     ),
 )
 
@@ -534,6 +537,18 @@ AGG_CANCELLATION_CURVE = Table(
 )
 
 
+def _earlier(period: str, days: int) -> tuple[Column, Column]:
+    return (
+        Column(
+            f"last_{period}_orders_created",
+            "BIGINT",
+            f"Orders created {days} days before date that were known {days} days before known_on; null where the hotel "
+            "had not been read by then.",
+        ),
+        Column(f"last_{period}_canceled_orders", "BIGINT", "Of them, those that were known to be Canceled by then."),
+    )
+
+
 AGG_CHANGES = Table(
     schema="mart",
     name="agg_changes",
@@ -588,8 +603,16 @@ AGG_CHANGES = Table(
             "each order created as in the compared period.",
         ),
         Column("excess_cancellations", "DOUBLE", "Cancellations less expected_cancellations."),
-        Column("excess_low", "DOUBLE", "Lower end of the 95 % interval of excess_cancellations."),
-        Column("excess_high", "DOUBLE", "Upper end of the 95 % interval of excess_cancellations."),
+        Column(
+            "excess_low",
+            "DOUBLE",
+            "Lower end of the 95 % interval of excess_cancellations; null where the compared period has no orders.",
+        ),
+        Column(
+            "excess_high",
+            "DOUBLE",
+            "Upper end of the 95 % interval of excess_cancellations; null where the compared period has no orders.",
+        ),
         Column("volume_effect", "DOUBLE", "Change of the cancellations because there were more or fewer orders."),
         Column("mix_effect", "DOUBLE", "Change because more orders are of services and origins that cancel more."),
         Column(
@@ -615,6 +638,52 @@ AGG_CHANGES = Table(
             "Place among all that was tested: the most remarkable row of each hotel and kind first; null elsewhere.",
         ),
         Column("sentence", "VARCHAR", "The change in one sentence; null where nothing was tested."),
+        Column(
+            "canceled_value",
+            "DECIMAL(18,4)",
+            "What the orders canceled in the window were worth with tax: the amounts of their canceled sales, in "
+            "currency. Null where currency is.",
+        ),
+        Column(
+            "compared_canceled_value",
+            "DECIMAL(18,4)",
+            "The same of the orders canceled in the compared period, for the length of the window.",
+        ),
+        Column(
+            "currency",
+            "VARCHAR",
+            "Currency of both values, as ISO 4217 names it; null where there are several, or no canceled items.",
+        ),
+    ),
+)
+
+AGG_PICKUP = Table(
+    schema="mart",
+    name="agg_pickup",
+    description=(
+        "What was known then: orders and cancellations by day of creation, as they were known at the end of each of "
+        "the last 35 complete days, beside those created and known a week and a year earlier. One row for each hotel, "
+        "service, known_on and date with any order. Sums are right within one known_on."
+    ),
+    key=("enterprise_id", "service_id", "known_on", "date"),
+    columns=(
+        _ENTERPRISE_ID,
+        _SERVICE_ID,
+        Column(
+            "known_on",
+            "DATE",
+            "Day at whose end the counts were known, in the hotel's time zone; one of the last 35 up to as_of_date, "
+            "and none before the hotel was first read.",
+        ),
+        Column(
+            "date",
+            "DATE",
+            "Day of creation in the hotel's time zone, one of the same 35 days; joins to dim_dates.",
+        ),
+        Column("orders_created", "BIGINT", "Orders created on date that were known on known_on."),
+        Column("canceled_orders", "BIGINT", "Of them, those that were known to be Canceled."),
+        *_earlier("week", 7),
+        *_earlier("year", 364),
     ),
 )
 
@@ -648,10 +717,11 @@ MART_TABLES = (
     AGG_ITEM_REVENUE_DAILY,
     AGG_CONSUMPTION_AHEAD,
     AGG_CHANGES,
+    AGG_PICKUP,
     RPT_ORDERS,
 )
 
-MART_VIEWS = (AGG_CANCELLATION_CURVE, AGG_CHANGES, RPT_ORDERS)
+MART_VIEWS = (AGG_CANCELLATION_CURVE, AGG_CHANGES, AGG_PICKUP, RPT_ORDERS)
 """Those of `MART_TABLES` that are views over the others and over `INTERNAL_TABLES`."""
 
 CANCELLATION_CURVE_RUNS = Table(

@@ -251,7 +251,7 @@ def first_seen_checked_in(world: World) -> dict[str, datetime]:
 
 
 def state_changes(world: World) -> list[tuple[Any, ...]]:
-    """order_id, enterprise_id, service_id, from_state, to_state, changed_at, changed_date, observed_at."""
+    """The rows of fct_order_state_changes."""
     local, rows = LocalDates(world), []
     for order_id, history in histories(world).items():
         for number, version in enumerate(history):
@@ -260,7 +260,45 @@ def state_changes(world: World) -> list[tuple[Any, ...]]:
                 changed = version["updated_utc"]
                 day = local(version["enterprise_id"], changed)
                 place = (version["enterprise_id"], version["service_id"])
-                rows.append((order_id, *place, before, version["state"], changed, day, version["observed_utc"]))
+                seen = version["observed_utc"]
+                when = (changed, day, seen, local(version["enterprise_id"], seen))
+                rows.append((order_id, *place, before, version["state"], *when))
+    return rows
+
+
+def pickup(world: World) -> list[tuple[Any, ...]]:
+    """The rows of agg_pickup: what was known on each of the last 35 days of each hotel, a week and a year before."""
+    local, history, rows = LocalDates(world), histories(world), []
+    seen: dict[str, list[tuple[str, date, list[tuple[date, bool]]]]] = defaultdict(list)
+    for order in counted_orders(world):
+        hotel = order["enterprise_id"]
+        versions = [(local(hotel, each["observed_utc"]), is_canceled(each)) for each in history[order["id"]]]
+        seen[hotel].append((order["service_id"], local(hotel, order["created_utc"]), versions))
+    for hotel, moment in as_of(world).items():
+        if moment is None or not seen[hotel]:
+            continue
+        first_seen = min(day for *_, versions in seen[hotel] for day, _ in versions)
+        days = [local(hotel, moment) - timedelta(days=ago) for ago in range(1, 36)]
+        for day in days:
+            counts: defaultdict[tuple[str, date], dict[int, list[int]]] = defaultdict(dict)
+            for shift in (0, 7, 364):
+                for service, created, versions in seen[hotel]:
+                    known = [canceled for seen_on, canceled in versions if seen_on <= day - timedelta(days=shift)]
+                    if created + timedelta(days=shift) in days and known:
+                        count = counts[service, created + timedelta(days=shift)].setdefault(shift, [0, 0])
+                        count[0] += 1
+                        count[1] += known[-1]
+            for (service, created), found in counts.items():
+                values = [
+                    value
+                    for shift in (0, 7, 364)
+                    for value in (
+                        found.get(shift, [0, 0])
+                        if shift == 0 or first_seen <= day - timedelta(days=shift)
+                        else [None, None]
+                    )
+                ]
+                rows.append((hotel, service, day, created, *values))
     return rows
 
 

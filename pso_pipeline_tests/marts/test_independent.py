@@ -12,6 +12,7 @@ from pso_pipeline.contract.marts import (
     AGG_CONSUMPTION_AHEAD,
     AGG_ITEM_REVENUE_DAILY,
     AGG_ORDERS_DAILY,
+    AGG_PICKUP,
     MART_TABLES,
 )
 from pso_pipeline.warehouse.marts.derive import derive
@@ -33,7 +34,7 @@ def marts(connection, world):
     for table, rows in world.landed.items():
         insert(connection, table, rows)
     derived = derive(connection, orders_per_batch=500, all_companions_environments=world.all_companions_environments)
-    counted = [table.name for table in MART_TABLES if table is not AGG_CHANGES]
+    counted = [table.name for table in MART_TABLES if table not in (AGG_CHANGES, AGG_PICKUP)]
     assert derived.rows == {name: len(read(connection, name)) for name in counted}
     return connection
 
@@ -67,6 +68,8 @@ def test_everything_agrees(marts, world):
         curve[*cohort, days, "orders_at_risk"] += at_risk
         curve[*cohort, days, "canceled_by_then"] += canceled
     assert curve == reference.cancellation_curve(world)
+
+    assert Counter(read(marts, "agg_pickup")) == Counter(reference.pickup(world))
 
 
 def test_items_agree_to_the_last_digit(marts, world):
@@ -125,6 +128,9 @@ def test_the_world_holds_every_edge(world):
     facts = reference.facts(world).values()
     for flag in ("is_rebooked", "is_quick_cancel", "canceled_after_check_in", "first_seen_checked_in_at"):
         assert sum(bool(row[flag]) for row in facts) > 20, flag
+    pickup = reference.pickup(world)
+    for place, least in ((4, 5), (5, 5), (6, 5), (7, 5), (8, 5), (9, 5)):
+        assert sum(bool(row[place]) for row in pickup) > least, AGG_PICKUP.column_names[place]
     canceled = [order for order in reference.counted_orders(world) if reference.is_canceled(order)]
     assert sum(order["cancelled_utc"] is None for order in canceled) > 20
     assert (

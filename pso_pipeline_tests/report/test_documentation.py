@@ -44,10 +44,12 @@ def test_every_metric_is_explained():
 
 def test_the_queries_in_the_page_run(snapshot):
     queries = re.findall(r"```sql\n(.*?)```", metrics_page(), re.DOTALL)
-    changes, by_month, by_age = (
+    changes, pickup, known_then, by_month, by_age = (
         snapshot.execute(query.replace("2026-01-01", "2024-01-01")).fetchall() for query in queries
     )
     assert len(changes) <= 5
+    assert 35 <= len(pickup) <= 37
+    assert all(orders >= canceled for *_, orders, canceled in known_then)
     assert 0 < max(rate for _, rate in by_month if rate is not None) <= 1
     shares = [share for _, share in by_age]
     assert 0 < shares[-1] <= 1

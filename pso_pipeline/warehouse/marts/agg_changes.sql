@@ -1,5 +1,6 @@
 -- mart.agg_changes: one row for each hotel, level, service, origin, window and comparison with any order or cancellation in
--- either period. Source: mart.agg_orders_daily, mart.dim_enterprises, mart.dim_services.
+-- either period. Source: mart.agg_orders_daily, mart.dim_enterprises, mart.dim_services; what canceled orders were worth is from
+-- mart.fct_product_service_orders and mart.fct_order_items.
 -- Reason: docs/metrics.md, "What changed". The rates of the compared period, by service and origin, say how many
 -- cancellations to expect of the orders of now; so a change of the mix is separated from one of a rate. A count of what is
 -- usual varies as a Poisson count does, times the spread of the weeks before, and the square root of one is nearly normal.
@@ -143,6 +144,56 @@ levels AS (
         (enterprise_id, window_days, comparison, service_id, origin)
     )
     HAVING sum(orders) + sum(orders_then) + sum(cancellations) + sum(cancellations_then) > 0
+),
+
+-- what the orders that were canceled on a day were worth: all sales of them that are canceled too
+canceled_values AS (
+    SELECT
+        orders.enterprise_id,
+        orders.service_id,
+        orders.origin,
+        items.currency,
+        datediff('day', orders.canceled_date, hotels.as_of_date) AS days_ago,
+        sum(items.gross_value) AS gross_value
+    FROM mart.fct_order_items AS items
+    INNER JOIN mart.fct_product_service_orders AS orders
+        ON orders.order_id = items.service_order_id AND orders.enterprise_id = items.enterprise_id
+    INNER JOIN hotels ON hotels.enterprise_id = orders.enterprise_id
+    WHERE
+        items.item_kind = 'sale'
+        AND items.is_canceled
+        AND items.currency IS NOT NULL
+        AND datediff('day', orders.canceled_date, hotels.as_of_date) BETWEEN 0 AND 451
+    GROUP BY ALL
+),
+
+-- null where there are several currencies: nothing says how many of one are worth one of another
+level_values AS (
+    SELECT
+        canceled_values.enterprise_id,
+        CASE
+            WHEN grouping(service_id) = 0 AND grouping(origin) = 0 THEN 'service_origin'
+            WHEN grouping(service_id) = 0 THEN 'service'
+            WHEN grouping(origin) = 0 THEN 'origin'
+            ELSE 'hotel'
+        END AS level,
+        service_id,
+        origin,
+        window_days,
+        comparison,
+        any_value(currency) AS currency,
+        coalesce(sum(gross_value) FILTER (WHERE days_ago < window_days), 0) AS canceled_value,
+        coalesce(sum(gross_value) FILTER (WHERE days_ago BETWEEN first_day AND last_day), 0) AS canceled_value_then
+    FROM canceled_values
+    INNER JOIN periods ON periods.enterprise_id = canceled_values.enterprise_id
+    WHERE days_ago < window_days OR days_ago BETWEEN first_day AND last_day
+    GROUP BY GROUPING SETS (
+        (canceled_values.enterprise_id, window_days, comparison),
+        (canceled_values.enterprise_id, window_days, comparison, service_id),
+        (canceled_values.enterprise_id, window_days, comparison, origin),
+        (canceled_values.enterprise_id, window_days, comparison, service_id, origin)
+    )
+    HAVING count(DISTINCT currency) = 1
 ),
 
 weeks AS (
@@ -352,6 +403,9 @@ described AS (
         coalesce(ranked.is_beyond_chance, FALSE) AS is_beyond_chance,
         ranked.rank,
         shifts.shift,
+        level_values.currency,
+        level_values.canceled_value,
+        level_values.canceled_value_then,
         left(coalesce(hotels.enterprise_name, expected.enterprise_id), 200) || ': ' AS hotel,
         CASE
             WHEN expected.level IN ('service', 'service_origin')
@@ -375,6 +429,14 @@ described AS (
             AND ranked.origin IS NOT DISTINCT FROM expected.origin
             AND ranked.window_days = expected.window_days
     LEFT JOIN shifts ON shifts.enterprise_id = expected.enterprise_id AND shifts.window_days = expected.window_days
+    LEFT JOIN level_values
+        ON
+            level_values.enterprise_id = expected.enterprise_id
+            AND level_values.level = expected.level
+            AND level_values.service_id IS NOT DISTINCT FROM expected.service_id
+            AND level_values.origin IS NOT DISTINCT FROM expected.origin
+            AND level_values.window_days = expected.window_days
+            AND level_values.comparison = expected.comparison
     LEFT JOIN mart.dim_services AS services ON services.service_id = expected.service_id
     LEFT JOIN origin_names AS names ON names.origin = expected.origin
 )
@@ -403,7 +465,10 @@ SELECT
     expected_of_mix AS expected_cancellations,
     cancellations - expected_of_mix AS excess_cancellations,
     cancellations + 0.375 - (root + half_width) * (root + half_width) AS excess_low,
-    cancellations + 0.375 - greatest(root - half_width, 0) * greatest(root - half_width, 0) AS excess_high,
+    CASE
+        WHEN half_width IS NOT NULL
+            THEN cancellations + 0.375 - greatest(root - half_width, 0) * greatest(root - half_width, 0)
+    END AS excess_high,
     expected_cancellations - compared_cancellations AS volume_effect,
     expected_of_mix - expected_cancellations AS mix_effect,
     cancellations - expected_of_mix AS rate_effect,
@@ -430,5 +495,8 @@ SELECT
                 || round(100 * shift.share)::BIGINT || ' % through ' || coalesce(shift.origin_name, 'an unknown origin')
                 || ', which cancels ' || CASE WHEN shift.is_canceled_more THEN 'more' ELSE 'less' END
                 || ', usually ' || round(100 * shift.usual_share)::BIGINT || ' %.' || caution
-    END AS sentence
+    END AS sentence,
+    TRY_CAST(canceled_value AS DECIMAL(18, 4)) AS canceled_value,
+    TRY_CAST(canceled_value_then * scale AS DECIMAL(18, 4)) AS compared_canceled_value,
+    currency
 FROM described

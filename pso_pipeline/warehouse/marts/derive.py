@@ -37,6 +37,7 @@ from pso_pipeline.contract.marts import (
     AGG_CONSUMPTION_AHEAD,
     AGG_ITEM_REVENUE_DAILY,
     AGG_ORDERS_DAILY,
+    AGG_PICKUP,
     CANCELLATION_CURVE_RUNS,
     COMPUTED_ENTERPRISES,
     COMPUTED_SCOPES,
@@ -192,7 +193,7 @@ class DerivedMarts:
 
     Orders of the hotels `enterprises_recomputed` were computed again; of those in `enterprises_recounted` time alone
     changed some counts. Both are ids and have a headline. `rows` gives the rows of the tables of the marts, by their
-    names without schema; not those of `mart.agg_changes`, which are computed where they are read.
+    names without schema; not those of `mart.agg_changes` and `mart.agg_pickup`, which are computed where they are read.
     """
 
     enterprises_recomputed: Sequence[str]
@@ -252,7 +253,7 @@ def replace_marts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("INSERT INTO internal.marts_origin VALUES (?, ?, FALSE, uuid())", _origin(connection))
     connection.execute(
         "INSERT INTO internal.table_versions SELECT unnest($names), NULL, epoch_us(now())",
-        {"names": [*PUBLISHED_AS.values(), AGG_CHANGES.name]},
+        {"names": [*PUBLISHED_AS.values(), AGG_CHANGES.name, AGG_PICKUP.name]},
     )
     zones = get_global("windows_zone_mapping")
     connection.execute(

@@ -18,7 +18,10 @@ SELECT
     changes.to_state,
     changes.changed_at,
     local_date(changes.changed_at, offsets.time_zone, offsets.utc_offset) AS changed_date,
-    changes.observed_at
+    changes.observed_at,
+    local_date(changes.observed_at, observation.time_zone, observation.utc_offset) AS observed_date
 FROM changes
 LEFT JOIN utc_offsets AS offsets
     ON offsets.zone = changes.zone AND offsets.utc_date = CAST(changes.changed_at AS DATE)
+LEFT JOIN utc_offsets AS observation
+    ON observation.zone = changes.zone AND observation.utc_date = CAST(changes.observed_at AS DATE)

@@ -11,7 +11,11 @@ WITH days AS (
     UNION
     SELECT zone, CAST(canceled_at AS DATE) FROM landed_orders WHERE canceled_at IS NOT NULL
     UNION
+    SELECT zone, CAST(observed_at AS DATE) FROM landed_orders WHERE observed_at IS NOT NULL
+    UNION
     SELECT zone, CAST(changed_at AS DATE) FROM state_changes
+    UNION
+    SELECT zone, CAST(observed_at AS DATE) FROM state_changes WHERE observed_at IS NOT NULL
     UNION
     SELECT zone, CAST(created_at AS DATE) FROM landed_items
     UNION

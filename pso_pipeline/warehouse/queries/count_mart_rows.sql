@@ -1,6 +1,6 @@
 -- One row: how many rows each table and view of the marts has.
 -- Views are counted by what they unfold: reading a curve of 20 million rows to count them takes half a second. Not
--- mart.agg_changes, which has to be computed to be counted.
+-- mart.agg_changes and mart.agg_pickup, which have to be computed to be counted.
 SELECT
     (SELECT count(*) FROM mart.dim_enterprises) AS dim_enterprises,
     (SELECT count(*) FROM mart.dim_services) AS dim_services,
