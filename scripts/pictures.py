@@ -49,6 +49,7 @@ def main() -> None:
                 sys.exit("the refresh failed: see the lines above")
         with chromium() as browser:
             take(browser, (home / "bi" / REPORT).as_uri(), "report.png", (1280, 1250))
+            take(browser, (home / "bi" / REPORT).as_uri(), "report-days-ahead.png", (1280, 900), scroll_to_days_ahead)
             with web_ui(home) as address:
                 take(browser, f"{address}/asset-groups", "dagster-assets.png", (1440, 900), expand_groups)
 
@@ -64,6 +65,12 @@ def take(
     page.wait_for_timeout(SETTLE_MILLISECONDS)
     page.screenshot(path=IMAGES / name)
     print(IMAGES / name)
+
+
+def scroll_to_days_ahead(page: Page) -> None:
+    """Show what is booked for the next days, below the filters, which stay in view."""
+    page.wait_for_selector("body[data-shown]", timeout=START_SECONDS * 1000)
+    page.locator("#ahead").evaluate("section => window.scrollTo(0, section.offsetTop - 90)")
 
 
 def expand_groups(page: Page) -> None:

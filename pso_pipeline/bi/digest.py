@@ -5,52 +5,17 @@ callers.
 """
 
 import tempfile
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import msgspec
 
+from pso_pipeline.bi.changes import Change, headline_of, read_changes
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.text import for_markdown, for_terminal
 from pso_pipeline.warehouse.session import open_duckdb
-
-CHANGES = """
-    SELECT
-        changes.enterprise_id, enterprises.partition_key, changes.level, changes.service_id, changes.origin,
-        changes.window_days, changes.to_date, changes.kind, changes.orders, changes.compared_orders,
-        changes.cancellations, changes.compared_cancellations, changes.expected_cancellations,
-        changes.excess_cancellations, changes.excess_low, changes.excess_high, changes.is_beyond_chance,
-        changes.sentence
-    FROM mart.agg_changes AS changes
-    LEFT JOIN mart.dim_enterprises AS enterprises ON enterprises.enterprise_id = changes.enterprise_id
-    WHERE changes.rank <= $most
-    ORDER BY changes.rank
-"""
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One change, with the columns of `mart.agg_changes` that tell it; dates are local to the hotel."""
-
-    enterprise_id: str
-    partition_key: str | None
-    level: str
-    service_id: str | None
-    origin: str | None
-    window_days: int
-    to_date: date
-    kind: str
-    orders: int
-    compared_orders: float
-    cancellations: int
-    compared_cancellations: float
-    expected_cancellations: float | None
-    excess_cancellations: float | None
-    excess_low: float | None
-    excess_high: float | None
-    is_beyond_chance: bool
-    sentence: str
 
 
 class Digest(msgspec.Struct, frozen=True):
@@ -63,12 +28,7 @@ class Digest(msgspec.Struct, frozen=True):
     @property
     def headline(self) -> str:
         """What the digest says, in one sentence."""
-        beyond = sum(change.is_beyond_chance for change in self.changes)
-        if not self.changes:
-            return "There is too little history to say what changed: that takes 5 weeks of orders."
-        if not beyond:
-            return "Nothing changed beyond chance. The largest differences are:"
-        return "What changed:" if beyond == len(self.changes) else "What changed, and the largest other differences:"
+        return headline_of([change.is_beyond_chance for change in self.changes])
 
     @property
     def as_of(self) -> str:
@@ -103,15 +63,13 @@ def read_digest(bi_dir: Path, most: int = 5) -> Digest:
         open_duckdb(snapshot.database, spill=Path(spill), read_only=True) as connection,
     ):
         try:
-            found = connection.execute(CHANGES, {"most": most})
+            changes = read_changes(connection, most)
         except duckdb.CatalogException:
             raise SnapshotUnreadable(
                 f"{snapshot.database} does not say what changed, because an older version published it: run a refresh"
             ) from None
-        names = [name for name, *_ in found.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     return Digest(
         as_of_utc=snapshot.manifest.as_of_utc,
         published_utc=snapshot.manifest.published_utc,
-        changes=tuple(Change(**row) for row in rows),
+        changes=changes,
     )

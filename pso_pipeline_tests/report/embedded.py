@@ -17,6 +17,14 @@ def script(page: str, identifier: str) -> str:
 
 def data(path: Path) -> dict[str, Any]:
     """Give the counts that a report holds."""
-    packed = script(path.read_text(encoding="utf-8"), "data")
-    counts: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed)))
+    counts: dict[str, Any] = json.loads(unpacked(path.read_text(encoding="utf-8"), "data"))
+    for table in (*counts["counts"].values(), *counts["spans"].values(), counts["weeks"]):
+        values = table["values"]
+        rows = [values["rows"][row] for row in values["row"]]
+        table["values"] = {name: [row[place] for row in rows] for place, name in enumerate(values["names"])}
     return counts
+
+
+def unpacked(page: str, identifier: str) -> str:
+    """Give what a script element holds compressed."""
+    return gzip.decompress(base64.b64decode(script(page, identifier))).decode()

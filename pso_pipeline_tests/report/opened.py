@@ -26,10 +26,28 @@ class Report:
     def select(self, **choices: str) -> None:
         """Choose in filters, by label, and wait until the page shows it."""
         for identifier, label in choices.items():
-            before = self.page.get_attribute("body", "data-shown")
-            if self.text(f"#{identifier} option:checked") != label:
-                self.page.select_option(f"#{identifier}", label=label)
-                self.page.wait_for_function("before => document.body.dataset.shown !== before", arg=before)
+            if identifier in {"from", "to"}:
+                self._choose("period", "Choose months")
+            self._choose(identifier, label)
+
+    def _choose(self, identifier: str, label: str) -> None:
+        before = self.page.get_attribute("body", "data-shown")
+        if identifier == "hotel":
+            name = "" if label.startswith("All hotels") else label
+            if self.page.input_value("#hotel") == name:
+                return
+            self.page.fill("#hotel", name)
+            self.page.press("#hotel", "Tab")
+        elif self.text(f"#{identifier} option:checked") == label:
+            return
+        else:
+            self.page.select_option(f"#{identifier}", label=label)
+        self.page.wait_for_function("before => document.body.dataset.shown !== before", arg=before)
+
+    def go(self, state: str) -> None:
+        """Go to a state of the page, by what follows the `#` of its address, and wait until the page shows it."""
+        self.page.evaluate("state => { document.body.removeAttribute('data-shown'); location.hash = state; }", state)
+        self.wait()
 
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()

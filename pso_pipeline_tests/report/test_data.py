@@ -258,14 +258,73 @@ def test_beyond_the_limits_everything_is_still_counted(published, found, monkeyp
     assert sum(map(sum, short.curve.at_risk)) == sum(map(sum, found["curve"]["at_risk"]))
 
 
-def test_the_number_of_listed_hotels_follows_from_their_counts(published, monkeypatch):
+def test_the_detail_of_hotels_follows_from_their_counts(published, found, monkeypatch):
     monkeypatch.setattr(limits, "MAX_CELLS", 1500)
     short = read_report_data(snapshot_path(published))
-    counts = short.counts["agg_orders_daily"]
-    assert 1 < len(short.hotels) < 10
-    assert sum(hotel < len(short.hotels) for hotel in counts.hotel) < 1500 * 1.2
+    assert len(short.hotels) == len(found["hotels"])
+    detailed = {place for place, hotel in enumerate(short.hotels) if hotel.is_detailed}
+    assert 0 < len(detailed) < len(short.hotels)
+    for table, counts in short.counts.items():
+        assert {origin for hotel, origin in zip(counts.hotel, counts.origin, strict=True) if hotel not in detailed} == {
+            -1
+        }
+        for aggregate, values in counts.values.items():
+            assert sum(values) == sum(found["counts"][table]["values"][aggregate]), aggregate
+
+
+def test_many_services_leave_fewer_months_and_hotels(published, monkeypatch):
     monkeypatch.setattr(limits, "MAX_CELLS", 1)
-    assert len(read_report_data(snapshot_path(published)).hotels) == 1
+    short = read_report_data(snapshot_path(published))
+    assert (len(short.hotels), len(short.months)) == (1, limits.MIN_MONTHS)
+
+
+SPANS = """
+    SELECT coalesce({aggregate}, 0)::BIGINT
+    FROM mart.agg_orders_daily JOIN mart.dim_enterprises USING (enterprise_id)
+    WHERE as_of_utc IS NOT NULL AND as_of_date - date BETWEEN {first} AND {last}
+"""
+
+
+@pytest.mark.parametrize("weeks", limits.WINDOWS)
+def test_windows_are_the_snapshots_at_equal_age(found, snapshot, weeks):
+    spans, first_weeks = found["spans"]["agg_orders_daily"], found["first_weeks"]
+    for rate in METRICS.rates:
+        if rate.table != "agg_orders_daily" or rate.per:
+            continue
+        earlier = found["weeks_earlier"][rate.name]
+        assert rate.maturity_days is None or 7 * earlier >= rate.maturity_days
+        for start in (0, weeks, 52):
+            for aggregate in (rate.numerator, rate.denominator):
+                query = SPANS.format(
+                    aggregate=aggregate, first=7 * (start + earlier), last=7 * (start + weeks + earlier) - 1
+                )
+                shown = sum(
+                    value
+                    for hotel, span, value in zip(
+                        spans["hotel"], spans["span"], spans["values"][aggregate], strict=True
+                    )
+                    if start <= first_weeks[span] < start + weeks and found["hotels"][hotel]["is_counted"]
+                )
+                assert shown == snapshot.execute(query).fetchone()[0], (rate.name, start)
+
+
+def test_weeks_are_the_snapshots(found, snapshot):
+    weeks = found["weeks"]
+    cells: Counter[tuple[Any, ...]] = Counter()
+    for place, (hotel, week) in enumerate(zip(weeks["hotel"], weeks["week"], strict=True)):
+        for aggregate, values in weeks["values"].items():
+            cells[found["hotels"][hotel]["label"], week, aggregate] += values[place]
+    expected: Counter[tuple[Any, ...]] = Counter()
+    query = """
+        SELECT enterprise_name, (as_of_date - date) // 7 AS week, sum(orders_created)::INT, sum(cancellations)::INT
+        FROM mart.agg_orders_daily JOIN mart.dim_enterprises USING (enterprise_id)
+        WHERE as_of_date - date BETWEEN 0 AND 727 GROUP BY ALL
+    """
+    for hotel, week, *numbers in snapshot.execute(query).fetchall():
+        for aggregate, number in zip(("SUM(orders_created)", "SUM(cancellations)"), numbers, strict=True):
+            expected[hotel, week, aggregate] += number
+    assert expected.total() > 1000
+    assert cells == expected
 
 
 def test_older_months_are_left_out_and_told(published, found, monkeypatch):

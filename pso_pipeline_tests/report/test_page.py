@@ -1,6 +1,10 @@
 """The page in a real browser, from disk and without a network: every chart drawn, filters true to the snapshot."""
 
+import csv
+import io
 import re
+import statistics
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -18,6 +22,8 @@ ORDERS = "mart.rpt_orders JOIN (SELECT enterprise_id, as_of_utc FROM mart.dim_en
 RATES = [rate for rate in METRICS.rates if rate.name != "cancellation_curve" and not rate.per]
 NO_FIGURE = "\N{EN DASH}"
 CHARTS = (
+    "weekly-created",
+    "weekly-canceled",
     "cohorts",
     "curve",
     "durations",
@@ -32,8 +38,11 @@ CHARTS = (
 
 @pytest.fixture
 def opened(browser, report):
+    """The report with all months, as the tests of single figures compute them."""
     context = browser.new_context(offline=True)
-    yield Report(context, report).wait()
+    opened = Report(context, report).wait()
+    opened.select(period="All months")
+    yield opened
     context.close()
 
 
@@ -114,7 +123,8 @@ SELECTIONS = {
         {"hotel": "Hotel 0", "service": "hotel 0 spa", "from": "Jan 2024"},
         "hotel = 'Hotel 0' AND service = 'hotel 0 spa' AND month >= DATE '2024-01-01'",
     ),
-    "nothing": ({"hotel": "Hotel 0", "service": "hotel 1 spa"}, "false"),
+    "origin": ({"origin": "Front desk"}, "origin = 'Commander'"),
+    "segment": ({"segment": "Company", "hotel": "Hotel 2"}, "account_type = 'Company' AND hotel = 'Hotel 2'"),
 }
 
 
@@ -122,6 +132,7 @@ SELECTIONS = {
 def test_every_rate_under_a_filter_is_the_snapshots(opened, snapshot, name):
     choices, where = SELECTIONS[name]
     opened.select(**choices)
+    opened.page.locator("#every-rate > details > summary").click()
     rows = {row[0].splitlines()[0]: row[1].splitlines() for row in opened.rows("#all-rates")}
     assert list(rows) == [rate.label for rate in RATES]
     for rate in RATES:
@@ -153,6 +164,7 @@ def test_the_headline_names_every_headline_rate_and_the_time_of_the_data(opened,
 
 
 def test_show_all_takes_every_filter_back(opened):
+    opened.select(period="Last 28 days")
     before = opened.text("#selection")
     opened.select(hotel="Hotel 4", to="Jan 2024")
     assert "Hotel 4" in opened.text("#selection")
@@ -266,23 +278,37 @@ def test_a_breakdown_follows_the_chosen_rate(opened, snapshot):
     expect(chart).to_have_attribute("aria-label", re.compile(rate.label))
     rows = opened.rows('[data-chart="by-hotel"] table')
     assert len(rows) == 9
-    for name, figure, basis in rows:
+    numerator, denominator = expected(snapshot, rate)
+    whole = numerator / denominator
+    shares = []
+    for name, figure, basis, beyond in rows:
         numerator, denominator = expected(snapshot, rate, f"hotel = '{name}'")
         assert counted(basis) == (numerator, denominator)
         assert figure.startswith(percent(numerator / denominator))
-    assert [counted(row[2])[1] for row in rows] == sorted((counted(row[2])[1] for row in rows), reverse=True)
+        assert abs(int(beyond.replace("+", "")) - (numerator - denominator * whole)) <= 0.5
+        shares.append((denominator, numerator / denominator))
+    beyonds = [int(row[3].replace("+", "")) for row in rows]
+    assert beyonds == sorted(beyonds, reverse=True)
+    middle = statistics.median(share for orders, share in shares if orders >= 30)
+    assert f"The median is {percent(middle)}" in chart.get_attribute("aria-label")
+    opened.page.select_option("#breakdown-order", label="Most orders")
+    expect(opened.page.locator('[data-chart="by-hotel"] tbody th').first).to_have_text(
+        max(rows, key=lambda row: counted(row[2])[1])[0]
+    )
 
 
 def test_filters_work_from_the_keyboard(opened):
     page = opened.page
     before = opened.text("#selection")
     reached = []
-    for _ in range(6):
+    for _ in range(12):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
-    assert reached == ["skip", "hotel", "service", "from", "to", "reset"]
+    filters = ["hotel", "service", "origin", "segment", "period", "reset"]
+    assert reached == ["skip", *["leads"] * 5, *filters]
     page.focus("#hotel")
-    page.keyboard.press("ArrowDown")
+    page.keyboard.type("hotel 0")
+    page.keyboard.press("Enter")
     page.wait_for_function("before => document.querySelector('#selection').textContent !== before", arg=before)
     assert "Hotel 0" in opened.text("#selection")
 
@@ -292,6 +318,11 @@ def test_nothing_is_wider_than_a_phone(browser, report):
     opened = Report(context, report).wait()
     assert opened.page.evaluate("document.documentElement.scrollWidth") == 375
     assert max(opened.edges("svg.marks", "right")) <= 375
+    # the first screen is what changed
+    (first,) = opened.edges("#changes > li:first-child", "bottom")
+    (filters,) = opened.edges("#filters", "top")
+    assert first < 600
+    assert filters > first
     context.close()
 
 
@@ -301,12 +332,148 @@ def test_paper_shows_what_is_selected_and_no_controls(opened):
     expect(opened.page.locator("#filters")).to_be_hidden()
     expect(opened.page.locator("#selection")).to_be_visible()
     opened.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-    widths = opened.edges("svg.marks", "width")
+    widths = opened.edges("#figures svg.marks", "width")
     assert 300 < min(widths) < max(widths) <= 700
     opened.page.emulate_media(media="screen")
     opened.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert min(opened.edges('[data-chart="curve"] svg', "width")) > 800
     assert opened.page.pdf(format="A4").startswith(b"%PDF")
+    # no page stays half empty: a section may break, and only what must not be cut moves on as a whole
+    opened.page.emulate_media(media="print")
+    breaks = opened.page.locator("section").evaluate_all(
+        "all => all.map(getComputedStyle).map(style => `${style.breakBefore} ${style.breakInside}`)"
+    )
+    assert set(breaks) == {"auto auto"}
+
+
+CHANGES = """
+    SELECT enterprise_name, sentence, is_beyond_chance FROM mart.agg_changes
+    JOIN mart.dim_enterprises USING (enterprise_id) WHERE rank IS NOT NULL AND {where} ORDER BY rank LIMIT 5
+"""
+
+
+def test_it_opens_with_what_changed_each_of_which_leads_to_its_view(opened, snapshot):
+    def expected_sentences(where: str) -> list[str]:
+        rows = snapshot.execute(CHANGES.format(where=where)).fetchall()
+        return [f"{hotel}: {sentence.removeprefix(f'{hotel}: ')}".lower() for hotel, sentence, _ in rows]
+
+    def shown() -> list[str]:
+        items = opened.page.locator("#changes > li:visible")
+        return [
+            f"{item.locator('.subject').inner_text()}: {item.locator('.sentence').inner_text()}".lower()
+            for item in items.all()
+        ]
+
+    assert shown() == expected_sentences("true")
+    assert len(shown()) == 5
+    assert opened.page.locator("#changes svg .mark-rect path").count() > 16
+    opened.page.locator("#changes .leads").first.click()
+    hotel = shown()[0].split(":")[0]
+    expect(opened.page.locator("#selection")).to_contain_text(re.compile(hotel, re.IGNORECASE))
+    opened.wait()
+    assert opened.page.input_value("#period") in {"7d", "28d"}
+    assert shown() == expected_sentences(f"lower(enterprise_name) = '{hotel}'")
+
+
+def test_the_state_is_in_the_address_and_comes_back(browser, opened, report):
+    opened.select(hotel="Hotel 3", service="hotel 3 bar", origin="Front desk", period="Last 13 weeks")
+    opened.select(segment="Customer")
+    opened.page.select_option("#breakdown-rate", value="check_in_rate")
+    opened.wait()
+    state = "() => [...document.querySelectorAll('form input, form select, .choice select')].map(each => each.value)"
+    before, text = opened.page.evaluate(state), opened.text("#selection")
+    context = browser.new_context(offline=True)
+    again = Report(context, report).wait()
+    again.go(opened.page.url.split("#")[1])
+    assert again.page.evaluate(state) == before
+    assert again.text("#selection") == text
+    again.go("hotel=unknown&service=none&period=2021-99..x&rate=odd")
+    assert again.text("#selection").startswith("Showing")
+    assert again.complaints == []
+    context.close()
+    opened.page.go_back()
+    expect(opened.page.locator("#breakdown-rate")).to_have_value("cancellation_rate_30d")
+
+
+def test_services_follow_the_hotel_and_a_part_of_a_name_is_enough(opened):
+    services = opened.page.locator("#service option")
+    opened.select(hotel="Hotel 3", service="hotel 3 bar")
+    assert services.all_inner_texts() == ["All services", "hotel 3 bar", "hotel 3 spa"]
+    opened.page.fill("#hotel", "TEL 5")
+    opened.page.press("#hotel", "Enter")
+    expect(services).to_have_text(["All services", "hotel 5 bar", "hotel 5 spa"])
+    assert opened.page.input_value("#hotel") == "Hotel 5"
+    assert opened.page.input_value("#service") == ""
+    opened.page.fill("#hotel", "otel")
+    opened.page.press("#hotel", "Enter")
+    assert opened.page.evaluate("document.querySelector('#hotel').checkValidity()") is False
+    assert "Hotel 5" in opened.text("#selection")
+
+
+def test_a_click_on_a_bar_and_on_a_name_in_a_table_filters(opened):
+    first = opened.rows('[data-chart="by-hotel"] table')[0][0]
+    opened.page.locator('[data-chart="by-hotel"] svg .mark-rect path').first.click(position={"x": 4, "y": 4})
+    expect(opened.page.locator("#hotel")).to_have_value(first)
+    opened.wait()
+    opened.page.locator('[data-chart="by-service"] summary').click()
+    name = opened.page.locator('[data-chart="by-service"] tbody a').first
+    text = name.inner_text()
+    name.click()
+    expect(opened.page.locator("#service option:checked")).to_have_text(text)
+
+
+def test_a_csv_file_is_the_table_and_a_head_sorts_it(opened):
+    def saved() -> list[list[str]]:
+        with opened.page.expect_download() as download:
+            opened.page.locator("#unresolved-place .csv").click()
+        return list(csv.reader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8-sig"))))
+
+    heads = opened.page.locator("#unresolved thead th")
+    shown = [row[:4] for row in opened.rows("#unresolved")]
+    found = saved()
+    assert found[0] == heads.all_inner_texts()
+    assert [row[:4] for row in found[1 : len(shown) + 1]] == [[c.replace(",", "") for c in row] for row in shown]
+    assert len(found) > len(shown) > 10
+    heads.nth(3).locator("button").click()
+    orders = [int(row[3].replace(",", "")) for row in opened.rows("#unresolved")]
+    assert orders == sorted(orders, reverse=True)
+    assert heads.nth(3).get_attribute("aria-sort") == "descending"
+    assert opened.page.locator("main table").count() == opened.page.locator("button.csv").count()
+
+
+def test_no_window_leaves_the_cards_empty(opened):
+    for period in ("7d", "28d", "2024-07..2024-07"):
+        for number in (0, 5, 8):
+            opened.go(f"period={period}&hotel=hotel {number}")
+            values = opened.page.locator("#glance .card:visible .value").all_inner_texts()
+            assert len(values) >= 5, (period, number)
+            assert NO_FIGURE not in values, (period, number)
+
+
+def test_a_headline_is_compared_at_equal_age(opened, snapshot):
+    query = """
+        SELECT sum(canceled_within_30d)::INT, sum(mature_firm_orders_30d)::INT
+        FROM mart.agg_orders_daily JOIN mart.dim_enterprises USING (enterprise_id)
+        WHERE enterprise_name = 'Hotel 1' AND as_of_date - date BETWEEN $first AND $first + 91 - 1
+    """
+    opened.go("period=13w&hotel=hotel 1")
+    card = opened.page.locator('[data-rate="cancellation_rate_30d"]')
+    now, before, year = (snapshot.execute(query, {"first": first}).fetchone() for first in (35, 35 + 91, 35 + 364))
+    assert counted(card.locator(".basis").inner_text()) == now
+    lines = card.locator(".deltas li").all_inner_texts()
+    for line, than, words in zip(lines, (before, year), ("the 13 weeks before", "last year"), strict=False):
+        difference = 100 * (now[0] / now[1] - than[0] / than[1])
+        sign = "▲" if difference > 0 else "▼"
+        assert line == f"{sign} {abs(difference):.1f} points against {words} ({percent(than[0] / than[1])})"
+    assert "against the median hotel" in lines[2]
+
+
+def test_the_definition_is_behind_its_sign(opened):
+    rate = METRICS.rate("cancellation_rate_30d")
+    info = opened.page.locator(f'[data-rate="{rate.name}"] .info')
+    expect(info.locator("p")).to_be_hidden()
+    info.locator("summary").click()
+    expect(info.locator("p")).to_have_text(rate.sentence)
 
 
 def shown_rows(opened, table):

@@ -30,6 +30,9 @@ VEGA_LITE = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 """The font of the charts, and of the page."""
 
+_MARK = "var(--mark)"
+"""The colour of what a chart is about, which the page sets: that of cancellations for their rates, else the accent."""
+
 _ACCENT, _CANCELED, _GREYED, _CARD = (
     "var(--accent)",
     "var(--canceled)",
@@ -71,6 +74,9 @@ def specifications() -> dict[str, dict[str, Any]]:
         "durations": durations(),
         "outcomes": outcomes(),
         "bars": bars(),
+        "spark": spark(),
+        "weekly-orders": weekly(_ACCENT),
+        "weekly-cancellations": weekly(_CANCELED),
     }
     return {
         name: vl_convert.vegalite_to_vega(_themed(chart).to_dict(), vl_version=VEGA_LITE)
@@ -89,7 +95,7 @@ def months() -> Chart:
     each = base.transform_filter("datum.kind === 'month'")
     return alt.layer(
         each.transform_filter("!datum.is_complete").mark_rect(color="var(--shade)", opacity=1),
-        _line(base.transform_filter("datum.kind === 'line'")).encode(color=alt.value(_ACCENT), strokeDash=_dashes()),
+        _line(base.transform_filter("datum.kind === 'line'")).encode(color=alt.value(_MARK), strokeDash=_dashes()),
         _whiskers(each),
         _points(each.transform_filter("isValid(datum.rate)")),
     ).properties(height=240, width="container", data=alt.NamedData(ROWS))
@@ -175,8 +181,8 @@ def outcomes() -> Chart:
 def bars() -> Chart:
     """Draw a rate of several groups, each with its interval.
 
-    Rows hold `place` (their order), `label`, `rate`, `low`, `high`, `figure` (the rate as a text) and `look`: complete
-    or small.
+    Rows hold `place` (their order), `label`, `rate`, `low`, `high`, `figure` (the rate as a text), `look`: complete
+    or small, and `median`, which is marked; null where nothing is.
     """
     base = alt.Chart().encode(
         y=alt.Y(
@@ -191,9 +197,68 @@ def bars() -> Chart:
     bar = base.mark_bar(cornerRadiusEnd=2, height=14).encode(x=rate, color=_look())
     halo = base.mark_rule(color=_CARD, strokeWidth=4).encode(x="low:Q", x2="high:Q")
     whisker = base.mark_rule(color="var(--ink)", strokeWidth=1.5).encode(x="low:Q", x2="high:Q")
+    median = (
+        alt.Chart()
+        .transform_filter("datum.place === 0 && isValid(datum.median)")
+        .mark_rule(color="var(--ink)", strokeWidth=1.5, strokeDash=[2, 3])
+        .encode(x="median:Q")
+    )
     text = base.mark_text(color="var(--ink)", align="left", dx=6, fontSize=12).encode(x="high:Q", text="figure:N")
-    return alt.layer(bar, halo, whisker, text).properties(
+    return alt.layer(bar, halo, whisker, median, text).properties(
         height=alt.Step(24), width="container", data=alt.NamedData(ROWS)
+    )
+
+
+def spark() -> Chart:
+    """Draw a number by week without axes, beside the number of a usual week.
+
+    Rows hold `place` (the weeks' order), `number`, `usual` (null where it is not known) and `look`: orders or
+    cancellations in the weeks that are compared, else before.
+    """
+    color = alt.Color(
+        "look:N",
+        scale=alt.Scale(domain=["orders", "cancellations", "before"], range=[_ACCENT, _CANCELED, _GREYED]),
+        legend=None,
+    )
+    x = alt.X("place:O", axis=None, scale=alt.Scale(paddingInner=0.25))
+    base = alt.Chart().encode(x=x, tooltip=_TOOLTIP)
+    usual = (
+        alt.Chart()
+        .transform_filter("datum.place === 0 && isValid(datum.usual)")
+        .mark_rule(color="var(--ink)", strokeDash=[2, 3])
+        .encode(y=alt.Y("usual:Q", axis=None))
+    )
+    return alt.layer(base.mark_bar().encode(y=alt.Y("number:Q", axis=None), color=color), usual).properties(
+        height=40, width="container", data=alt.NamedData(ROWS)
+    )
+
+
+def weekly(color: str) -> Chart:
+    """Draw a number by week, this year over last; rows hold `week` (the last day of this year's), `series`, `number`.
+
+    `series` is This year or Last year, whose weeks are drawn where this year's are.
+    """
+    names = ["This year", "Last year"]
+    return (
+        alt.Chart()
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X(
+                "week:T",
+                axis=alt.Axis(
+                    title=None, format="%b", tickCount="month", labelOverlap="greedy", labelSeparation=8, grid=False
+                ),
+            ),
+            y=alt.Y("number:Q", axis=alt.Axis(title=None, tickCount=4), scale=alt.Scale(zero=True)),
+            color=alt.Color(
+                "series:N",
+                scale=alt.Scale(domain=names, range=[color, _GREYED]),
+                legend=alt.Legend(title=None, orient="top", symbolType="stroke"),
+            ),
+            strokeDash=alt.StrokeDash("series:N", scale=alt.Scale(domain=names, range=[[1, 0], [4, 3]]), legend=None),
+            tooltip=_TOOLTIP,
+        )
+        .properties(height=190, width="container", data=alt.NamedData(ROWS))
     )
 
 
@@ -211,12 +276,12 @@ def _points(base: Chart) -> Chart:
         y=alt.Y("rate:Q", axis=_SHARE_AXIS),
         fill=alt.Fill(
             "look:N",
-            scale=alt.Scale(domain=["complete", "incomplete", "small"], range=[_ACCENT, _CARD, _CARD]),
+            scale=alt.Scale(domain=["complete", "incomplete", "small"], range=[_MARK, _CARD, _CARD]),
             legend=None,
         ),
         stroke=alt.Stroke(
             "look:N",
-            scale=alt.Scale(domain=["complete", "incomplete", "small"], range=[_ACCENT, _ACCENT, _GREYED]),
+            scale=alt.Scale(domain=["complete", "incomplete", "small"], range=[_MARK, _MARK, _GREYED]),
             legend=None,
         ),
         tooltip=_TOOLTIP,
@@ -232,7 +297,7 @@ def _whiskers(each: Chart) -> Chart:
 
 
 def _look() -> alt.Color:
-    return alt.Color("look:N", scale=alt.Scale(domain=["complete", "small"], range=[_ACCENT, _GREYED]), legend=None)
+    return alt.Color("look:N", scale=alt.Scale(domain=["complete", "small"], range=[_MARK, _GREYED]), legend=None)
 
 
 def _themed(chart: Chart) -> Chart:

@@ -8,6 +8,7 @@ import functools
 import math
 import re
 import statistics
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from pso_pipeline.bi.changes import CHANGES
 from pso_pipeline.bi.errors import SnapshotUnreadable
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
 from pso_pipeline.contract.enums import ORIGIN_NAMES
@@ -28,12 +30,13 @@ from pso_pipeline.warehouse.session import open_duckdb
 from pso_pipeline.warehouse.sql import arrow_table
 
 MAX_MONTHS = 60
-"""The newest months that the page holds."""
+MIN_MONTHS = 13
+"""The newest months that the page holds: as many as its size admits between these."""
 
-MAX_CELLS = 80_000
-"""About how many groups of counts the listed hotels may have: more would make the page slow to open."""
+MAX_CELLS = 40_000
+"""About how many groups of counts the listed hotels may have by origin and segment: more make the page too large."""
 
-MAX_HOTELS = 200
+MAX_HOTELS = 500
 MAX_SERVICES = 60
 MAX_ORIGINS = 10
 MAX_SEGMENTS = 5
@@ -50,6 +53,24 @@ MAX_NAMED = 5
 
 MAX_LABEL = 60
 """Characters of a name that the page shows; a longer one ends with an ellipsis."""
+
+MAX_CHANGES = 5
+"""The changes that the page names, of all hotels and of each."""
+
+CHANGE_WEEKS = 16
+"""The weeks that are drawn beside a change."""
+
+WINDOWS = (1, 4, 13, 52)
+"""The windows that can be chosen, in weeks up to the hotel's last complete day."""
+
+YEAR_WEEKS = 52
+"""Weeks between a day and the same weekday of last year."""
+
+FIRST_WEEKS = (0, 1, 2, 4, 8, 13, 26, 52, 53, 56, 65, 104)
+"""Where spans of weeks begin: each window, the one before and last year's are whole spans. The last one ends them."""
+
+SETTLED_WEEKS = 9
+"""How many weeks earlier a window of what became of orders lies: 60 days after its creation no order is open."""
 
 CURVE_DAYS = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 365)
 """Ages at which the cancellation curve is shown, in days."""
@@ -70,6 +91,7 @@ POSITIONS = ("months", "hotels", "services", "origin_values", "account_type_valu
 """Temporary tables with the position on the page of each month, hotel, service, origin, segment and currency."""
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Counts")
 Query: TypeAlias = Callable[[duckdb.DuckDBPyConnection], T]
 
 _ADDITIVE = re.compile(r"(?:SUM|COUNT)\((?!\s*DISTINCT\b).+\)", re.DOTALL)
@@ -82,7 +104,11 @@ services never was, `no longer read` where it is out of scope. Totals count neit
 
 
 class Hotel(msgspec.Struct, frozen=True):
-    """One hotel that the page lists by name. `as_of_utc` is naive UTC, None before it was read to its end."""
+    """One hotel that the page lists by name. `as_of_utc` is naive UTC, None before it was read to its end.
+
+    `key` names it in an address, `weeks_known` are whole weeks from its first order to its last complete day, and
+    `is_detailed` says that its orders are divided by origin and segment.
+    """
 
     label: str
     time_zone: str | None
@@ -93,6 +119,10 @@ class Hotel(msgspec.Struct, frozen=True):
     orders: int
     orders_without_items: int
     items_without_order: int
+    key: str
+    as_of_date: date | None
+    weeks_known: int
+    is_detailed: bool
 
 
 class OtherHotels(msgspec.Struct, frozen=True):
@@ -105,6 +135,7 @@ class OtherHotels(msgspec.Struct, frozen=True):
     orders_without_items: int
     items_without_order: int
     oldest_as_of_utc: datetime | None
+    weeks_known: int
 
 
 class HotelApart(msgspec.Struct, frozen=True):
@@ -121,16 +152,52 @@ class HotelApart(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct, frozen=True):
     """Counts of one table, column by column: row i belongs to `hotel[i]`, `service[i]` and so on.
 
-    Keys are positions in the lists of `ReportData`; those of `other_hotels` follow those of `hotels`, and every other
-    list has its "all others" at its length. `values` is keyed by the aggregate, as `metrics.yml` writes it.
+    `origin` and `segment` are -1 where a hotel's orders are not divided by them. Keys are positions in the lists of
+    `ReportData`; those of `other_hotels` follow those of `hotels`, and every other list has its "all others" at its
+    length. `values` is keyed by the aggregate, as `metrics.yml` writes it.
     """
 
     hotel: list[int]
     service: list[int]
     origin: list[int]
     segment: list[int]
-    month: list[int]
     values: dict[str, list[int]]
+
+
+class MonthCounts(Counts, frozen=True):
+    """Counts by calendar month."""
+
+    month: list[int]
+
+
+class SpanCounts(Counts, frozen=True):
+    """Counts by span of weeks: `FIRST_WEEKS` says from which week to which, and `Rate` how much earlier."""
+
+    span: list[int]
+
+
+class WeekCounts(Counts, frozen=True):
+    """Counts by week, of which 0 ends with the hotel's last complete day."""
+
+    week: list[int]
+
+
+class ReportChange(msgspec.Struct, frozen=True):
+    """One of the most remarkable changes; `hotel`, `service` and `origin` are positions.
+
+    `weeks` are the orders or cancellations of the last weeks, oldest first, `usual_of_week` those of a usual week.
+    """
+
+    subject: str
+    sentence: str
+    hotel: int
+    service: int | None
+    origin: int | None
+    window_days: int
+    kind: str
+    usual_of_week: float | None
+    is_beyond_chance: bool
+    weeks: list[int]
 
 
 class Amounts(msgspec.Struct, frozen=True):
@@ -207,7 +274,8 @@ class ReportData(msgspec.Struct, frozen=True):
     each of one of `currencies`; `has_items` says whether any item is in the snapshot. `months` are first days without
     gaps. `orders` counts the orders of the hotels that are counted, `orders_shown` those of them created in `months`,
     `orders_not_counted` those of the other hotels. `roles` names the aggregates of sets that the page shows by
-    themselves: `created`, `firm` and `resolved` orders. `normal_quantile` is that of a two-sided 95 % interval.
+    themselves: `created`, `firm` and `resolved` orders, and `cancellations`. `weeks_earlier` says for each rate how
+    many weeks earlier its `spans` lie. `normal_quantile` is that of a two-sided 95 % interval.
     """
 
     rates: tuple[Rate, ...]
@@ -222,7 +290,13 @@ class ReportData(msgspec.Struct, frozen=True):
     services: list[str]
     origins: list[str]
     segments: list[str]
-    counts: dict[str, Counts]
+    counts: dict[str, MonthCounts]
+    changes: list[ReportChange]
+    windows: tuple[int, ...]
+    first_weeks: tuple[int, ...]
+    weeks_earlier: dict[str, int]
+    spans: dict[str, SpanCounts]
+    weeks: WeekCounts
     has_items: bool
     value_rates: tuple[Rate, ...]
     value_measures: tuple[Measure, ...]
@@ -290,6 +364,16 @@ def aggregates_of(rates: Sequence[Rate]) -> list[str]:
     return list(found)
 
 
+def weeks_earlier(rate: Rate) -> int:
+    """Return how many weeks earlier than the window the orders of a rate are taken, so that they are old enough.
+
+    A rate without a maturity that divides what became of orders takes orders that are settled; a flow takes the window.
+    """
+    if rate.maturity_days is not None:
+        return math.ceil(rate.maturity_days / 7)
+    return SETTLED_WEEKS if rate.format == "percent" and rate.table == "agg_orders_daily" else 0
+
+
 def label_of(name: str) -> str:
     """Write a name from the API as one line of a page, cut to `MAX_LABEL`."""
     line = for_terminal(name) or "(no name)"
@@ -330,7 +414,15 @@ def _read(
 
 def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
     """Read the tables `POSITIONS`, and what the page lists, by the name of what it is."""
-    connection.execute(_query("months"), {"max_months": MAX_MONTHS})
+    connection.execute(
+        _query("months"),
+        {
+            "max_months": MAX_MONTHS,
+            "min_months": min(MIN_MONTHS, MAX_MONTHS),
+            "max_cells": MAX_CELLS,
+            "max_hotels": MAX_HOTELS,
+        },
+    )
     connection.execute(_query("services"), {"max_values": MAX_SERVICES})
     connection.execute(_query("values").format(column="origin"), {"max_values": MAX_ORIGINS})
     connection.execute(_query("values").format(column="account_type"), {"max_values": MAX_SEGMENTS})
@@ -341,14 +433,15 @@ def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.T
         "hotels": arrow_table(
             connection,
             "SELECT label, time_zone, as_of_utc, is_counted, status, held_back_reason, orders::BIGINT AS orders,"
-            " orders_without_items, items_without_order FROM hotels WHERE is_listed ORDER BY position",
+            " orders_without_items, items_without_order, key, as_of_date, weeks_known, is_detailed"
+            " FROM hotels WHERE is_listed ORDER BY position",
         ),
         "other hotels": arrow_table(
             connection,
             "SELECT is_counted, count(*) AS hotels, sum(orders)::BIGINT AS orders,"
             " min(as_of_utc) AS oldest_as_of_utc,"
             " sum(orders_without_items)::BIGINT AS orders_without_items,"
-            " sum(items_without_order)::BIGINT AS items_without_order"
+            " sum(items_without_order)::BIGINT AS items_without_order, min(weeks_known) AS weeks_known"
             " FROM hotels WHERE NOT is_listed GROUP BY position, is_counted ORDER BY position",
         ),
         "apart": arrow_table(connection, _query("apart"), {"max_named": MAX_NAMED}),
@@ -368,6 +461,12 @@ def _counting(metrics: Metrics) -> dict[str, Query[pa.Table]]:
             table: functools.partial(_counts, table=table, rates=rates)
             for table, rates in _rates_of_tables(metrics).items()
         },
+        **{
+            f"spans of {table}": functools.partial(_spans, table=table, rates=rates)
+            for table, rates in _rates_of_tables(metrics).items()
+        },
+        "weeks": functools.partial(_weeks, rate=metrics.rate("cancellations_per_order_created")),
+        "changes": _changes,
         "curve": functools.partial(_curve, rate=metrics.rate("cancellation_curve")),
         "durations": functools.partial(_durations, measures=_quantiles(metrics)),
         **{
@@ -381,12 +480,14 @@ def _counting(metrics: Metrics) -> dict[str, Query[pa.Table]]:
 
 def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData:
     rates_of_tables = _rates_of_tables(metrics)
+    flow = metrics.rate("cancellations_per_order_created")
     hotels = found["hotels"].to_pylist()
     return ReportData(
         rates=_rates_but_curve(metrics),
         quantiles=tuple(Quantile(measure, quantile_of(measure)[1]) for measure in _quantiles(metrics)),
         roles={
-            "created": metrics.rate("cancellations_per_order_created").denominator,
+            "created": flow.denominator,
+            "cancellations": flow.numerator,
             "firm": metrics.rate("cancellation_rate_to_date").denominator,
             "resolved": metrics.rate("cancellation_rate_resolved").denominator,
         },
@@ -405,13 +506,17 @@ def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData
         services=labels_of(found["services"]["label"].to_pylist()),
         origins=labels_of(ORIGIN_NAMES.get(each, each) for each in found["origins"]["label"].to_pylist()),
         segments=labels_of(found["segments"]["label"].to_pylist()),
-        counts={
-            table: Counts(
-                **found[table].drop_columns(aggregates).to_pydict(), values=found[table].select(aggregates).to_pydict()
-            )
-            for table, rates in rates_of_tables.items()
-            for aggregates in [aggregates_of(rates)]
+        counts={table: _columns(MonthCounts, found[table], rates) for table, rates in rates_of_tables.items()},
+        changes=[
+            ReportChange(**row | _worded(row["subject"], row["sentence"])) for row in found["changes"].to_pylist()
+        ],
+        windows=WINDOWS,
+        first_weeks=FIRST_WEEKS,
+        weeks_earlier={rate.name: weeks_earlier(rate) for rate in _rates_but_curve(metrics)},
+        spans={
+            table: _columns(SpanCounts, found[f"spans of {table}"], rates) for table, rates in rates_of_tables.items()
         },
+        weeks=_columns(WeekCounts, found["weeks"], [flow]),
         has_items=bool(found["currencies"]),
         value_rates=tuple(rate for rate in metrics.rates if rate.per),
         value_measures=tuple(measure for measure in metrics.measures if measure.per),
@@ -428,6 +533,17 @@ def _put_together(found: Mapping[str, pa.Table], metrics: Metrics) -> ReportData
         durations=Durations(duration_edges(), DURATION_STEPS, **found["durations"].to_pydict()),
         **found["totals"].to_pylist()[0],
     )
+
+
+def _columns(kind: type[C], rows: pa.Table, rates: Sequence[Rate]) -> C:
+    aggregates = aggregates_of(rates)
+    return kind(**rows.drop_columns(aggregates).to_pydict(), values=rows.select(aggregates).to_pydict())
+
+
+def _worded(subject: str, sentence: str) -> dict[str, str]:
+    """Write the sentence of a change without the hotel that it begins with."""
+    words = for_terminal(sentence.removeprefix(f"{subject}: "))
+    return {"subject": label_of(subject), "sentence": words[:1].upper() + words[1:]}
 
 
 def _put_ahead_together(rows: pa.Table, outdated: pa.Table) -> Ahead:
@@ -476,12 +592,51 @@ def _labels(connection: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[Rate]) -> pa.Table:
+    expressions = ",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates_of(rates))
+    query = _query("counts").format(table=table, date=_date_of(table, rates), aggregates=expressions)
+    return arrow_table(connection, query)
+
+
+def _spans(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[Rate]) -> pa.Table:
+    earlier: dict[str, int] = {}
+    for rate in rates:
+        for each in (rate.numerator, rate.denominator):
+            if earlier.setdefault(each, weeks_earlier(rate)) != weeks_earlier(rate):
+                raise ValueError(f"the report takes {each} at one age, not at several")
+    taken = {each: f"coalesce({each} FILTER (weeks_earlier = {weeks}), 0)" for each, weeks in earlier.items()}
+    query = _query("spans").format(
+        table=table,
+        date=_date_of(table, rates),
+        aggregates=",\n    ".join(f'{sql}::BIGINT AS "{each}"' for each, sql in taken.items()),
+        is_any=" + ".join(taken.values()) + " > 0",
+    )
+    return arrow_table(
+        connection, query, {"first_weeks": list(FIRST_WEEKS), "weeks_earlier": sorted(set(earlier.values()))}
+    )
+
+
+def _weeks(connection: duckdb.DuckDBPyConnection, rate: Rate) -> pa.Table:
+    aggregates = aggregates_of([rate])
+    query = _query("weeks").format(
+        table=rate.table,
+        date=rate.date,
+        aggregates=",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates),
+        is_any=" + ".join(aggregates) + " > 0",
+    )
+    return arrow_table(connection, query, {"weeks": 2 * YEAR_WEEKS})
+
+
+def _changes(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    query = _query("changes").format(changes=CHANGES)
+    of_all = sys.maxsize  # those of hotels that totals do not count are left out afterwards
+    return arrow_table(connection, query, {"most": of_all, "most_of_hotel": MAX_CHANGES, "weeks": CHANGE_WEEKS})
+
+
+def _date_of(table: str, rates: Sequence[Rate]) -> str:
     dates = {rate.date for rate in rates}
     if len(dates) != 1:
         raise ValueError(f"the report counts {table} by one date, not by {' and '.join(sorted(dates))}")
-    expressions = ",\n    ".join(f'coalesce({each}, 0)::BIGINT AS "{each}"' for each in aggregates_of(rates))
-    query = _query("counts").format(table=table, date=dates.pop(), aggregates=expressions)
-    return arrow_table(connection, query)
+    return dates.pop()
 
 
 def _amounts(connection: duckdb.DuckDBPyConnection, table: str, date: str, aggregates: Sequence[str]) -> pa.Table:

@@ -12,18 +12,27 @@ import json
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import markupsafe
 import msgspec
 
 from pso_pipeline.bi import palette
+from pso_pipeline.bi.changes import headline_of
 from pso_pipeline.bi.errors import SnapshotNotWritten
 from pso_pipeline.bi.folder import REPORT, Snapshot, current_snapshot, replace_file
 from pso_pipeline.bi.palette import css_variables
 from pso_pipeline.bi.rates import Rate
 from pso_pipeline.bi.report.compiled import CompiledCharts, load_charts
-from pso_pipeline.bi.report.data import PRECISION, ReportData, read_report_data
+from pso_pipeline.bi.report.data import (
+    CHANGE_WEEKS,
+    MAX_CHANGES,
+    PRECISION,
+    SETTLED_WEEKS,
+    ReportData,
+    read_report_data,
+)
 
 HEAD_BYTES = 1024
 """How much of the file to read to find the name of its snapshot."""
@@ -65,7 +74,7 @@ def keep_report(bi_dir: Path) -> Path:
 def render(data: ReportData, charts: CompiledCharts, snapshot: Snapshot) -> str:
     """Make the page as a text of HTML."""
     manifest = snapshot.manifest
-    scripts = [charts.vega, *(_template(name) for name in SCRIPTS)]
+    scripts = [_template(name) for name in SCRIPTS]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["age"] = lambda as_of_utc: _age(as_of_utc, manifest.published_utc)
     return environment.from_string(_template("page.html")).render(
@@ -78,13 +87,18 @@ def render(data: ReportData, charts: CompiledCharts, snapshot: Snapshot) -> str:
         apart=[(status, list(hotels)) for status, hotels in itertools.groupby(data.apart, lambda hotel: hotel.status)],
         headlines=[(rate, _headline(data, rate)) for rate in data.rates if rate.is_headline],
         default_rate=DEFAULT_RATE,
+        changed_headline=headline_of([change.is_beyond_chance for change in data.changes[:MAX_CHANGES]]),
+        max_changes=MAX_CHANGES,
+        change_weeks=CHANGE_WEEKS,
+        settled_weeks=SETTLED_WEEKS,
         online_shares=[rate.name for rate in data.rates if rate.denominator == "SUM(checked_in_orders)"],
         precision=PRECISION,
-        policy=_policy(scripts),
+        policy=_policy([charts.vega, *scripts]),
         # style sheet and scripts ship with the package and would not work escaped; the policy lets no other script run
         styles=markupsafe.Markup(_styles(charts.font)),  # noqa: S704  # our style sheet
         specifications=_json(charts.specifications),
-        packed=base64.b64encode(gzip.compress(msgspec.json.encode(data), compresslevel=6, mtime=0)).decode(),
+        packed=_packed(msgspec.json.encode(_shortened(data))),
+        library=_packed(charts.vega.encode()),
         scripts=[markupsafe.Markup(script) for script in scripts],  # noqa: S704  # our own code, as installed
     )
 
@@ -105,6 +119,20 @@ def _policy(scripts: list[str]) -> str:
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _shortened(data: ReportData) -> dict[str, Any]:
+    """Write each different row of counts once: most groups are small, and many have the same counts."""
+    written: dict[str, Any] = msgspec.to_builtins(data)
+    for table in (*written["counts"].values(), *written["spans"].values(), written["weeks"]):
+        rows = list(zip(*table["values"].values(), strict=True))
+        places = {row: place for place, row in enumerate(dict.fromkeys(rows))}
+        table["values"] = {"names": list(table["values"]), "rows": list(places), "row": [places[row] for row in rows]}
+    return written
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, compresslevel=9, mtime=0)).decode()
 
 
 def _template(name: str) -> str:

@@ -1,10 +1,11 @@
 -- One row for each hotel, service, origin, segment and month on the page: the aggregates of metrics.yml over {table}.
+-- Origin and segment are -1 where the page does not divide a hotel's orders by them.
 -- Reason: they are sums and counts, so the page may add up rows as its filters ask and divide afterwards.
 SELECT
     hotels.position AS hotel,
     services.position AS service,
-    origin_values.position AS origin,
-    account_type_values.position AS segment,
+    CASE WHEN hotels.is_detailed THEN origin_values.position ELSE -1 END AS origin,
+    CASE WHEN hotels.is_detailed THEN account_type_values.position ELSE -1 END AS segment,
     months.position AS month,
     {aggregates}
 FROM mart.{table}

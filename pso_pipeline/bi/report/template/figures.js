@@ -1,14 +1,19 @@
 /* What the page computes: rates, intervals and quantiles from the counts that a selection leaves. It touches no element
    of the page. The counts are defined in data.py; rates come with the data, as metrics.yml defines them.
 
-   A selection is {hotel, service, from, to}: positions in the lists of the data, null for every hotel that is counted or
-   every service, and months from and to, both included. */
+   A selection is {hotel, service, origin, segment, from, to, weeks}: positions in the lists of the data, null for every hotel
+   that is counted and every service, origin or segment. Its time is the months from and to, both included, or, where `weeks`
+   is not null, the window of so many weeks up to the last complete day of each hotel, or up to `first` weeks before.
+   `known` leaves hotels out of which fewer weeks are known. */
 "use strict";
 
 const figures = (() => {
   let data;
   let isCounted;
+  let weeksKnown;
   let cohorts;
+
+  const YEAR = 52; /* weeks */
 
   /* ages in days that a month of creation must have reached throughout to be in the first line of the curve: the first
      of them that leaves enough orders */
@@ -16,45 +21,128 @@ const figures = (() => {
   const QUARTERS = 4; /* shown beside it, one colour each in page.css */
   const SHORTEST = 7; /* days that a quarter's line must reach to be shown */
 
-  /** Unpacks the data: JSON, compressed by gzip, in base64. */
-  async function load(text) {
+  /** Unpacks a text that is compressed by gzip, in base64. */
+  async function unpack(text) {
     const bytes = Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0));
-    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    data = await new Response(unpacked).json();
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+
+  /** Writes the columns of a table that holds each different row once. */
+  function spread(table) {
+    const { names, rows, row } = table.values;
+    table.values = Object.fromEntries(names.map((name, place) => [name, row.map((number) => rows[number][place])]));
+  }
+
+  async function load(text) {
+    data = JSON.parse(await unpack(text));
+    [...Object.values(data.counts), ...Object.values(data.spans), data.weeks].forEach(spread);
     isCounted = [...data.hotels, ...data.other_hotels].map((hotel) => hotel.is_counted);
+    weeksKnown = [...data.hotels, ...data.other_hotels].map((hotel) => hotel.weeks_known);
     cohorts = listCohorts();
     return data;
   }
 
-  /** Whether a selection leaves a row of a table, or an object with the same keys. */
-  function isLeft({ hotel, service, month }, selection) {
-    return month >= selection.from && month <= selection.to
-      && (selection.hotel === null ? isCounted[hotel] : hotel === selection.hotel)
-      && (selection.service === null || service === selection.service);
+  /** Whether a selection leaves a row of a table of months, or an object with the same keys. */
+  function isLeft({ month, ...place }, selection) {
+    return month >= selection.from && month <= selection.to && isPlaced(place, selection);
+  }
+
+  function isPlaced({ hotel, service, origin, segment }, selection) {
+    return (selection.hotel === null ? isCounted[hotel] : hotel === selection.hotel)
+      && (selection.service === null || service === selection.service)
+      && (selection.origin === null || origin === undefined || origin === selection.origin)
+      && (selection.segment === null || segment === undefined || segment === selection.segment)
+      && (selection.known === undefined || weeksKnown[hotel] >= selection.known);
   }
 
   /** Calls `use` with the number of each row in the selection. */
   function eachRow(table, selection, use) {
-    const { hotel, service, month } = table;
-    for (let row = 0; row < month.length; row += 1) {
-      if (isLeft({ hotel: hotel[row], service: service[row], month: month[row] }, selection)) use(row);
+    const { hotel, service, origin, segment, month, span } = table;
+    const { first = 0, weeks, from, to } = selection;
+    const isInTime = month
+      ? (row) => month[row] >= from && month[row] <= to
+      : (row) => data.first_weeks[span[row]] >= first && data.first_weeks[span[row]] < first + weeks;
+    for (let row = 0; row < hotel.length; row += 1) {
+      const place = { hotel: hotel[row], service: service[row], origin: origin?.[row], segment: segment?.[row] };
+      if (isInTime(row) && isPlaced(place, selection)) use(row);
     }
   }
 
-  /** Adds one aggregate up, by position in `dimension` (hotel, service, origin, segment or month). */
-  function sumsBy(tableName, aggregate, dimension, selection) {
-    const table = data.counts[tableName];
-    const [column, keys, sums] = [table.values[aggregate], table[dimension], new Map()];
-    eachRow(table, selection, (row) => sums.set(keys[row], (sums.get(keys[row]) ?? 0) + column[row]));
+  /** The table of counts that holds the time of a selection. */
+  function tableOf(name, selection) {
+    return selection.weeks === null ? data.counts[name] : data.spans[name];
+  }
+
+  /** Adds one aggregate up, by position in each of `dimensions` (hotel, service, origin, segment or month), with a space
+      between them if they are several. */
+  function sumsBy(tableName, aggregate, dimensions, selection) {
+    const table = tableOf(tableName, selection);
+    const [column, sums] = [table.values[aggregate], new Map()];
+    const names = [dimensions].flat();
+    const keyOf = names.length === 1 ? (row) => table[names[0]][row] : (row) => names.map((name) => table[name][row]).join(" ");
+    eachRow(table, selection, (row) => {
+      const key = keyOf(row);
+      sums.set(key, (sums.get(key) ?? 0) + column[row]);
+    });
     return sums;
   }
 
   /** Adds one aggregate up over everything selected. */
   function sum(tableName, aggregate, selection) {
-    const column = data.counts[tableName].values[aggregate];
+    const table = tableOf(tableName, selection);
+    const column = table.values[aggregate];
     let total = 0;
-    eachRow(data.counts[tableName], selection, (row) => { total += column[row]; });
+    eachRow(table, selection, (row) => { total += column[row]; });
     return total;
+  }
+
+  /** Orders created or cancellations of each week, of which week 0 is the last. */
+  function weekly(aggregate, selection) {
+    const { week, hotel, service, origin, segment, values } = data.weeks;
+    const numbers = new Array(2 * YEAR).fill(0);
+    week.forEach((each, row) => {
+      const place = { hotel: hotel[row], service: service[row], origin: origin[row], segment: segment[row] };
+      if (isPlaced(place, selection)) numbers[each] += values[aggregate][row];
+    });
+    return numbers;
+  }
+
+  /** The equal period right before a selection's, or the one a year earlier; null where the page does not reach so far.
+      `earlier` are the weeks that a rate is taken earlier, as far as which hotels must be known. */
+  function compared(selection, comparison, earlier) {
+    const { from, to, weeks } = selection;
+    if (weeks === null) {
+      const back = comparison === "before" ? to - from + 1 : 12;
+      return from - back < 0 ? null : { ...selection, from: from - back, to: to - back };
+    }
+    const first = comparison === "before" ? weeks : YEAR;
+    return { ...selection, first, known: first + weeks + earlier };
+  }
+
+  /** The selection of a rate that has orders: itself, or the shortest longer window, or the newest months before. Null where
+      there is none. */
+  function nearest(definition, selection) {
+    const isKnown = (each) => sum(definition.table, definition.denominator, each) > 0;
+    const { from, to, weeks } = selection;
+    const others = weeks === null
+      ? Array.from({ length: from }, (_, back) => ({ ...selection, from: from - back - 1, to: to - back - 1 }))
+      : data.windows.filter((each) => each > weeks).map((each) => ({ ...selection, weeks: each }));
+    return [selection, ...others].find(isKnown) ?? null;
+  }
+
+  /** The median of numbers; null where there are fewer than three. */
+  function median(numbers) {
+    if (numbers.length < 3) return null;
+    const sorted = [...numbers].sort((a, b) => a - b);
+    const half = Math.floor(sorted.length / 2);
+    return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  }
+
+  /** Whether two rates differ by more than chance: by two standard errors of their difference. */
+  function differ(a, b) {
+    const common = (a.numerator + b.numerator) / (a.denominator + b.denominator);
+    return Math.abs(a.value - b.value)
+      > data.normal_quantile * Math.sqrt(common * (1 - common) * (1 / a.denominator + 1 / b.denominator));
   }
 
   /** Adds one sum of a table of amounts up, in ten-thousandths, by currency and position in `dimension` (null: by
@@ -232,5 +320,7 @@ const figures = (() => {
     return found;
   }
 
-  return { load, sum, sumsBy, rate, rateBy, curves, bins, quantile, steps, quotient, amountsBy, ahead };
+  return {
+    load, unpack, weekly, compared, nearest, median, differ, sum, sumsBy, rate, rateBy, curves, bins, quantile, steps, quotient, amountsBy, ahead,
+  };
 })();

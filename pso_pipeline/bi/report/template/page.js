@@ -17,6 +17,7 @@
   const listed = new Intl.ListFormat("en-GB");
   const short = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
 
+  await loadVega();
   const data = await figures.load(find("#data").textContent);
   const rates = new Map(data.rates.map((rate) => [rate.name, rate]));
   const months = data.months.map((text) => ({ key: text.slice(0, 7), date: new Date(text) }));
@@ -63,81 +64,230 @@
     return hours < 48 ? `${one.format(hours)} hours` : `${one.format(hours / 24)} days`;
   }
 
-  function span(hours) {
+  function length(hours) {
     if (hours < 1) return `${Math.round(hours * 60)} min`;
     return hours <= 24 ? `${hours} h` : `${hours / 24} d`;
   }
 
-  /* ---- filters ---- */
+  /* ---- filters, whose state is the address ---- */
 
-  const inputs = { hotel: find("#hotel"), service: find("#service"), from: find("#from"), to: find("#to") };
+  const inputs = Object.fromEntries(["hotel", "service", "origin", "segment", "period", "from", "to"].map((name) => [name, find(`#${name}`)]));
+  const WEEKS = { "7d": 1, "28d": 4, "13w": 13, "52w": 52 };
+  const USUAL = "28d";
+  const EVERY = { hotel: isAnyOut ? "All hotels counted" : "All hotels", service: "All services", origin: "All origins", segment: "All segments" };
+  const choice = (value, label) => charts.element("option", label, { value });
+  let state = {};
+
+  /** The services, origins or segments that a selection has orders of. */
+  function offered(dimension, { hotel }) {
+    const found = new Set();
+    Object.values(data.counts).forEach((table) => table.hotel.forEach((each, row) => {
+      if (hotel === null || each === hotel) found.add(table[dimension][row]);
+    }));
+    return [...found].filter((position) => position >= 0)
+      .map((position) => [labelOf(dimension, position), position])
+      .sort(([a, left], [b, right]) => (left >= labels[dimension].length) - (right >= labels[dimension].length) || a.localeCompare(b, "en"));
+  }
 
   function fillChoices() {
-    const choice = (value, label) => charts.element("option", label, { value });
-    const choices = (dimension, isOffered) => labels[dimension]
-      .map((label, position) => [label, position])
-      .filter(([, position]) => isOffered(position))
-      .sort(([a, left], [b, right]) => (left >= data.hotels.length) - (right >= data.hotels.length) || a.localeCompare(b, "en"))
-      .map(([label, position]) => choice(position, label));
-    inputs.hotel.append(...choices("hotel", (position) => hotels[position].is_counted));
-    if (isAnyOut) {
-      inputs.hotel.options[0].textContent = "All hotels counted";
-      const apart = charts.element("optgroup", null, { label: "In no total" });
-      apart.append(...choices("hotel", (position) => !hotels[position].is_counted));
-      inputs.hotel.append(apart);
-    }
-    const services = labels.service.map((label, position) => [label, position]);
-    services.sort(([a], [b]) => a.localeCompare(b, "en"));
-    inputs.service.append(...services.map(([label, position]) => choice(position, label)));
-    const places = Object.values(data.counts).flatMap((table) => table.service);
-    if (places.some((position) => position === services.length)) inputs.service.append(choice(services.length, OTHERS));
+    inputs.hotel.placeholder = EVERY.hotel;
+    const names = labels.hotel.map((label, position) => [label, position]).sort(([a], [b]) => a.localeCompare(b, "en"));
+    find("#hotels").append(...names.map(([label, position]) => charts.element("option", null, {
+      value: label, ...(hotels[position].is_counted ? {} : { label: `${label}, in no total` }),
+    })));
     ["from", "to"].forEach((end) => {
       inputs[end].append(...months.map(({ date }, position) => choice(position, short.format(date))));
     });
-    reset();
   }
 
-  function reset() {
-    inputs.hotel.value = "";
-    inputs.service.value = "";
-    inputs.from.value = "0";
-    inputs.to.value = String(months.length - 1);
+  /** Reads the address: what it does not name, or names wrongly, is not chosen. */
+  function read() {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    const place = (list, text) => (text === null || !list.includes(text) ? null : list.indexOf(text));
+    const hotel = place(hotels.map(({ key, label }) => key ?? label), asked.get("hotel"));
+    const positionIn = (dimension) => {
+      const text = asked.get(dimension);
+      return offered(dimension, { hotel }).find(([label]) => label === text)?.[1] ?? null;
+    };
+    const last = months.length - 1;
+    const period = asked.get("period") ?? USUAL;
+    const [from, to] = (period.match(/^(\d{4}-\d{2})\.\.(\d{4}-\d{2})$/) ?? []).slice(1)
+      .map((key) => months.findIndex((month) => month.key === key));
+    const isRange = from >= 0 && to >= from;
+    const isWindow = Object.hasOwn(WEEKS, period);
+    return {
+      hotel,
+      service: positionIn("service"),
+      origin: positionIn("origin"),
+      segment: positionIn("segment"),
+      weeks: isWindow ? WEEKS[period] : (isRange || period === "all" ? null : WEEKS[USUAL]),
+      from: isRange ? from : 0,
+      to: isRange ? to : last,
+      rate: rates.has(asked.get("rate")) ? asked.get("rate") : find("#breakdown-rate option[selected]").value,
+      order: ["rate", "orders", "name"].find((each) => each === asked.get("order")) ?? "excess",
+      period: isRange ? "months" : (isWindow || period === "all" ? period : USUAL),
+    };
   }
 
-  function selected() {
-    const position = (input) => (input.value === "" ? null : Number(input.value));
-    const [from, to] = [Number(inputs.from.value), Number(inputs.to.value)];
-    return { hotel: position(inputs.hotel), service: position(inputs.service), from, to };
+  /** The address of a state; parts that are as usual are left out. */
+  function addressOf(part) {
+    const { hotel, service, origin, segment, period, from, to, rate, order } = { ...state, ...part };
+    const asked = new URLSearchParams();
+    if (hotel !== null) asked.set("hotel", hotels[hotel].key ?? hotels[hotel].label);
+    Object.entries({ service, origin, segment }).forEach(([name, position]) => {
+      if (position !== null) asked.set(name, labelOf(name, position));
+    });
+    const text = period === "months" ? `${months[from].key}..${months[to].key}` : period;
+    if (text !== USUAL) asked.set("period", text);
+    if (rate !== find("#breakdown-rate option[selected]").value) asked.set("rate", rate);
+    if (order !== "excess") asked.set("order", order);
+    return `#${asked.toString() || "all="}`;
   }
 
-  /** Keeps the ends in order: the one that was not touched follows. */
-  function keepOrder(touched) {
-    const { from, to } = selected();
-    if (from > to) inputs[touched === inputs.from ? "to" : "from"].value = touched.value;
+  function go(part) {
+    const address = addressOf(part);
+    if (address === location.hash) show();
+    else location.hash = address;
   }
 
-  function describe({ hotel, service, from, to }) {
-    const where = hotel === null ? (isAnyOut ? "all hotels counted" : "all hotels") : labelOf("hotel", hotel);
-    const what = service === null ? "all services" : labelOf("service", service);
-    const ends = [...new Set([from, to].map((month) => short.format(months[month].date)))];
-    return `${where}, ${what}, ${ends.join(" to ")}`;
+  /** Writes a state into the filters. */
+  function fillFilters() {
+    inputs.hotel.value = state.hotel === null ? "" : labelOf("hotel", state.hotel);
+    inputs.hotel.setCustomValidity("");
+    ["service", "origin", "segment"].forEach((dimension) => {
+      const found = offered(dimension, state);
+      inputs[dimension].replaceChildren(choice("", EVERY[dimension]), ...found.map(([label, position]) => choice(position, label)));
+      inputs[dimension].value = state[dimension] ?? "";
+    });
+    inputs.period.value = state.period;
+    inputs.from.value = state.from;
+    inputs.to.value = state.to;
+    find("#filters").classList.toggle("has-months", state.period === "months");
+    find("#breakdown-rate").value = state.rate;
+    find("#breakdown-order").value = state.order;
+  }
+
+  /** The hotel that a text means: its name, or the only one with such a part. Undefined where that is not clear. */
+  function hotelOf(text) {
+    const wanted = text.trim().toLowerCase();
+    if (wanted === "") return null;
+    const names = labels.hotel.map((label) => label.toLowerCase());
+    const found = names.flatMap((name, position) => (name.includes(wanted) ? [position] : []));
+    const exact = names.indexOf(wanted);
+    return exact >= 0 ? exact : (found.length === 1 ? found[0] : undefined);
+  }
+
+  /** Takes a change of a filter: a service that the hotel does not sell goes, and the ends of the period stay in order. */
+  function take(input) {
+    if (input === inputs.hotel) {
+      const hotel = hotelOf(input.value);
+      if (hotel === undefined) {
+        input.setCustomValidity("No hotel, or several, have this in their name: choose one of the list.");
+        input.reportValidity();
+        return;
+      }
+      go({ hotel, ...Object.fromEntries(["service", "origin", "segment"].map((dimension) => [
+        dimension, offered(dimension, { hotel }).some(([, position]) => position === state[dimension]) ? state[dimension] : null,
+      ])) });
+      return;
+    }
+    const position = input.value === "" ? null : Number(input.value);
+    if (input === inputs.period) go({ period: input.value, from: 0, to: months.length - 1 });
+    else if (input === inputs.from) go({ from: position, to: Math.max(position, state.to) });
+    else if (input === inputs.to) go({ to: position, from: Math.min(position, state.from) });
+    else go({ [input.id]: position });
+  }
+
+  /** The selection of what is shown by month: the months chosen, or all. */
+  function ofMonths(selection) {
+    return selection.weeks === null ? selection : { ...selection, weeks: null };
+  }
+
+  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+  const DAY = 86400000;
+
+  /** The last complete day of what is selected: of the hotel, or the newest of all. */
+  function lastDay({ hotel }) {
+    const days = hotels.filter((each, position) => (hotel === null ? each.is_counted : position === hotel)).map((each) => each.as_of_date).filter(Boolean);
+    return days.length ? Date.parse(days.sort()[days.length - 1]) : null;
+  }
+
+  /** The days that a selection takes, `earlier` weeks before. */
+  function span(selection, earlier = 0) {
+    if (selection.weeks === null) {
+      const ends = [...new Set([selection.from, selection.to].map((month) => short.format(months[month].date)))];
+      return ends.join(" to ");
+    }
+    const last = lastDay(selection);
+    if (last === null) return `${selection.weeks} weeks`;
+    const end = last - 7 * earlier * DAY;
+    return `${day.format(end - (7 * selection.weeks - 1) * DAY)} to ${day.format(end)}`;
+  }
+
+  function describe(selection) {
+    const where = selection.hotel === null ? EVERY.hotel.toLowerCase() : labelOf("hotel", selection.hotel);
+    const parts = ["service", "origin", "segment"].filter((dimension) => dimension === "service" || selection[dimension] !== null)
+      .map((dimension) => (selection[dimension] === null ? EVERY[dimension].toLowerCase() : labelOf(dimension, selection[dimension])));
+    return [where, ...parts, span(selection)].join(", ");
   }
 
   /** What must be known of the hotels whose figures are shown, or are not. */
   function caution(selection) {
+    const isDivided = selection.origin === null && selection.segment === null;
+    const plain = isDivided ? 0 : data.hotels.filter((hotel) => !hotel.is_detailed).length;
+    const undivided = plain ? ` ${counted.format(plain)} smaller hotels are not divided by origin and segment, and are left out.` : "";
     if (selection.hotel === null) {
       const created = hotels.map((hotel, position) => (hotel.is_counted ? 0
         : figures.sum("agg_orders_daily", data.roles.created, { ...selection, hotel: position })));
       const total = created.reduce((before, orders) => before + orders, 0);
-      return isAnyOut ? ` Hotels that are no longer read, or not read to their end yet, are not among them; they have ${counted.format(total)} more.` : "";
+      return `${isAnyOut ? ` Hotels that are no longer read, or not read to their end yet, are not among them; they have ${counted.format(total)} more.` : ""}${undivided}`;
     }
     const { status, as_of_utc: asOf, held_back_reason: reason } = hotels[selection.hotel];
     const age = asOf ? `its figures are as of ${moment.format(new Date(`${asOf}Z`))} UTC` : "it has no complete figures";
-    return {
+    return ({
       "held back": ` The newest figures of this hotel are held back (${reason}): ${age}.`,
       "no longer read": ` This hotel is no longer read: ${age}.`,
       "not read to its end": " This hotel is not read to its end yet: orders are missing.",
-    }[status] ?? "";
+    }[status] ?? "") + undivided;
+  }
+
+  /* ---- what changed ---- */
+
+  async function showChanges({ hotel }) {
+    const found = data.changes.filter((change) => hotel === null || change.hotel === hotel).slice(0, document.querySelectorAll("#changes > li").length);
+    const beyond = found.filter((change) => change.is_beyond_chance).length;
+    const where = hotel === null ? "" : ` in ${labelOf("hotel", hotel)}`;
+    const largest = beyond === 0 ? `Nothing changed beyond chance${where}. The largest differences are:` : (beyond === found.length
+      ? `What changed${where}:` : `What changed${where}, and the largest other differences:`);
+    find("#changed-headline").textContent = found.length ? largest
+      : `There is too little history to say what changed${where}: that takes 5 weeks of orders.`;
+    find("#changed-note").hidden = found.length === 0;
+    await Promise.all([...document.querySelectorAll("#changes > li")].map(async (item, place) => {
+      const change = found[place];
+      item.hidden = change === undefined;
+      if (change === undefined) return;
+      item.classList.toggle("is-beyond", change.is_beyond_chance);
+      item.querySelector(".subject").textContent = hotel === null || hotels.length > 1 ? change.subject : "";
+      item.querySelector(".sentence").textContent = change.sentence;
+      const link = item.querySelector(".leads");
+      link.hidden = false;
+      link.href = addressOf({
+        hotel: change.hotel, service: change.service, origin: change.origin, segment: null,
+        period: change.window_days === 7 ? "7d" : "28d", from: 0, to: months.length - 1,
+      });
+      const last = lastDay({ hotel: change.hotel });
+      const what = change.kind === "orders" ? "orders" : "cancellations";
+      const rows = change.weeks.map((number, week) => {
+        const end = last - 7 * (change.weeks.length - 1 - week) * DAY;
+        return {
+          place: week, number, usual: change.usual_of_week,
+          look: week >= change.weeks.length - change.window_days / 7 ? what : "before",
+          name: `Week to ${day.format(end)}`, shown: `${counted.format(number)} ${what}`,
+          basis: change.usual_of_week === null ? "" : `usually ${one.format(change.usual_of_week)}`,
+        };
+      });
+      await charts.draw(`change-${place}`, rows, `Weekly ${what}, oldest first: ${change.weeks.join(", ")}.`);
+    }));
   }
 
   /* ---- headline and list of rates ---- */
@@ -150,24 +300,128 @@
     card.querySelector(".sure").textContent = isSmall ? sure : "";
   }
 
+  /** Writes what a card's figure is compared with: [is it up, by how much, with what, is it beyond chance]. */
+  function showDeltas(card, deltas) {
+    card.querySelector(".deltas").replaceChildren(...deltas.map(([difference, text, than, isBeyond]) => {
+      const line = charts.element("li", null);
+      const sign = difference === null ? "" : (difference > 0 ? "▲ " : (difference < 0 ? "▼ " : "= "));
+      line.append(charts.element("strong", `${sign}${text}`), ` ${than}`);
+      line.classList.toggle("is-chance", !isBeyond);
+      return line;
+    }));
+  }
+
+  const points = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+  function beforeOf({ weeks, from, to }) {
+    if (weeks === null) return from === to ? "the month before" : `the ${to - from + 1} months before`;
+    return weeks > 4 ? `the ${weeks} weeks before` : `the ${7 * weeks} days before`;
+  }
+
+  /** The comparisons of a rate, each with hotels that are known in both periods. */
+  function rateDeltas(rate, selection) {
+    const earlier = data.weeks_earlier[rate.name];
+    const isFinal = rate.maturity_days !== null || selection.weeks !== null || selection.to < months.length - 1;
+    const deltas = isFinal ? ["before", "last_year"].flatMap((comparison) => {
+      const then = figures.compared(selection, comparison, earlier);
+      if (then === null) return [];
+      const was = figures.rate(rate, then);
+      const now = figures.rate(rate, { ...selection, known: then.known });
+      if (was.value === null || now.value === null) return [];
+      const difference = 100 * (now.value - was.value);
+      const than = comparison === "before" ? beforeOf(selection) : "last year";
+      return [[difference, `${points.format(Math.abs(difference))} points`, `against ${than} (${shown(rate, was.value)})`, figures.differ(now, was)]];
+    }) : [];
+    const others = [...figures.rateBy(rate, "hotel", { ...selection, hotel: null })]
+      .filter(([position, { denominator }]) => position < data.hotels.length && denominator >= data.small_group).map(([, { value }]) => value);
+    const median = figures.median(others);
+    const own = figures.rate(rate, selection);
+    if (median !== null && own.value !== null) {
+      const difference = 100 * (own.value - median);
+      deltas.push([difference, `${points.format(Math.abs(difference))} points`, `against the median hotel (${shown(rate, median)})`, selection.hotel !== null]);
+    }
+    return deltas;
+  }
+
+  function countDeltas(aggregate, selection) {
+    const sum = (each) => figures.sum("agg_orders_daily", aggregate, each);
+    if (selection.weeks === null && selection.to === months.length - 1) return [];
+    const deltas = ["before", "last_year"].flatMap((comparison) => {
+      const then = figures.compared(selection, comparison, 0);
+      if (then === null) return [];
+      const [now, was] = [sum({ ...selection, known: then.known }), sum(then)];
+      if (was === 0) return [];
+      const difference = (now - was) / was;
+      const than = comparison === "before" ? beforeOf(selection) : "last year";
+      return [[difference, shared.format(Math.abs(difference)), `against ${than} (${counted.format(was)})`, Math.abs(now - was) > data.normal_quantile * Math.sqrt(now + was)]];
+    });
+    const each = [...figures.sumsBy("agg_orders_daily", aggregate, "hotel", { ...selection, hotel: null })];
+    const median = figures.median(each.filter(([position]) => position < data.hotels.length).map(([, orders]) => orders));
+    if (median !== null) deltas.push([null, counted.format(median), "in the median hotel", false]);
+    return deltas;
+  }
+
   function showRate(card, selection) {
     const rate = rates.get(card.dataset.rate);
-    const found = figures.rate(rate, selection);
-    showCard(card, shown(rate, found.value), `${basis(found)} orders`, found);
+    const near = figures.nearest(rate, selection);
+    card.hidden = near === null;
+    if (near === null) return;
+    const found = figures.rate(rate, near);
+    const when = span(near, near.weeks === null ? 0 : data.weeks_earlier[rate.name]);
+    showCard(card, shown(rate, found.value), `${basis(found)} orders of ${when}`, found);
+    showDeltas(card, rateDeltas(rate, near));
   }
 
   function showCards(selection) {
     document.querySelectorAll("[data-rate]").forEach((card) => showRate(card, selection));
-    const created = figures.sum("agg_orders_daily", data.roles.created, selection);
-    const firm = figures.sum("agg_orders_daily", data.roles.firm, selection);
-    showCard(find('[data-card="orders"]'), counted.format(created), `${counted.format(firm)} of them firm`);
-    const bins = figures.bins(selection);
+    document.querySelectorAll("[data-count]").forEach((card) => {
+      const aggregate = data.roles[card.dataset.count];
+      const total = figures.sum("agg_orders_daily", aggregate, selection);
+      showCard(card, counted.format(total), span(selection));
+      showDeltas(card, countDeltas(aggregate, selection));
+    });
+    const missing = [...document.querySelectorAll("#glance [data-rate]")].filter((card) => card.hidden).map((card) => rates.get(card.dataset.rate).label);
+    find("#glance-note").textContent = missing.length ? `Not known yet, since no order of this selection is old enough: ${listed.format(missing)}.` : "";
+    const monthly = ofMonths(selection);
+    document.querySelectorAll("[data-monthly]").forEach((card) => {
+      const rate = rates.get(card.dataset.monthly);
+      const found = figures.rate(rate, monthly);
+      showCard(card, shown(rate, found.value), `${basis(found)} orders`, found);
+    });
+    const bins = figures.bins(monthly);
     const total = bins.reduce((before, orders) => before + orders, 0);
     data.quantiles.forEach(({ measure, quantile }) => {
       const card = find(`[data-measure="${measure.name}"]`);
       const isSmall = total > 0 && total < data.small_group;
       showCard(card, duration(figures.quantile(quantile, bins)), `of ${counted.format(total)} cancellations with a time`, { isSmall });
     });
+  }
+
+  /* ---- by week ---- */
+
+  async function showWeekly(selection) {
+    const last = lastDay(selection);
+    const isLong = (each) => each.weeks_known >= 2 * 52;
+    const chosen = hotels.filter((each, position) => (selection.hotel === null ? each.is_counted : position === selection.hotel));
+    await Promise.all(Object.entries({ created: "Orders", canceled: "Cancellations" }).map(async ([name, what]) => {
+      const numbers = figures.weekly(data.roles[name === "created" ? "created" : "cancellations"], selection);
+      const known = Math.max(...chosen.map((each) => each.weeks_known), 0);
+      const rows = last === null ? [] : numbers.flatMap((number, week) => {
+        if (week >= known) return [];
+        const end = last - 7 * (week % 52) * DAY;
+        const series = week < 52 ? "This year" : "Last year";
+        return [{ week: end, series, number, name: `${series}, week to ${day.format(last - 7 * week * DAY)}`, shown: `${counted.format(number)} ${what.toLowerCase()}`, basis: "" }];
+      });
+      const body = last === null ? [] : numbers.slice(0, Math.min(52, known)).map((number, week) => [
+        new Date(last - 7 * week * DAY).toISOString().slice(0, 10), counted.format(number), week + 52 < known ? counted.format(numbers[week + 52]) : "–",
+      ]);
+      charts.fill(table(`weekly-${name}`), ["Week to", what, "A year before"], body);
+      const recent = numbers.slice(0, 4).map((number) => counted.format(number));
+      await charts.draw(`weekly-${name}`, rows.some(({ number }) => number > 0) ? rows : [], `${what} by week, this year over last. The last four weeks, newest first: ${listed.format(recent)}.`);
+    }));
+    const young = chosen.filter((each) => !isLong(each)).length;
+    find("#weekly-note").textContent = young && chosen.length > 1
+      ? `${counted.format(young)} of ${counted.format(chosen.length)} hotels are known for less than two years, so that last year lacks some of theirs.` : "";
   }
 
   /** What can still change a rate that waits for no age: says what it is worth. */
@@ -187,10 +441,11 @@
   function listRates(selection) {
     const rows = data.rates.map((rate) => {
       const found = figures.rate(rate, selection);
+      const when = selection.weeks === null ? "" : ` ${span(selection, data.weeks_earlier[rate.name])}.`;
       const note = isUnsettled(rate) ? ` ${unsettled(selection)}` : "";
       const sure = found.isSmall ? `, ${interval(found)}` : "";
       const figure = [shown(rate, found.value), basis(found) + sure, found.isSmall ? "is-small" : ""];
-      return [[rate.label, rate.sentence + note], figure];
+      return [[rate.label, rate.sentence + when + note], figure];
     });
     charts.fill(find("#all-rates"), ["Rate", "Figure"], rows);
   }
@@ -236,7 +491,13 @@
     return points;
   }
 
+  /** Draws a chart in the colour of cancellations where it is about them. */
+  function paint(name, rate) {
+    find(`[data-chart="${name}"]`).classList.toggle("is-canceled", rate.group === "cancellation");
+  }
+
   async function showMonthly(name, rate, points, columns, cells) {
+    paint(name, rate);
     const known = points.filter((point) => point.rate !== null);
     const complete = known.filter((point) => point.is_complete);
     const last = complete[complete.length - 1];
@@ -331,9 +592,9 @@
     const rows = found.map(({ end, orders }, place) => {
       const quotient = figures.quotient(SHARE, orders, total);
       const isLast = place === found.length - 1;
-      const start = place === 0 ? "" : span(found[place - 1].end);
-      const name = isLast ? `over ${start}` : (start ? `${start} to ${span(end)}` : `up to ${span(end)}`);
-      const label = isLast ? "more" : span(end);
+      const start = place === 0 ? "" : length(found[place - 1].end);
+      const name = isLast ? `over ${start}` : (start ? `${start} to ${length(end)}` : `up to ${length(end)}`);
+      const label = isLast ? "more" : length(end);
       return { place, label, share: quotient.value, name, ...tooltip(SHARE, quotient), quotient };
     });
     const most = rows.reduce((a, b) => (b.share > a.share ? b : a));
@@ -402,43 +663,126 @@
 
   /* ---- bars ---- */
 
-  /** Draws quotients as bars: `entries` are [label, quotient], in the order in which they are shown. */
-  async function showBars(name, heading, rate, entries) {
-    const rows = entries.map(([label, quotient], place) => ({
-      place, label, rate: quotient.value, low: quotient.low, high: quotient.high,
+  /** Draws quotients as bars: `entries` are {label, quotient, more, part}, in the order in which they are shown; `part` is the
+      state to which a click leads. */
+  async function showBars(name, heading, rate, entries, median = null) {
+    const rows = entries.map(({ label, quotient, part }, place) => ({
+      place, label, rate: quotient.value, low: quotient.low, high: quotient.high, median, part,
       figure: shown(rate, quotient.value), look: quotient.isSmall ? "small" : "complete", name: label, ...tooltip(rate, quotient),
     }));
-    charts.fill(table(name), [heading, "Rate", "Counted"], entries.map(([label, quotient]) => [
-      label, cell(rate, quotient), basis(quotient),
+    paint(name, rate);
+    const isRanked = entries.some(({ more }) => more !== undefined);
+    charts.fill(table(name), [heading, "Rate", "Counted", ...(isRanked ? ["Beyond the rate of all"] : [])], entries.map(({ label, quotient, more, part }) => [
+      part ? [label, "", "", addressOf(part)] : label, cell(rate, quotient), basis(quotient), ...(isRanked ? [excess(more)] : []),
     ]));
     const drawn = rows.filter((row) => row.rate !== null).slice(0, LISTED);
     const named = drawn.slice(0, 3).map((row) => `${row.label} ${row.shown}`);
-    await charts.draw(name, drawn, `${rate.label}: ${named.join("; ") || "nothing to show"}. All figures are in the table below.`);
+    const marked = median === null ? "" : ` The median is ${shown(rate, median)}.`;
+    await charts.draw(
+      name, drawn, `${rate.label}: ${named.join("; ") || "nothing to show"}.${marked} All figures are in the table below.`,
+      entries.some(({ part }) => part) ? (row) => { if (row.part) go(row.part); } : null,
+    );
   }
 
   async function showCheckIns(selection) {
     const shares = data.rates.filter((rate) => rate.group === "check_in" && rate.denominator === rates.get("connector_check_in_share").denominator);
-    await showBars("check-ins", "Share of served orders", { ...SHARE, label: "Online check-in of served orders" }, shares.map((rate) => [rate.label, figures.rate(rate, selection)]));
+    await showBars("check-ins", "Share of served orders", { ...SHARE, label: "Online check-in of served orders" }, shares.map((rate) => (
+      { label: rate.label, quotient: figures.rate(rate, selection) }
+    )));
+  }
+
+  const signed = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0, signDisplay: "exceptZero" });
+
+  function excess(more) {
+    return signed.format(more);
+  }
+
+  const ORDERS = {
+    excess: (a, b) => b.more - a.more,
+    rate: (a, b) => b.quotient.value - a.quotient.value,
+    orders: (a, b) => b.quotient.denominator - a.quotient.denominator,
+    name: (a, b) => a.label.localeCompare(b.label, "en"),
+  };
+
+  /** Groups of a rate by position in a dimension, in the chosen order, those without a name last. `more` is how many more the
+      group counts than the rate of all shown would give. */
+  function ranked(rate, dimension, selection, whole) {
+    const named = dimension === "hotel" ? data.hotels.length : labels[dimension].length;
+    return [...figures.rateBy(rate, dimension, selection)]
+      .filter(([position, quotient]) => position >= 0 && quotient.denominator > 0)
+      .map(([position, quotient]) => ({
+        position, quotient, label: labelOf(dimension, position), isOthers: position >= named,
+        more: quotient.numerator - quotient.denominator * whole.value,
+        part: position >= named ? null : { [dimension]: position, ...(dimension === "hotel" ? { service: null } : {}) },
+      }))
+      .sort((a, b) => a.isOthers - b.isOthers || ORDERS[state.order](a, b) || a.position - b.position);
   }
 
   async function showBreakdowns(selection) {
-    const rate = rates.get(find("#breakdown-rate").value);
+    const rate = rates.get(state.rate);
+    const near = figures.nearest(rate, selection) ?? selection;
+    const whole = figures.rate(rate, near);
     find("#breakdown-sentence").textContent = rate.sentence;
+    find("#breakdown-period").textContent = `Here for ${span(near, near.weeks === null ? 0 : data.weeks_earlier[rate.name])}: ${shown(rate, whole.value)} of all shown.`;
     find("#breakdown-note").textContent = isUnsettled(rate)
-      ? `${unsettled(selection)} Groups differ by the age of their orders too.`
+      ? `${unsettled(near)} Groups differ by the age of their orders too.`
       : "";
     await Promise.all(["hotel", "service", "origin", "segment"].map(async (dimension) => {
-      const named = dimension === "hotel" ? data.hotels.length : labels[dimension].length;
-      const isOthers = (position) => position >= named;
-      const entries = [...figures.rateBy(rate, dimension, selection)]
-        .filter(([, quotient]) => quotient.denominator > 0)
-        .sort(([a, left], [b, right]) => isOthers(a) - isOthers(b) || right.denominator - left.denominator)
-        .map(([position, quotient]) => [labelOf(dimension, position), quotient]);
+      const entries = ranked(rate, dimension, near, whole);
+      const large = entries.filter(({ isOthers, quotient }) => !isOthers && !quotient.isSmall).map(({ quotient }) => quotient.value);
       find(`#more-${dimension}`).textContent = entries.length > LISTED
         ? `The first ${LISTED} of ${entries.length}; the table holds all.`
         : "";
-      await showBars(`by-${dimension}`, dimension[0].toUpperCase() + dimension.slice(1), rate, entries);
+      await showBars(`by-${dimension}`, dimension[0].toUpperCase() + dimension.slice(1), rate, entries, figures.median(large));
     }));
+    showMatrix(rate, near, whole);
+  }
+
+  /* ---- hotel by service, unresolved orders ---- */
+
+  const COLUMNS = 10; /* services of the matrix; its CSV file has the same */
+
+  function showMatrix(rate, selection, whole) {
+    const rows = ranked(rate, "hotel", selection, whole);
+    const services = ranked(rate, "service", selection, whole).sort(ORDERS.orders).slice(0, COLUMNS);
+    const found = figures.sumsBy(rate.table, rate.denominator, ["hotel", "service"], selection);
+    const canceled = figures.sumsBy(rate.table, rate.numerator, ["hotel", "service"], selection);
+    find("#matrix-place").hidden = rows.length < 2 || services.length < 2;
+    const body = rows.map(({ position, label, quotient, part }) => [
+      part ? [label, "", "", addressOf(part)] : label,
+      cell(rate, quotient),
+      ...services.map((service) => {
+        const key = `${position} ${service.position}`;
+        const each = figures.quotient(rate, canceled.get(key) ?? 0, found.get(key) ?? 0);
+        if (each.value === null) return "·";
+        if (each.isSmall) return [shown(rate, each.value), "", "is-small"];
+        const look = each.low > whole.value ? "is-high" : (each.high < whole.value ? "is-low" : "");
+        return [`${{ "is-high": "▲ ", "is-low": "▼ " }[look] ?? ""}${shown(rate, each.value)}`, "", look];
+      }),
+    ]);
+    charts.fill(find("#matrix"), ["Hotel", "All services", ...services.map(({ label }) => label)], body, LISTED);
+    find("#matrix-note").textContent = `${rate.label}; ▲ above and ▼ below ${shown(rate, whole.value)} by more than chance, in italics fewer than ${data.small_group} orders.` +
+      `${rows.length > LISTED ? ` The first ${LISTED} of ${rows.length} hotels; the CSV file holds all.` : ""}`;
+  }
+
+  function showUnresolved(selection) {
+    const all = { ...selection, weeks: null, from: 0, to: months.length - 1 };
+    const rate = rates.get("unresolved_share");
+    const firm = figures.sumsBy(rate.table, rate.denominator, ["hotel", "service"], all);
+    const rows = [...figures.sumsBy(rate.table, rate.numerator, ["hotel", "service"], all)].filter(([, orders]) => orders > 0)
+      .sort(([, a], [, b]) => b - a)
+      .map(([key, orders]) => {
+        const [hotel, service] = key.split(" ").map(Number);
+        const quotient = figures.quotient(rate, orders, firm.get(key));
+        const label = labelOf("hotel", hotel);
+        return [
+          hotel < data.hotels.length ? [label, "", "", addressOf({ hotel, service: service < labels.service.length ? service : null })] : label,
+          labelOf("service", service), counted.format(orders), counted.format(quotient.denominator), cell(rate, quotient),
+        ];
+      });
+    charts.fill(find("#unresolved"), ["Hotel", "Service", "Unresolved", "Firm orders", "Share"], rows, LISTED);
+    find("#unresolved-place").classList.toggle("is-empty", rows.length === 0);
+    find("#unresolved-note").textContent = rows.length > LISTED ? `The ${LISTED} with the most of ${rows.length}; the CSV file holds all.` : "";
   }
 
   /* ---- value ---- */
@@ -516,12 +860,13 @@
       const rows = valueRows(dimension, selection).filter(({ amounts }) => amounts[of.denominator] || amounts[of.numerator]);
       const size = ({ amounts }) => Number(amounts[of.numerator] ?? 0n);
       rows.sort((a, b) => a.currency - b.currency || size(b) - size(a));
-      const shownRows = data.currencies.flatMap((_, currency) => rows.filter((row) => row.currency === currency).slice(0, LISTED));
-      charts.fill(find(`#value-${dimension}`), [dimension === "service" ? "Service" : "Hotel", "Currency", ...heads(columns)], shownRows.map((row) => [
+      const first = data.currencies.flatMap((_, currency) => rows.filter((row) => row.currency === currency).slice(0, LISTED));
+      const inOrder = [...first, ...rows.filter((row) => !first.includes(row))];
+      charts.fill(find(`#value-${dimension}`), [dimension === "service" ? "Service" : "Hotel", "Currency", ...heads(columns)], inOrder.map((row) => [
         labelOf(dimension, row.position), data.currencies[row.currency], ...cells(row, columns),
-      ]));
-      find(`#value-more-${dimension}`).textContent = shownRows.length < rows.length
-        ? `The ${LISTED} with the most canceled value of each currency; ${rows.length - shownRows.length} more are not shown.`
+      ]), first.length);
+      find(`#value-more-${dimension}`).textContent = first.length < rows.length
+        ? `The ${LISTED} with the most canceled value of each currency; ${rows.length - first.length} more are in the CSV file.`
         : "";
     });
     find("#value").classList.toggle("is-empty", totals.length === 0);
@@ -570,30 +915,41 @@
   /* ---- all of it ---- */
 
   async function show() {
-    const selection = selected();
+    state = read();
+    const selection = state;
+    const monthly = ofMonths(selection);
+    fillFilters();
     const orders = figures.sum("agg_orders_daily", data.roles.created, selection);
     find("#selection").textContent = `Showing ${counted.format(orders)} orders: ${describe(selection)}.${caution(selection)}`;
+    const divided = [selection.origin, selection.segment].some((each) => each !== null)
+      ? " The cancellation curve, the time to cancel, values and the days ahead are of all origins and segments." : "";
+    find("#months-shown").textContent = `${span(monthly)}.${divided}`;
     showCards(selection);
     listRates(selection);
+    showUnresolved(selection);
     if (data.has_items) {
-      showValue(selection);
-      showAhead(selection);
+      showValue(monthly);
+      showAhead(monthly);
     }
     await Promise.all([
-      showCohorts(selection), showCurve(selection), showDurations(selection), showOutcomes(selection),
-      showSelfService(selection), showCheckIns(selection), showBreakdowns(selection),
+      showChanges(selection), showWeekly(selection), showBreakdowns(selection), showCohorts(monthly), showCurve(monthly),
+      showDurations(monthly), showOutcomes(monthly), showSelfService(monthly), showCheckIns(monthly),
     ]);
-    document.body.dataset.shown = describe(selection);
+    document.body.dataset.shown = `${location.hash} ${describe(selection)}`;
   }
 
   if (months.length === 0) return;
   fillChoices();
+  document.querySelectorAll("main table").forEach(charts.offer);
   document.body.classList.add("is-live");
-  find("#filters").addEventListener("change", (event) => { keepOrder(event.target); show(); });
-  find("#reset").addEventListener("click", () => { reset(); show(); });
-  find("#cohort-rate").addEventListener("change", () => showCohorts(selected()));
-  find("#breakdown-rate").addEventListener("change", () => showBreakdowns(selected()));
-  window.addEventListener("beforeprint", () => charts.fit((isHalf) => (isHalf ? 320 : 670)));
+  find("#filters").addEventListener("submit", (event) => event.preventDefault());
+  find("#filters").addEventListener("change", (event) => take(event.target));
+  find("#reset").addEventListener("click", () => { location.hash = "all="; });
+  find("#cohort-rate").addEventListener("change", () => showCohorts(ofMonths(state)));
+  find("#breakdown-rate").addEventListener("change", (event) => go({ rate: event.target.value }));
+  find("#breakdown-order").addEventListener("change", (event) => go({ order: event.target.value }));
+  window.addEventListener("hashchange", () => { if (location.hash === "" || location.hash.includes("=")) show(); });
+  window.addEventListener("beforeprint", () => charts.fit((isHalf, drawing) => (drawing.closest("#changes") ? 150 : (isHalf ? 320 : 670))));
   window.addEventListener("afterprint", () => charts.fit((isHalf, drawing) => drawing.clientWidth));
   await show();
 })().catch((error) => {

@@ -1,0 +1,45 @@
+-- One row for each hotel, service, origin, segment and span of weeks: the aggregates of metrics.yml over {table}. Weeks are
+-- counted back from the hotel's last complete day; span i has those from $first_weeks[i] (the last is 0) to before the next.
+-- Reason: every window, the one before it and last year's are made of whole spans. What needs orders of some age is taken
+-- so many weeks earlier that all are that old: so a short window is never empty, and windows are compared at equal age.
+WITH spans AS (
+    SELECT
+        first_week,
+        lead(first_week) OVER (ORDER BY first_week) AS end_week,
+        row_number() OVER (ORDER BY first_week) - 1 AS span
+    FROM (SELECT unnest($first_weeks::INTEGER[]) AS first_week)
+),
+
+ages AS (
+    SELECT unnest($weeks_earlier::INTEGER[]) AS weeks_earlier
+),
+
+last_days AS (
+    SELECT
+        hotels.*,
+        coalesce(known.as_of_date, max(known.as_of_date) OVER ()) AS last_day
+    FROM hotels
+    INNER JOIN mart.dim_enterprises AS known ON known.enterprise_id = hotels.enterprise_id
+)
+
+SELECT
+    hotels.position AS hotel,
+    services.position AS service,
+    CASE WHEN hotels.is_detailed THEN origin_values.position ELSE -1 END AS origin,
+    CASE WHEN hotels.is_detailed THEN account_type_values.position ELSE -1 END AS segment,
+    spans.span AS span,
+    {aggregates}
+FROM mart.{table}
+INNER JOIN last_days AS hotels ON hotels.enterprise_id = {table}.enterprise_id
+CROSS JOIN ages
+INNER JOIN spans
+    ON
+        {table}.{date} <= hotels.last_day
+        AND datediff('day', {table}.{date}, hotels.last_day) // 7 - weeks_earlier >= spans.first_week
+        AND datediff('day', {table}.{date}, hotels.last_day) // 7 - weeks_earlier < spans.end_week
+INNER JOIN services ON services.service_id = {table}.service_id
+INNER JOIN origin_values ON origin_values.value IS NOT DISTINCT FROM {table}.origin
+INNER JOIN account_type_values ON account_type_values.value IS NOT DISTINCT FROM {table}.account_type
+GROUP BY ALL
+HAVING {is_any}
+ORDER BY ALL
