@@ -265,11 +265,26 @@ def test_the_detail_of_hotels_follows_from_their_counts(published, found, monkey
     detailed = {place for place, hotel in enumerate(short.hotels) if hotel.is_detailed}
     assert 0 < len(detailed) < len(short.hotels)
     for table, counts in short.counts.items():
-        assert {origin for hotel, origin in zip(counts.hotel, counts.origin, strict=True) if hotel not in detailed} == {
-            -1
-        }
+        places = list(zip(counts.hotel, counts.origin, strict=True))
+        assert {origin for hotel, origin in places if hotel not in {*detailed, -1}} == {-1}
+        every = found["counts"][table]
         for aggregate, values in counts.values.items():
-            assert sum(values) == sum(found["counts"][table]["values"][aggregate]), aggregate
+            one_by_one = [value for (hotel, _), value in zip(places, values, strict=True) if hotel != -1]
+            assert sum(one_by_one) == sum(every["values"][aggregate]), aggregate
+            for origin in range(len(short.origins)):
+                divided = [
+                    value
+                    for (hotel, each), value in zip(places, values, strict=True)
+                    if each == origin and (hotel == -1 or short.hotels[hotel].is_counted)
+                ]
+                expected = [
+                    value
+                    for hotel, each, value in zip(
+                        every["hotel"], every["origin"], every["values"][aggregate], strict=True
+                    )
+                    if each == origin and found["hotels"][hotel]["is_counted"]
+                ]
+                assert sum(divided) == sum(expected), (aggregate, origin)
 
 
 def test_many_services_leave_fewer_months_and_hotels(published, monkeypatch):

@@ -87,7 +87,7 @@ SHORTEST_HOURS = 1 / 60
 OTHERS = {True: "All others", False: "All others, not counted"}
 """What the page calls the hotels that it does not list, by whether totals count them."""
 
-POSITIONS = ("months", "hotels", "services", "origin_values", "account_type_values", "currencies")
+POSITIONS = ("months", "hotels", "placements", "services", "origin_values", "account_type_values", "currencies")
 """Temporary tables with the position on the page of each month, hotel, service, origin, segment and currency."""
 
 T = TypeVar("T")
@@ -152,7 +152,8 @@ class HotelApart(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct, frozen=True):
     """Counts of one table, column by column: row i belongs to `hotel[i]`, `service[i]` and so on.
 
-    `origin` and `segment` are -1 where a hotel's orders are not divided by them. Keys are positions in the lists of
+    `origin` and `segment` are -1 where a hotel's orders are not divided by them; hotel -1 has the orders of all such
+    hotels that are counted once more, divided. Keys are positions in the lists of
     `ReportData`; those of `other_hotels` follow those of `hotels`, and every other list has its "all others" at its
     length. `values` is keyed by the aggregate, as `metrics.yml` writes it.
     """
@@ -428,6 +429,7 @@ def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.T
     connection.execute(_query("values").format(column="account_type"), {"max_values": MAX_SEGMENTS})
     connection.execute(_query("currencies"))
     connection.execute(_query("hotels"), {"max_hotels": MAX_HOTELS, "max_cells": MAX_CELLS})
+    connection.execute(_query("placements"))
     listed = {
         "months": arrow_table(connection, "SELECT month FROM months ORDER BY position"),
         "hotels": arrow_table(

@@ -18,7 +18,7 @@ last_days AS (
     SELECT
         hotels.*,
         coalesce(known.as_of_date, max(known.as_of_date) OVER ()) AS last_day
-    FROM hotels
+    FROM placements AS hotels
     INNER JOIN mart.dim_enterprises AS known ON known.enterprise_id = hotels.enterprise_id
 )
 

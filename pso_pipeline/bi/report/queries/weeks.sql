@@ -9,7 +9,7 @@ SELECT
     {aggregates}
 FROM mart.{table}
 INNER JOIN mart.dim_enterprises AS known ON known.enterprise_id = {table}.enterprise_id
-INNER JOIN hotels ON hotels.enterprise_id = {table}.enterprise_id
+INNER JOIN placements AS hotels ON hotels.enterprise_id = {table}.enterprise_id
 INNER JOIN services ON services.service_id = {table}.service_id
 INNER JOIN origin_values ON origin_values.value IS NOT DISTINCT FROM {table}.origin
 INNER JOIN account_type_values ON account_type_values.value IS NOT DISTINCT FROM {table}.account_type

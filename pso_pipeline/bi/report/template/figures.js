@@ -11,6 +11,7 @@ const figures = (() => {
   let data;
   let isCounted;
   let weeksKnown;
+  let leastKnown;
   let cohorts;
 
   const YEAR = 52; /* weeks */
@@ -38,6 +39,7 @@ const figures = (() => {
     [...Object.values(data.counts), ...Object.values(data.spans), data.weeks].forEach(spread);
     isCounted = [...data.hotels, ...data.other_hotels].map((hotel) => hotel.is_counted);
     weeksKnown = [...data.hotels, ...data.other_hotels].map((hotel) => hotel.weeks_known);
+    leastKnown = Math.min(...data.hotels.filter((hotel) => hotel.is_counted && !hotel.is_detailed).map((hotel) => hotel.weeks_known));
     cohorts = listCohorts();
     return data;
   }
@@ -47,12 +49,16 @@ const figures = (() => {
     return month >= selection.from && month <= selection.to && isPlaced(place, selection);
   }
 
+  /** Whether a selection leaves the place of a row. Hotels that are not divided by origin and segment are in two places: one
+      by one where neither is asked for, together at -1 where one is. */
   function isPlaced({ hotel, service, origin, segment }, selection) {
-    return (selection.hotel === null ? isCounted[hotel] : hotel === selection.hotel)
+    const isDivided = selection.isDivided || selection.origin !== null || selection.segment !== null;
+    const isHotel = selection.hotel === null ? isCounted[hotel] ?? isDivided : hotel === selection.hotel;
+    return isHotel && !(isDivided && origin === -1)
       && (selection.service === null || service === selection.service)
       && (selection.origin === null || origin === undefined || origin === selection.origin)
       && (selection.segment === null || segment === undefined || segment === selection.segment)
-      && (selection.known === undefined || weeksKnown[hotel] >= selection.known);
+      && (selection.known === undefined || (weeksKnown[hotel] ?? leastKnown) >= selection.known);
   }
 
   /** Calls `use` with the number of each row in the selection. */
@@ -80,7 +86,8 @@ const figures = (() => {
     const [column, sums] = [table.values[aggregate], new Map()];
     const names = [dimensions].flat();
     const keyOf = names.length === 1 ? (row) => table[names[0]][row] : (row) => names.map((name) => table[name][row]).join(" ");
-    eachRow(table, selection, (row) => {
+    const isDivided = selection.isDivided || names.some((name) => ["origin", "segment"].includes(name));
+    eachRow(table, { ...selection, isDivided }, (row) => {
       const key = keyOf(row);
       sums.set(key, (sums.get(key) ?? 0) + column[row]);
     });
@@ -225,6 +232,7 @@ const figures = (() => {
     const keyOf = (table, row) => `${table.hotel[row]} ${table.service[row]} ${table.month[row]}`;
     const found = new Map();
     firm.forEach((orders, row) => {
+      if (daily.hotel[row] === -1) return; /* its hotels are there one by one */
       const key = keyOf(daily, row);
       const [hotel, service, month] = [daily.hotel[row], daily.service[row], daily.month[row]];
       const cohort = found.get(key) ?? { hotel, service, month, firm: 0, last: -1, canceled: [] };

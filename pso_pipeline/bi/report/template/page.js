@@ -233,22 +233,20 @@
 
   /** What must be known of the hotels whose figures are shown, or are not. */
   function caution(selection) {
-    const isDivided = selection.origin === null && selection.segment === null;
-    const plain = isDivided ? 0 : data.hotels.filter((hotel) => !hotel.is_detailed).length;
-    const undivided = plain ? ` ${counted.format(plain)} smaller hotels are not divided by origin and segment, and are left out.` : "";
     if (selection.hotel === null) {
       const created = hotels.map((hotel, position) => (hotel.is_counted ? 0
         : figures.sum("agg_orders_daily", data.roles.created, { ...selection, hotel: position })));
       const total = created.reduce((before, orders) => before + orders, 0);
-      return `${isAnyOut ? ` Hotels that are no longer read, or not read to their end yet, are not among them; they have ${counted.format(total)} more.` : ""}${undivided}`;
+      return isAnyOut ? ` Hotels that are no longer read, or not read to their end yet, are not among them; they have ${counted.format(total)} more.` : "";
     }
     const { status, as_of_utc: asOf, held_back_reason: reason } = hotels[selection.hotel];
     const age = asOf ? `its figures are as of ${moment.format(new Date(`${asOf}Z`))} UTC` : "it has no complete figures";
+    const isTogether = hotels[selection.hotel].is_detailed === false;
     return ({
       "held back": ` The newest figures of this hotel are held back (${reason}): ${age}.`,
       "no longer read": ` This hotel is no longer read: ${age}.`,
       "not read to its end": " This hotel is not read to its end yet: orders are missing.",
-    }[status] ?? "") + undivided;
+    }[status] ?? "") + (isTogether ? " On this page only larger hotels are divided by origin and segment." : "");
   }
 
   /* ---- what changed ---- */
@@ -333,7 +331,7 @@
       return [[difference, `${points.format(Math.abs(difference))} points`, `against ${than} (${shown(rate, was.value)})`, figures.differ(now, was)]];
     }) : [];
     const others = [...figures.rateBy(rate, "hotel", { ...selection, hotel: null })]
-      .filter(([position, { denominator }]) => position < data.hotels.length && denominator >= data.small_group).map(([, { value }]) => value);
+      .filter(([position, { denominator }]) => position >= 0 && position < data.hotels.length && denominator >= data.small_group).map(([, { value }]) => value);
     const median = figures.median(others);
     const own = figures.rate(rate, selection);
     if (median !== null && own.value !== null) {
@@ -356,7 +354,7 @@
       return [[difference, shared.format(Math.abs(difference)), `against ${than} (${counted.format(was)})`, Math.abs(now - was) > data.normal_quantile * Math.sqrt(now + was)]];
     });
     const each = [...figures.sumsBy("agg_orders_daily", aggregate, "hotel", { ...selection, hotel: null })];
-    const median = figures.median(each.filter(([position]) => position < data.hotels.length).map(([, orders]) => orders));
+    const median = figures.median(each.filter(([position]) => position >= 0 && position < data.hotels.length).map(([, orders]) => orders));
     if (median !== null) deltas.push([null, counted.format(median), "in the median hotel", false]);
     return deltas;
   }
@@ -709,11 +707,11 @@
   function ranked(rate, dimension, selection, whole) {
     const named = dimension === "hotel" ? data.hotels.length : labels[dimension].length;
     return [...figures.rateBy(rate, dimension, selection)]
-      .filter(([position, quotient]) => position >= 0 && quotient.denominator > 0)
+      .filter(([, quotient]) => quotient.denominator > 0)
       .map(([position, quotient]) => ({
-        position, quotient, label: labelOf(dimension, position), isOthers: position >= named,
+        position, quotient, label: labelOf(dimension, position), isOthers: position < 0 || position >= named,
         more: quotient.numerator - quotient.denominator * whole.value,
-        part: position >= named ? null : { [dimension]: position, ...(dimension === "hotel" ? { service: null } : {}) },
+        part: position < 0 || position >= named ? null : { [dimension]: position, ...(dimension === "hotel" ? { service: null } : {}) },
       }))
       .sort((a, b) => a.isOthers - b.isOthers || ORDERS[state.order](a, b) || a.position - b.position);
   }
@@ -776,7 +774,7 @@
         const quotient = figures.quotient(rate, orders, firm.get(key));
         const label = labelOf("hotel", hotel);
         return [
-          hotel < data.hotels.length ? [label, "", "", addressOf({ hotel, service: service < labels.service.length ? service : null })] : label,
+          hotel >= 0 && hotel < data.hotels.length ? [label, "", "", addressOf({ hotel, service: service < labels.service.length ? service : null })] : label,
           labelOf("service", service), counted.format(orders), counted.format(quotient.denominator), cell(rate, quotient),
         ];
       });
