@@ -27,6 +27,9 @@ import json, sys, duckdb
 folder, totals = sys.argv[1:]
 with duckdb.connect(f"{folder}/pso_bi.duckdb", read_only=True) as connection:
     seen = connection.execute(totals).fetchone()
+    names = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'mart'"
+    for (name,) in connection.execute(names).fetchall():
+        connection.execute(f"FROM mart.{name}").fetchall()  # an old version may lack a function of a view
     comments = sum(
         connection.execute(f"SELECT count(comment) FROM {kind}() WHERE schema_name = 'mart'").fetchone()[0]
         for kind in ("duckdb_tables", "duckdb_views", "duckdb_columns")

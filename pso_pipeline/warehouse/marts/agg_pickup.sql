@@ -30,23 +30,33 @@ orders AS (
 ),
 
 -- days_ago is the day on which the state was first known
-observed AS (
-    SELECT DISTINCT
+versions AS (
+    SELECT
         orders.*,
         datediff('day', changes.observed_date, orders.as_of_date) AS days_ago,
-        arg_max(coalesce(changes.to_state = 'Canceled', FALSE), (changes.changed_at, changes.observed_at)) OVER (
-            PARTITION BY changes.order_id, changes.enterprise_id ORDER BY changes.observed_date
-        ) AS is_canceled
+        CAST(coalesce(changes.to_state = 'Canceled', FALSE) AS INTEGER) AS is_canceled,
+        row_number() OVER (
+            PARTITION BY changes.order_id, changes.enterprise_id ORDER BY changes.changed_at, changes.observed_at
+        ) AS version_number
     FROM mart.fct_order_state_changes AS changes
     INNER JOIN orders ON orders.order_id = changes.order_id AND orders.enterprise_id = changes.enterprise_id
     WHERE changes.observed_date <= orders.as_of_date
+),
+
+observed AS (
+    SELECT DISTINCT
+        * EXCLUDE (is_canceled, version_number),
+        arg_max(is_canceled, version_number) OVER (
+            PARTITION BY order_id, enterprise_id ORDER BY days_ago DESC
+        ) AS is_canceled
+    FROM versions
 ),
 
 changes AS (
     SELECT
         *,
         CAST(lag(is_canceled) OVER history IS NULL AS INTEGER) AS orders,
-        CAST(is_canceled AS INTEGER) - coalesce(CAST(lag(is_canceled) OVER history AS INTEGER), 0) AS cancellations
+        is_canceled - coalesce(lag(is_canceled) OVER history, 0) AS cancellations
     FROM observed
     WINDOW history AS (PARTITION BY order_id, enterprise_id ORDER BY days_ago DESC)
 ),
