@@ -204,6 +204,7 @@
   }
 
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+  const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   const DAY = 86400000;
 
   /** The last complete day of what is selected: of the hotel, or the newest of all. */
@@ -221,7 +222,8 @@
     const last = lastDay(selection);
     if (last === null) return `${selection.weeks} weeks`;
     const end = last - 7 * earlier * DAY;
-    return `${day.format(end - (7 * selection.weeks - 1) * DAY)} to ${day.format(end)}`;
+    const shownDay = selection.weeks > 13 ? dayOfYear : day;
+    return `${shownDay.format(end - (7 * selection.weeks - 1) * DAY)} to ${shownDay.format(end)}`;
   }
 
   function describe(selection) {
@@ -316,11 +318,16 @@
     return weeks > 4 ? `the ${weeks} weeks before` : `the ${7 * weeks} days before`;
   }
 
+  /** With what a selection is compared; the year before a year is last year. */
+  function comparisonsOf({ weeks }) {
+    return weeks === 52 ? ["last_year"] : ["before", "last_year"];
+  }
+
   /** The comparisons of a rate, each with hotels that are known in both periods. */
   function rateDeltas(rate, selection) {
     const earlier = data.weeks_earlier[rate.name];
     const isFinal = rate.maturity_days !== null || selection.weeks !== null || selection.to < months.length - 1;
-    const deltas = isFinal ? ["before", "last_year"].flatMap((comparison) => {
+    const deltas = isFinal ? comparisonsOf(selection).flatMap((comparison) => {
       const then = figures.compared(selection, comparison, earlier);
       if (then === null) return [];
       const was = figures.rate(rate, then);
@@ -336,7 +343,7 @@
     const own = figures.rate(rate, selection);
     if (median !== null && own.value !== null) {
       const difference = 100 * (own.value - median);
-      deltas.push([difference, `${points.format(Math.abs(difference))} points`, `against the median hotel (${shown(rate, median)})`, selection.hotel !== null]);
+      deltas.push([difference, `${points.format(Math.abs(difference))} points`, `against the median hotel (${shown(rate, median)})`, selection.hotel !== null && (own.low > median || own.high < median)]);
     }
     return deltas;
   }
@@ -344,7 +351,7 @@
   function countDeltas(aggregate, selection) {
     const sum = (each) => figures.sum("agg_orders_daily", aggregate, each);
     if (selection.weeks === null && selection.to === months.length - 1) return [];
-    const deltas = ["before", "last_year"].flatMap((comparison) => {
+    const deltas = comparisonsOf(selection).flatMap((comparison) => {
       const then = figures.compared(selection, comparison, 0);
       if (then === null) return [];
       const [now, was] = [sum({ ...selection, known: then.known }), sum(then)];
