@@ -9,6 +9,8 @@ EXAMPLES_INSTALLED = False
 # Superset warns, with each page and query, of what nobody here can mend: a picture missing from its own wheel, metrics
 # that are more than one aggregate.
 LOG_LEVEL = "ERROR"
+# A browser gives up on a query after this time. The queries of a page wait for each other.
+SUPERSET_WEBSERVER_TIMEOUT = 300
 RATELIMIT_STORAGE_URI = "memory://"
 
 # A published snapshot changes at any time, and DuckDB answers in milliseconds: nothing is kept from earlier answers.

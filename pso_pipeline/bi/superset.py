@@ -1,4 +1,4 @@
-"""The data sets of the Superset bundle: SQL, columns and metrics, made from `.sql` files, contract and `metrics.yml`.
+"""The data sets and colours of the Superset bundle, made from `.sql` files, contract, `metrics.yml` and the palette.
 
     python -m pso_pipeline.bi.superset dashboards/superset
 
@@ -16,6 +16,7 @@ from typing import Any
 import click
 import yaml
 
+from pso_pipeline.bi.palette import LIGHT, OUTCOMES
 from pso_pipeline.bi.rates import (
     FIRM_ORDERS,
     Measure,
@@ -31,6 +32,7 @@ from pso_pipeline.contract.columns import Table
 from pso_pipeline.contract.enums import ORIGIN_NAMES
 from pso_pipeline.contract.marts import (
     AGG_CANCELLATION_CURVE,
+    AGG_CHANGES,
     AGG_CONSUMPTION_AHEAD,
     AGG_ITEM_REVENUE_DAILY,
     AGG_ORDERS_DAILY,
@@ -46,6 +48,7 @@ DATA_SETS: Mapping[str, Table] = {
     "hotel_status": DIM_ENTERPRISES,
     "value_by_day": AGG_ITEM_REVENUE_DAILY,
     "days_ahead": AGG_CONSUMPTION_AHEAD,
+    "changes": AGG_CHANGES,
 }
 """Each data set by the name of its `.sql` and `.yaml` file, with the table whose rows it shows under readable names."""
 
@@ -60,15 +63,32 @@ _OPEN_ENDED = {FIRM_ORDERS, "SUM(resolved_orders)"}
 _NOT_SETTLED = "Young orders can still be served or canceled: do not compare young months with old ones."
 
 _LABEL_LENGTH = 60
-_SHOWN = re.compile(r"\b(?P<function>shown|shown_origin)\((?P<column>[\w.]+)\)")
+_SHOWN = re.compile(r"\b(?P<function>shown|shown_origin|shown_text)\((?P<column>[\w.]+)\)")
 _IS_WHOLE = "SUM(orders_at_risk) = SUM(firm_orders)"
 """Every order of the cohorts that are added up has been observed for that many days."""
+
+COLOURS: Mapping[str, str] = {
+    "sum_mature_firm_orders_30d": "neutral",
+    "too_young_30d": "shade",
+    "cancellation_rate_7d_complete": "series-2",
+    "cancellation_rate_30d_complete": "canceled",
+    "cancellation_rate_30d_maturing": "greyed",
+    "cancellation_rate_90d_complete": "series-1",
+    "dated_cancellations": "canceled",
+    "median_hours_to_cancel_in_days": "canceled",
+    "p90_hours_to_cancel_in_days": "series-1",
+    "sum_checked_in_orders": OUTCOMES["Served"],
+    "sum_canceled_orders": OUTCOMES["Canceled"],
+    "sum_unresolved_orders": OUTCOMES["Unresolved"],
+    "still_open": OUTCOMES["Still open"],
+}
+"""The metrics that are drawn, each with the name of its colour in the palette; the report has the same colours."""
 
 _Metric = dict[str, Any]
 
 
 def bring_into_step(folder: Path) -> list[Path]:
-    """Write the data sets of the bundle that differ from their sources; return the files that changed.
+    """Write the data sets and colours of the bundle that differ from their sources; return the files that changed.
 
     `folder` holds `sql/` and `bundle/`, as `dashboards/superset` does.
 
@@ -83,7 +103,20 @@ def bring_into_step(folder: Path) -> list[Path]:
         if made != text:
             path.write_text(made, encoding="utf-8")
             changed.append(path)
+    for path in sorted((folder / "bundle" / "dashboards").iterdir()):
+        text = path.read_text(encoding="utf-8")
+        made = _with_colours(text)
+        if made != text:
+            path.write_text(made, encoding="utf-8")
+            changed.append(path)
     return changed
+
+
+def _with_colours(dashboard: str) -> str:
+    """Give a dashboard the colours of the palette."""
+    content = yaml.safe_load(dashboard)
+    content["metadata"]["label_colors"] = {metric: LIGHT[name] for metric, name in COLOURS.items()}
+    return write_yaml(content)
 
 
 def data_set_path(folder: Path, name: str) -> Path:
@@ -122,6 +155,9 @@ def _metrics(table: Table, columns: list[dict[str, Any]]) -> Iterator[_Metric]:
     for measure in metrics.measures:
         if measure.table == table.name:
             yield from _of_measure(measure)
+    if table is AGG_CHANGES:
+        yield from _of_one_change()
+        return
     yield from _counts(table, {column["column_name"]: column["verbose_name"] for column in columns})
 
 
@@ -192,6 +228,19 @@ def _of_measure(measure: Measure) -> Iterator[_Metric]:
         # to the hour, and below a day to the minute: nobody reads finer values
         milliseconds = f"CASE WHEN {hours} < 24 THEN 60000 * ROUND(60 * {hours}) ELSE 3600000 * ROUND({hours}) END"
         yield _metric(f"{name}_readable", measure.label, milliseconds, sentence, "DURATION")
+
+
+def _of_one_change() -> Iterator[_Metric]:
+    """Make the metrics of the changes, whose rows contain each other and so are never added up."""
+    for name, label, column, number in (
+        ("place", "Place", "MIN(rank)", ",d"),
+        ("sum_orders", "Orders", "SUM(orders)", ",d"),
+        ("sum_cancellations", "Cancellations", "SUM(cancellations)", ",d"),
+        ("excess", "Excess cancellations", "SUM(excess_cancellations)", "+,.1f"),
+        ("usual_orders", "Orders, usually", "SUM(compared_orders)", ",.1f"),
+        ("usual_cancellations", "Cancellations, usually", "SUM(compared_cancellations)", ",.1f"),
+    ):
+        yield _metric(name, label, column, "Only meaningful for one row of the table.", number)
 
 
 def _counts(table: Table, labels: Mapping[str, str]) -> Iterator[_Metric]:
@@ -323,20 +372,28 @@ def _columns(table: Table, chosen: list[dict[str, Any]]) -> list[dict[str, Any]]
 
 def _sql(folder: Path, name: str) -> str:
     hotels, rows = ((folder / "sql" / f"{file}.sql").read_text(encoding="utf-8") for file in ("hotels", name))
-    functions = {"shown": shown_sql, "shown_origin": shown_origin_sql}
+    functions = {"shown": shown_sql, "shown_origin": shown_origin_sql, "shown_text": shown_text_sql}
     return _SHOWN.sub(
         lambda found: functions[found["function"]](found["column"]), f"WITH hotels AS (\n{hotels})\n{rows}"
     )
 
 
 def shown_sql(column: str) -> str:
-    """Write a text from the API as one line that no program takes for markup: what `shown(column)` is in `sql/`.
+    """Write a label from the API as one line that no program takes for markup: what `shown(column)` is in `sql/`.
+
+    What is too long is cut.
+    """
+    return f"left({shown_text_sql(column)}, {_LABEL_LENGTH})"
+
+
+def shown_text_sql(column: str) -> str:
+    """Write a text as one line that no program takes for markup: what `shown_text(column)` is in `sql/`.
 
     Spaces become single ones; control, invisible and bidirectional characters go; angle brackets become round ones:
-    Superset renders what looks like HTML. What is too long is cut.
+    Superset renders what looks like HTML.
     """
     line = rf"regexp_replace(regexp_replace({column}, '\s+', ' ', 'g'), '\p{{C}}+', '', 'g')"
-    return f"left(translate({line}, '<>', '()'), {_LABEL_LENGTH})"
+    return f"translate({line}, '<>', '()')"
 
 
 def shown_origin_sql(column: str) -> str:

@@ -1,7 +1,7 @@
 """The import bundle as its files say it, and what each chart asks of its data set."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def metric_expressions(data_set: Mapping[str, Any]) -> dict[str, str]:
 
 
 def queries(chart: Mapping[str, Any]) -> Iterator[Query]:
-    """Return the queries of a chart; a mixed chart has two."""
+    """Return the queries of a chart: a mixed chart has two, and a big number one for its line and one for itself."""
     params = chart["params"]
     for suffix in ("", "_b") if chart["viz_type"] == "mixed_timeseries" else ("",):
         groups = params.get(f"groupby{suffix}", [])
@@ -95,12 +95,15 @@ def queries(chart: Mapping[str, Any]) -> Iterator[Query]:
         metrics = [*params.get(f"metrics{suffix}", []), *([params["metric"]] if "metric" in params else [])]
         conditions = params.get(f"adhoc_filters{suffix}", [])
         (having,) = [each["sqlExpression"] for each in conditions if each["clause"] == "HAVING"] or [None]
-        yield Query(
+        query = Query(
             columns=tuple(columns),
             metrics=tuple(metrics),
             conditions=tuple(each for each in conditions if each["clause"] == "WHERE"),
             having=having,
         )
+        yield query
+        if chart["viz_type"] == "big_number":
+            yield replace(query, columns=())
 
 
 def sort_metric(chart: Mapping[str, Any]) -> set[str]:

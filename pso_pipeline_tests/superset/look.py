@@ -19,8 +19,9 @@ from pso_pipeline_tests.browser import chromium
 from pso_pipeline_tests.superset.bundle import load_bundle
 
 DASHBOARD = "/superset/dashboard/check-in-and-cancellation/"
-WIDTH, WHOLE, SCREEN = 1600, 7800, 1000
-"""The width of windows, and the height for all of the dashboard or a screenful: Superset draws only what is in view."""
+WIDTH, WHOLE, SCREEN = 1600, 8000, 1000
+"""The width of windows, and the height for most of the dashboard or a screenful: Superset draws what is in
+view or near it, and Chromium no picture of more."""
 MARGIN = 32
 PATIENCE_MS = 180_000
 
@@ -42,9 +43,19 @@ STEADY = f"""count => {{
 PICTURES = {
     "superset.png": (None, "Time to cancel"),
     "superset-time-and-check-in.png": ("Time to cancel", "By hotel, service, origin and segment"),
-    "superset-breakdowns.png": ("By hotel, service, origin and segment", None),
+    "superset-breakdowns.png": ("By hotel, service, origin and segment", "Value and the days ahead"),
+    "superset-value.png": ("Value and the days ahead", None),
 }
 """Each picture, from one heading of the dashboard to another."""
+
+
+SCROLL = "first => window.scrollTo(0, first ? document.body.scrollHeight : 0)"
+HEADINGS = """() => [...document.querySelectorAll('.dashboard-component-header')].map(
+    heading => [heading.innerText.trim(), heading.getBoundingClientRect().top])"""
+PLACES = """() => [...document.querySelectorAll('[data-test-viz-type]')].map(chart => {
+    const { left, bottom } = chart.getBoundingClientRect();
+    return { left, bottom };
+})"""
 
 
 class Visit:
@@ -108,18 +119,11 @@ def apply_filters(page: Page, choices: Mapping[str, str]) -> None:
 
 def keep_pictures(page: Page, folder: Path) -> None:
     """Write the parts of the dashboard down as PNG."""
-    edges = page.evaluate(
-        """() => [...document.querySelectorAll('.dashboard-component-header')].map(
-            heading => [heading.innerText.trim(), heading.getBoundingClientRect().top])"""
-    )
-    tops: dict[str | None, float] = dict(edges)
-    charts = page.evaluate(
-        """() => [...document.querySelectorAll('[data-test-viz-type]')].map(chart => {
-            const { left, bottom } = chart.getBoundingClientRect();
-            return { left, bottom };
-        })"""
-    )
     for name, (first, last) in PICTURES.items():
+        page.evaluate(SCROLL, first)
+        wait_for_charts(page, len(load_bundle().charts))
+        tops: dict[str | None, float] = dict(page.evaluate(HEADINGS))
+        charts = page.evaluate(PLACES)
         left, top = (min(chart["left"] for chart in charts) - MARGIN, tops[first]) if first else (0, 0)
         bottom = tops[last] if last else max(chart["bottom"] for chart in charts) + MARGIN
         clip: Any = {"x": left, "y": top, "width": WIDTH - left, "height": bottom - top}

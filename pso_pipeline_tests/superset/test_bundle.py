@@ -11,6 +11,7 @@ from collections import Counter
 import pytest
 import yaml
 
+from pso_pipeline.bi.palette import LIGHT
 from pso_pipeline.bi.rates import load_metrics, measure_sql, rate_sql
 from pso_pipeline.bi.superset import DATA_SETS, bring_into_step, data_set_path, make_data_set
 from pso_pipeline_tests.superset.bundle import (
@@ -31,6 +32,7 @@ FIXED = {
     "Cancellation by age": "6c37dc61-d276-4e54-9217-59aa1f397a7d",
     "Hotels": "0b0d7c5e-5c7a-4f0f-8a41-1f5a3f2b7e90",
     "Value by day": "3f2b1c7e-8a54-4d0b-9c61-7e0a5b1d4f20",
+    "Changes": "9a4f6b1e-2c3d-4e8a-b7f5-61c0d2e9a8b3",
     "Days ahead": "b6d0a9c3-51e7-4f7a-8d2c-0c94e8f3a715",
     "Check-in and cancellation": "d767e8b0-0d4e-4bd6-a853-58989cbd515b",
 }
@@ -97,9 +99,50 @@ def test_filters_offer_columns_that_their_charts_have(bundle):
     assert {"Hotel", "Service", "Date"} <= {each["name"] for each in bundle.filters}
 
 
-def test_colours_are_of_metrics_that_exist(bundle):
+def test_colours_are_of_metrics_that_exist_and_of_the_palette_of_the_report(bundle):
     names = {name for data_set in bundle.data_sets.values() for name in metric_expressions(data_set)}
-    assert set(bundle.dashboard["metadata"]["label_colors"]) <= names
+    colours = bundle.dashboard["metadata"]["label_colors"]
+    assert set(colours) <= names
+    assert set(colours.values()) <= set(LIGHT.values())
+    canceled = [colours[name] for name in ("sum_canceled_orders", "cancellation_rate_30d_complete")]
+    assert set(canceled) == {LIGHT["canceled"]}
+    greys = {each["colorScheme"] for chart in CHARTS for each in chart["params"].get("conditional_formatting", [])}
+    assert greys == {LIGHT["muted"]}
+    for chart in CHARTS:
+        if colour := chart["params"].get("color_picker"):
+            shown = f"#{colour['r']:02x}{colour['g']:02x}{colour['b']:02x}"
+            is_canceled = re.search("cancel", chart["params"]["metric"])
+            expected = {LIGHT["canceled"]} if is_canceled else {LIGHT["accent"], LIGHT["greyed"]}
+            assert shown in expected, chart["slice_name"]
+
+
+def test_every_big_number_but_the_time_has_a_line(bundle):
+    plain = {chart["slice_name"] for chart in CHARTS if chart["viz_type"] == "big_number_total"}
+    lines = [chart["params"] for chart in CHARTS if chart["viz_type"] == "big_number"]
+    assert plain == {"Data as of"}
+    assert len(lines) > 10
+    # the number is that of all chosen days, not of the last month
+    assert {(each["aggregation"], each["show_trend_line"]) for each in lines} == {("raw", True)}
+
+
+def test_ages_are_the_first_60_days_and_colours_follow_the_figures():
+    charts = {chart["slice_name"]: chart["params"] for chart in CHARTS}
+    ages = charts["Canceled by age of the order, by hotel"]["adhoc_filters"]
+    assert ("days_since_creation", "<=", "60") in [
+        (e.get("subject"), e.get("operator"), e.get("comparator")) for e in ages
+    ]
+    cohorts = charts["Canceled by age of the order in days, by month of creation"]
+    assert cohorts["value_bounds"] == [None, None]
+    (whole,) = [each["sqlExpression"] for each in cohorts["adhoc_filters"] if each["clause"] == "HAVING"]
+    assert "SUM(orders_at_risk) = SUM(firm_orders)" in whole
+
+
+def test_tables_of_many_columns_have_the_whole_width(bundle):
+    widths = {meta["uuid"]: meta["width"] for meta in bundle.placed}
+    for chart in CHARTS:
+        if chart["viz_type"] == "table":
+            shown = [name for name, said in chart["params"]["column_config"].items() if said.get("visible", True)]
+            assert len(shown) <= 4 or widths[chart["uuid"]] == 12, chart["slice_name"]
 
 
 @each_chart
@@ -159,7 +202,7 @@ def test_the_headline_rates_stand_at_the_top(bundle):
 def test_each_big_share_stands_in_a_table_too_with_its_interval_and_grey_where_few(bundle):
     """A big number cannot be greyed by another: Superset colours it by itself alone."""
     shares = {rate.name for rate in load_metrics().rates if rate.is_share}
-    big = {chart["params"]["metric"] for chart in CHARTS if chart["viz_type"] == "big_number_total"} & shares
+    big = {chart["params"]["metric"] for chart in CHARTS if chart["viz_type"] == "big_number"} & shares
     assert len(big) > 5
     sure = [chart["params"] for chart in CHARTS if chart["slice_name"].startswith("How sure")]
     greyed = {each["columnFormatting"] for params in sure for each in params["conditional_formatting"]}

@@ -170,7 +170,7 @@ def test_no_text_from_the_api_is_markup_or_longer_than_a_label(odd, name):
     texts = [c["column_name"] for c in DATA_SETS_BY_NAME[name]["columns"] if c["type"] == "VARCHAR"]
     for column in texts:
         for (text,) in odd.execute(f"SELECT DISTINCT {column} FROM {rows_sql(name)}").fetchall():
-            assert text is None or len(text) <= 60, column
+            assert text is None or len(text) <= 60 or column == "sentence", column
             assert not re.search(
                 r"[<>\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", text or ""
             ), column
