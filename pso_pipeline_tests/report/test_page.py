@@ -382,6 +382,9 @@ def test_the_state_is_in_the_address_and_comes_back(browser, opened, report):
     opened.wait()
     state = "() => [...document.querySelectorAll('form input, form select, .choice select')].map(each => each.value)"
     before, text = opened.page.evaluate(state), opened.text("#selection")
+    assert before[0] == "Hotel 3"
+    assert opened.text("#segment option:checked") == "Customer"
+    assert "hotel 3 bar, Front desk, Customer" in text
     context = browser.new_context(offline=True)
     again = Report(context, report).wait()
     again.go(opened.page.url.split("#")[1])
@@ -433,7 +436,7 @@ def test_a_csv_file_is_the_table_and_a_head_sorts_it(opened):
     found = saved()
     assert found[0] == heads.all_inner_texts()
     assert [row[:4] for row in found[1 : len(shown) + 1]] == [[c.replace(",", "") for c in row] for row in shown]
-    assert len(found) > len(shown) > 10
+    assert len(found) - 1 > len(shown) > 10
     heads.nth(3).locator("button").click()
     orders = [int(row[3].replace(",", "")) for row in opened.rows("#unresolved")]
     assert orders == sorted(orders, reverse=True)
