@@ -18,8 +18,8 @@ BUILD = {ROOT / "pso_pipeline/bi/report/charts.py"}
 
 RUN_TIME = set((ROOT / "pso_pipeline").rglob("*.py")) - BUILD
 DEVELOPMENT = {*BUILD, *(ROOT / "pso_pipeline_tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")}
-PEERS = {"airbyte", "dlt", "singer-sdk"}
-"""Tools that `make bench` installs into environments of their own."""
+ELSEWHERE = {"airbyte", "dlt", "singer-sdk", "dbt-metricflow", "metricflow"}
+"""Tools that `make bench` and `make test-semantic` install into environments of their own."""
 
 NOT_IMPORTED = {
     "dagster-webserver": "`dagster dev` and `pso demo` start it by its name",
@@ -77,8 +77,8 @@ def test_every_declared_package_is_imported_or_has_a_reason():
 
 
 def test_every_import_of_development_is_declared():
-    known = declared() | declared("dev", "distributed", "ducklake", "smoke")
-    assert imported_distributions(DEVELOPMENT) - PEERS <= known
+    known = declared() | declared("dev", "distributed", "ducklake", "postgres", "smoke")
+    assert imported_distributions(DEVELOPMENT) - ELSEWHERE <= known
 
 
 def test_every_development_package_is_used():
