@@ -96,8 +96,8 @@ def test_a_first_refresh_evaluates_every_check_and_a_quiet_one_only_the_cheap_on
         "order_items": 1,
         "products": 1,
         "check_in_cancellation_metrics": 1,
-        "bi_snapshot": 2,
-    }
+        "bi_snapshot": 5,
+    }, "the snapshot is recorded again, and with it all of its checks"
     read = [each.body["Limitation"]["Cursor"] is None for each in sandbox.requests.of("productServiceOrders/getAll")]
     assert read == [True, False], "a page and the empty one at its end; no hotel is compared again within the hour"
 
