@@ -4,7 +4,10 @@ Add a column here and to its `.sql` file in `warehouse/marts`. Names and order t
 change; additions go to the end. Rates are in `metrics.yml`, never here.
 """
 
+from dataclasses import replace
+
 from pso_pipeline.contract.columns import Column, Table
+from pso_pipeline.contract.warehouse import REFRESHES
 
 SCHEMA_VERSION = 4
 """Version of the published tables; goes up with each change of a name, a type or the meaning of a column."""
@@ -688,6 +691,44 @@ AGG_PICKUP = Table(
 )
 
 
+OPS_REFRESHES = Table(
+    schema="mart",
+    name="ops_refreshes",
+    description=(
+        "What each refresh of the last 35 days read and what it cost, for the question why a figure is old. One row "
+        "for each refresh that came as far as reading."
+    ),
+    key=("refresh_id",),
+    columns=tuple(
+        replace(column, name=column.name.replace("_utc", "_at"), description=column.description.replace("_utc", "_at"))
+        for column in REFRESHES.columns
+    ),
+)
+
+OPS_SCHEMA_CHANGES = Table(
+    schema="mart",
+    name="ops_schema_changes",
+    description=(
+        "Fields and values that Mews added or stopped sending. One row for each field, or value of a field with "
+        "documented values, that this package does not know, or that is missing now."
+    ),
+    key=("operation", "field", "value"),
+    columns=(
+        Column("operation", "VARCHAR", "Operation of the API."),
+        Column("field", "VARCHAR", "The field as the API names it, dotted where nested."),
+        Column("value", "VARCHAR", "The value; null where the row is about the field itself."),
+        Column(
+            "change",
+            "VARCHAR",
+            "added: the API's documentation did not name it when this package was written. stopped: it was sent on at "
+            "least half of all days, 14 or more, and on none of the last 28 on which any record was read.",
+        ),
+        Column("first_seen_at", "TIMESTAMP", "When the first record with it was read (UTC)."),
+        Column("last_seen_at", "TIMESTAMP", "When a record with it was read on the last day that had one (UTC)."),
+    ),
+)
+
+
 def _columns_of(table: Table, *names: str) -> tuple[Column, ...]:
     return tuple(column for column in table.columns if column.name in names)
 
@@ -718,6 +759,8 @@ MART_TABLES = (
     AGG_CONSUMPTION_AHEAD,
     AGG_CHANGES,
     AGG_PICKUP,
+    OPS_REFRESHES,
+    OPS_SCHEMA_CHANGES,
     RPT_ORDERS,
 )
 

@@ -55,6 +55,56 @@ SYNC_STATE = Table(
     ),
 )
 
+_REFRESH_COLUMNS = (
+    Column("refresh_id", "VARCHAR", "Its run, or what its runs have as the tag pso/refresh_id."),
+    Column("requested_by", "VARCHAR", "The schedule or sensor that requested it, or person."),
+    Column("started_utc", "TIMESTAMP", "When it began, by the clock of its machine."),
+    Column(
+        "ended_utc",
+        "TIMESTAMP",
+        "When it had read and computed everything and began to publish; null where it did not come so far.",
+    ),
+    Column("hotels_read", "BIGINT", "Hotels whose orders it was to read."),
+    Column("hotels_failed", "BIGINT", "Of them, those that could not be read."),
+    Column("orders_created", "BIGINT", "Orders that it read for the first time."),
+    Column("orders_changed", "BIGINT", "Known orders of which it read a new version."),
+    Column("records_rejected", "BIGINT", "Records that could not be read, for the first time."),
+    Column("requests", "BIGINT", "Requests for records, repeated ones too; not those that list hotels and services."),
+    Column("bytes_received", "BIGINT", "Bytes of the answers to these requests."),
+    Column("seconds", "DOUBLE", "From started_utc to ended_utc; null where that is."),
+    Column("cpu_seconds", "DOUBLE", "CPU time of its processes up to the publication."),
+)
+
+REFRESHES = Table(
+    schema="mews",
+    name="refreshes",
+    description="What each refresh read and what it cost, those of the last 90 days.",
+    key=("refresh_id",),
+    columns=_REFRESH_COLUMNS,
+)
+
+SEEN_SCHEMA = Table(
+    schema="mews",
+    name="seen_schema",
+    description="Every field that the API sent, and every value of fields with documented values, first and last.",
+    key=("operation", "field", "value"),
+    columns=(
+        Column("operation", "VARCHAR", "Operation of the API."),
+        Column("field", "VARCHAR", "The field, dotted where nested."),
+        Column("value", "VARCHAR", "The value; null in the row of the field itself."),
+        Column("first_seen_utc", "TIMESTAMP", "When the first record with it was read."),
+        Column("last_seen_utc", "TIMESTAMP", "When a record with it was read on the last day that had one."),
+        Column("days_seen", "BIGINT", "Days (UTC) on which any record with it was read."),
+        Column(
+            "first_day", "BIGINT", "Number of the first of these days, counting those on which any record was read."
+        ),
+        Column("last_day", "BIGINT", "Number of the last of these days, counted the same way."),
+    ),
+)
+
+OWN_TABLES = (REJECTED_RECORDS, SYNC_STATE, REFRESHES, SEEN_SCHEMA)
+"""The tables that belong to no endpoint and that readers may look into."""
+
 
 def warehouse_tables(endpoints: Iterable[Endpoint] = ENDPOINTS) -> tuple[Table, ...]:
     """List the documented tables and views of these endpoints, then those of the pipeline itself."""
@@ -63,7 +113,7 @@ def warehouse_tables(endpoints: Iterable[Endpoint] = ENDPOINTS) -> tuple[Table, 
         tables.append(endpoint.table)
         if endpoint.keeps_versions:
             tables.append(endpoint.versions_view)
-    return (*tables, REJECTED_RECORDS, SYNC_STATE)
+    return (*tables, *OWN_TABLES)
 
 
 WAREHOUSE_TABLES = warehouse_tables()

@@ -70,6 +70,7 @@ class SyncReport:
     `notices` are lines about what was put right or given up. `given_up` says, by partition key, which of the failed
     could not be read because the endpoint was given up for their token; `left_out` counts records of kinds that are not
     kept. Of several endpoints, `endpoint` is the first, and `troubles` are lines about the optional ones.
+    `bytes_received` counts the answers to the requests.
     """
 
     enterprises: tuple[EnterpriseOutcome, ...]
@@ -80,6 +81,7 @@ class SyncReport:
     left_out: int = 0
     endpoint: Endpoint = PRODUCT_SERVICE_ORDERS
     troubles: tuple[str, ...] = ()
+    bytes_received: int = 0
 
     @property
     def failed(self) -> tuple[EnterpriseOutcome, ...]:
@@ -114,6 +116,7 @@ def combine_reports(reports: Sequence[SyncReport]) -> SyncReport:
         left_out=sum(report.left_out for report in reports),
         endpoint=reports[0].endpoint,
         troubles=describe_troubles(lost),
+        bytes_received=sum(report.bytes_received for report in reports),
     )
 
 
@@ -283,6 +286,7 @@ async def _sync(api: Api, warehouse: Warehouse, options: SyncOptions) -> SyncRep
         given_up=frozenset(each.partition_key for each in outcomes if each.enterprise_id in lost),
         left_out=fetcher.left_out,
         endpoint=endpoint,
+        bytes_received=sum(tally.bytes_received for tally in api.client.tallies.values()),
     )
 
 

@@ -1,11 +1,12 @@
 """The sensor `hotel_alerts`: one message when something begins to fail, and one when it has recovered.
 
-It sends messages about hotels that fail, grouped by cause; hotels that a check holds back from the snapshot; the API,
-if it does not answer; the pipeline, if a refresh published nothing; and refreshes, if none has ended for long. The
-cursor of the sensor has what was sent. Add here what decides on a message; texts and delivery are in `messages`.
+It sends messages about hotels that fail, grouped by cause; hotels that a check holds back from the snapshot; fields and
+values that Mews added or stopped sending; the API, if it does not answer; the pipeline, if a refresh published nothing;
+and refreshes, if none has ended for long. The cursor of the sensor has what was sent. Add here what decides on a
+message; texts and delivery are in `messages`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +38,7 @@ from pso_pipeline.settings import SettingsError
 from pso_pipeline.text import for_markdown
 from pso_pipeline.warehouse.errors import WarehouseError
 from pso_pipeline.warehouse.reading import EnterpriseHealth, read_health
+from pso_pipeline.warehouse.schema_changes import read_schema_changes
 
 ALERTS_SECONDS = 15
 """Two evaluations in a row without an answer are an outage, which must be reported within two minutes."""
@@ -58,6 +60,9 @@ MAX_PAUSE = timedelta(minutes=5)
 PIPELINE_ID, API_ID, REFRESHES_ID = "pipeline", "api", "refreshes"
 """Keys of the whole pipeline, the API and the refreshes, next to the ids of hotels."""
 
+MOST_SCHEMA_CHANGES = 10
+"""Fields and values that one message names."""
+
 MAX_UNDELIVERED = 1_000
 """Messages kept for a webhook that does not answer; the oldest are dropped first."""
 
@@ -67,15 +72,17 @@ class AlertState(msgspec.Struct, frozen=True):
 
     `failing` has the reasons of the failures that were sent, by hotel id or one of the keys above. `held_back` has the
     same for hotels that a check holds back. `suppressed` has the hotels that fail because of an outage of the API,
-    which is one message. `undelivered` has the messages that the webhook has not accepted yet. The API has not answered
-    since `outage_since_utc`, and answered again at `answered_utc`. The last evaluation was at `evaluated_utc`. The
-    daemon has run since `running_since_utc`.
+    which is one message. `schema_changes` has the fields and values that were added or are missing now. `undelivered`
+    has the messages that the webhook has not accepted yet. The API has not answered since `outage_since_utc`, and
+    answered again at `answered_utc`. The last evaluation was at `evaluated_utc`. The daemon has run since
+    `running_since_utc`.
     """
 
     failing: dict[str, str] = {}
     held_back: dict[str, str] = {}
     suppressed: frozenset[str] = frozenset()
     undelivered: tuple[Message, ...] = ()
+    schema_changes: frozenset[str] = frozenset()
     outage_since_utc: datetime | None = None
     answered_utc: datetime | None = None
     evaluated_utc: datetime | None = None
@@ -180,8 +187,9 @@ def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -
         for identifier, reason in before.failing.items()
         if identifier not in {PIPELINE_ID, API_ID, REFRESHES_ID}
     }
+    schema = before.schema_changes
     try:
-        health, unread = _read_health(pipeline), None
+        (health, schema), unread = _read_health(pipeline), None
         of_hotels = decide_on_messages(health, hotels_failing, state.suppressed, in_outage=in_outage)
         of_publication = _decide_on_publication(settings.pso_bi_dir, health, state.held_back)
     except WarehouseError as error:
@@ -198,6 +206,8 @@ def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -
         of_hotels,
     )
     messages = [message for decision in (*decisions, of_publication) for message in decision.messages]
+    if new := sorted(schema - before.schema_changes):
+        messages.append(Message("schema_changed", describe_schema(new)))
     for message in messages:
         context.log.warning("%s", for_markdown(message.text))
     undelivered = (*state.undelivered, *messages) if settings.pso_alert_webhook is not None else ()
@@ -210,6 +220,7 @@ def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -
         held_back=of_publication.failing,
         suppressed=of_hotels.suppressed,
         undelivered=undelivered[delivered:][-MAX_UNDELIVERED:],
+        schema_changes=schema,
         evaluated_utc=now,
         running_since_utc=watching,
     )
@@ -244,12 +255,19 @@ def _decide_on_publication(
     return decide_on_messages(published, held_back, events=("hotel_held_back", "hotel_published_again"))
 
 
-def _read_health(pipeline: PipelineResource) -> list[EnterpriseHealth]:
+def describe_schema(changes: Sequence[str]) -> str:
+    """Name the first changes of fields and values, and how many more there are."""
+    more = f", and {len(changes) - MOST_SCHEMA_CHANGES} more" if len(changes) > MOST_SCHEMA_CHANGES else ""
+    return "; ".join(changes[:MOST_SCHEMA_CHANGES]) + more
+
+
+def _read_health(pipeline: PipelineResource) -> tuple[list[EnterpriseHealth], frozenset[str]]:
+    """Read the state of the hotels, and which fields and values were added or are missing."""
     warehouse = pipeline.warehouse(wait_seconds=WAREHOUSE_SECONDS)
     if not warehouse.exists:
-        return []
+        return [], frozenset()
     with warehouse.open() as connection:
-        return read_health(connection)
+        return read_health(connection), frozenset(each.describe() for each in read_schema_changes(connection))
 
 
 def decode_alert_state(cursor: str | None) -> AlertState:

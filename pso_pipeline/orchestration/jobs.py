@@ -6,9 +6,10 @@ materialized whose orders changed, and exactly those fail whose hotel did. Add a
 step; what the step does is in `steps`.
 """
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -52,8 +53,8 @@ from pso_pipeline.orchestration.partitions import (
 from pso_pipeline.orchestration.repeating import choose_evaluations, is_repetition_due, is_worth_recording
 from pso_pipeline.orchestration.resources import API_POOL, PipelineResource
 from pso_pipeline.orchestration.run_tags import describe_publication, tag_run
-from pso_pipeline.orchestration.runs import MAX_RUNTIME
-from pso_pipeline.orchestration.shards import STAGES
+from pso_pipeline.orchestration.runs import MAX_RUNTIME, REQUESTED_BY
+from pso_pipeline.orchestration.shards import REFRESH_TAG, SHARD_TAG, STAGES
 from pso_pipeline.orchestration.steps import (
     FULL_CONFIG,
     Listing,
@@ -65,10 +66,12 @@ from pso_pipeline.orchestration.steps import (
     enterprise_ids_of,
     list_enterprises,
     list_services,
+    note,
     publish_snapshot,
     sync,
 )
 from pso_pipeline.text import for_terminal
+from pso_pipeline.warehouse.operations import Noted
 
 MAX_LOOK_BACK_DAYS = 36_500
 """Longer than the history of the API."""
@@ -178,6 +181,7 @@ def sync_and_report(
     for line in report.troubles:
         context.log.warning("%s", for_terminal(line))
     tag_run(context, report)
+    _note(context, pipeline, report)
     return report
 
 
@@ -219,6 +223,7 @@ def publish_and_report(
     The asset is materialized when its figures changed, and now and then when the data are newer, so that Dagster's
     freshness policy judges the age of the data and not that of the last run.
     """
+    _note(context, pipeline)
     published, shown = publish_snapshot(pipeline, report)
     context.log.info("%s", describe_publication(published))
     has_new_figures = bool(FIGURES.intersection(published.rewritten))
@@ -296,6 +301,29 @@ def look_back_of(days: float) -> timedelta:
     if not 0 <= days <= MAX_LOOK_BACK_DAYS:
         raise Failure(description=f"look_back_days takes a number from 0 to {MAX_LOOK_BACK_DAYS}", allow_retries=False)
     return timedelta(days=days)
+
+
+def _note(context: OpExecutionContext, pipeline: PipelineResource, report: SyncReport | None = None) -> None:
+    """Note what the run read, or without a report that the refresh begins to publish."""
+    run, record = context.run, context.instance.get_run_record_by_id(context.run_id)
+    now = datetime.now(UTC)
+    began = datetime.fromtimestamp(record.start_time, UTC) if record and record.start_time else now
+    noted = Noted(run.tags.get(REFRESH_TAG, context.run_id), run.tags.get(REQUESTED_BY, "person"), began)
+    if report is not None:
+        noted = replace(
+            noted,
+            hotels_read=len(report.enterprises),
+            hotels_failed=len(report.failed),
+            orders_created=sum(each.created for each in report.enterprises),
+            orders_changed=sum(each.changed for each in report.enterprises),
+            records_rejected=report.rejected,
+            requests=sum(report.requests.values()),
+            bytes_received=report.bytes_received,
+        )
+    # a run that reads and publishes is noted twice, and its CPU time once
+    if report is None or SHARD_TAG in run.tags:
+        noted = replace(noted, cpu_seconds=time.process_time())
+    note(pipeline, noted if report is not None else replace(noted, ended_utc=now))
 
 
 def _report_checks(context: OpExecutionContext, evaluations: Sequence[AssetCheckEvaluation]) -> None:

@@ -37,6 +37,7 @@ _TEXTS = {
     "refreshes_failing": "{self.reason}",
     "refreshes_recovered": "Refreshes end again; before: {self.reason}",
     "digest": "{self.reason}",
+    "schema_changed": "Mews sends other fields or values than before: {self.reason}",
 }
 """By event."""
 
@@ -54,8 +55,8 @@ class Message(msgspec.Struct, frozen=True):
 
     `reason` is why they fail or failed. `event` is `hotel_failing`, `hotel_recovered`, `hotel_held_back` or
     `hotel_published_again`, or ends in `_failing` or `_recovered` and begins with `pipeline`, `api` or `refreshes`;
-    those have no hotels. Of a `digest`, the reason is its text. `count` is the number of hotels. If there is only one,
-    the first fields name it too.
+    those have no hotels. Of a `digest` and of `schema_changed`, the reason is the text. `count` is the number of
+    hotels. If there is only one, the first fields name it too.
     """
 
     event: str

@@ -14,15 +14,9 @@ from typing import Any
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRequest, RunsFilter
 
 from pso_pipeline.orchestration.jobs import full_resync, refresh
-from pso_pipeline.orchestration.runs import live_runs
-from pso_pipeline.orchestration.shards import DISCOVER, SHARD_TAG, SYNC
+from pso_pipeline.orchestration.runs import REQUESTED_BY, live_runs
+from pso_pipeline.orchestration.shards import DISCOVER, REFRESH_TAG, SHARD_TAG, SYNC
 from pso_pipeline.settings import ShardSettings
-
-REQUESTED_BY = "pso/requested_by"
-"""Tag of a run with the sensor or schedule that requested it."""
-
-REFRESH_TAG = "pso/refresh_id"
-"""Tag of a run of a shard with the refresh that it is a part of; the next stage follows it (`stages`)."""
 
 READING_OPS = {
     refresh.name: "sync_orders",

@@ -25,16 +25,10 @@ from dagster import (
 
 from pso_pipeline.orchestration.jobs import full_resync, is_ours, refresh, sync_orders
 from pso_pipeline.orchestration.liveness import decode_signs, look_for_signs
-from pso_pipeline.orchestration.queue import (
-    REFRESH_TAG,
-    REQUESTED_BY,
-    Refresh,
-    refresh_of,
-    request_run,
-)
-from pso_pipeline.orchestration.runs import end_dead_runs
+from pso_pipeline.orchestration.queue import Refresh, refresh_of, request_run
+from pso_pipeline.orchestration.runs import REQUESTED_BY, end_dead_runs
 from pso_pipeline.orchestration.shard_jobs import SHARD_JOBS
-from pso_pipeline.orchestration.shards import CONCLUDED_TAG, SHARD_TAG, STAGES
+from pso_pipeline.orchestration.shards import CONCLUDED_TAG, REFRESH_TAG, SHARD_TAG, STAGES
 
 RECOVERY_SECONDS = 30
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 from filelock import FileLock, Timeout
 
+REQUESTED_BY = "pso/requested_by"
+"""Tag of a run with the sensor or schedule that requested it."""
+
 PROCESS_TAG = "pso/process"
 """Tag of a run with the process and the machine that execute it, for people."""
 

@@ -18,8 +18,9 @@ from dagster import (
 from pso_pipeline.orchestration.digests import send_digest
 from pso_pipeline.orchestration.jobs import full_resync, refresh
 from pso_pipeline.orchestration.maintenance import A_FILE, maintain_lake
-from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, is_busy, request_refresh
+from pso_pipeline.orchestration.queue import Refresh, is_busy, request_refresh
 from pso_pipeline.orchestration.retention import housekeeping
+from pso_pipeline.orchestration.runs import REQUESTED_BY
 from pso_pipeline.orchestration.shards import DISCOVER
 from pso_pipeline.orchestration.timetable import Times, is_sharded
 from pso_pipeline.settings import DUCKLAKE_PREFIX, LocalSettings, Settings, SettingsError

@@ -21,6 +21,9 @@ SHARD_TAG = "pso/shard"
 DISCOVER, SYNC, DERIVE, CHECK, PUBLISH = STAGES = ("discover", "sync", "derive", "check", "publish")
 """The stages of a refresh, in order. Each is a job of that name; discover, check and publish are one shard each."""
 
+REFRESH_TAG = "pso/refresh_id"
+"""Tag of a run of a shard with the refresh that it is a part of; the next stage follows it (`stages`)."""
+
 CONCLUDED_TAG = "pso/concluded"
 """Tag of a run that did its work and failed at its end, because of hotels or tokens that failed."""
 

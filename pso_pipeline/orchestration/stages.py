@@ -22,12 +22,14 @@ from dagster import (
     sensor,
 )
 
-from pso_pipeline.orchestration.queue import REFRESH_TAG, REQUESTED_BY, Refresh, refresh_of, request_run
+from pso_pipeline.orchestration.queue import Refresh, refresh_of, request_run
 from pso_pipeline.orchestration.resources import PipelineResource
+from pso_pipeline.orchestration.runs import REQUESTED_BY
 from pso_pipeline.orchestration.shard_jobs import SHARD_JOBS
 from pso_pipeline.orchestration.shards import (
     DERIVE,
     DISCOVER,
+    REFRESH_TAG,
     SHARD_TAG,
     STAGES,
     SYNC,

@@ -41,6 +41,7 @@ from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.accounts import choose_account_ids
 from pso_pipeline.warehouse.checks.evaluate import find_held_back
 from pso_pipeline.warehouse.marts.derive import ALL_HOTELS, HotelRange, create_marts, derive, is_complete
+from pso_pipeline.warehouse.operations import Noted, copy_refreshes, note_refresh
 from pso_pipeline.warehouse.reading import (
     Preview,
     count_records,
@@ -51,6 +52,7 @@ from pso_pipeline.warehouse.reading import (
     read_scopes,
     read_status,
 )
+from pso_pipeline.warehouse.schema_changes import copy_schema_changes, observe_schema
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline.warehouse.writing import Part
 
@@ -199,6 +201,12 @@ def compute_metrics(
     }
 
 
+def note(pipeline: PipelineResource, noted: Noted) -> None:
+    """Note in the warehouse what a run of a refresh did."""
+    with one_line_failures(), pipeline.warehouse().open() as connection:
+        note_refresh(connection, noted)
+
+
 def publish_snapshot(pipeline: PipelineResource, refreshed: SyncReport | None = None) -> tuple[Published, Metadata]:
     """Publish the BI snapshot and its report; a hotel that a check holds back keeps its last published figures.
 
@@ -309,10 +317,16 @@ def _prepare_marts(warehouse: Warehouse, settings: Settings, connection: duckdb.
 
 
 def _find_held_back(pipeline: PipelineResource) -> dict[str, str]:
-    """Return the hotels that a check holds back, by id, with the reason; incomplete marts are completed first."""
+    """Return the hotels that a check holds back, by id, with the reason.
+
+    Before that incomplete marts are completed, and what refreshes did and the API sent is copied into them.
+    """
     settings, warehouse = pipeline.settings(), pipeline.warehouse()
     with warehouse.open_held() as connection:
         _prepare_marts(warehouse, settings, connection)
         if not is_complete(connection):
             derive(connection, all_companions_environments=settings.pso_all_companions_environments)
+        observe_schema(connection, datetime.now(UTC))
+        copy_refreshes(connection)
+        copy_schema_changes(connection)
         return find_held_back(connection)

@@ -12,12 +12,12 @@ import duckdb
 
 from pso_pipeline.contract.columns import Column, Table
 from pso_pipeline.contract.endpoints import ENDPOINTS, Endpoint
-from pso_pipeline.contract.warehouse import REJECTED_RECORDS, SYNC_STATE
+from pso_pipeline.contract.warehouse import OWN_TABLES
 from pso_pipeline.warehouse.errors import WarehouseMixed, WarehouseNotMigrated, WarehouseTooNew, WarehouseUnusable
 from pso_pipeline.warehouse.sql import columns_of, first_row, literal, statement
 from pso_pipeline.warehouse.writing import EVERYTHING, are_tables_fixed, write
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the tables that this package reads and writes."""
 
 INTERNAL_TABLES = (
@@ -104,7 +104,7 @@ def create_tables(
     connection.execute("INSERT INTO mews.warehouse_info VALUES (?, ?, uuid(), NULL)", [SCHEMA_VERSION, source])
     for name in INTERNAL_TABLES:
         connection.execute(statement(f"tables/{name}.sql"))
-    for table in (REJECTED_RECORDS, SYNC_STATE):
+    for table in OWN_TABLES:
         _create_table(connection, table)
     for endpoint in endpoints:
         _create_tables_of(connection, endpoint)
@@ -112,7 +112,7 @@ def create_tables(
 
 def stored_tables(endpoints: Iterable[Endpoint] = ENDPOINTS) -> list[str]:
     """Return the names of all tables of schema `mews`, with the schema."""
-    described = [REJECTED_RECORDS, SYNC_STATE, *(table for endpoint in endpoints for table in _stored_tables(endpoint))]
+    described = [*OWN_TABLES, *(table for endpoint in endpoints for table in _stored_tables(endpoint))]
     own = [f"mews.{name}" for name in ("warehouse_info", *INTERNAL_TABLES)]
     return [*own, *(table.qualified_name for table in described)]
 
@@ -129,7 +129,7 @@ def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
         for step in range(version + 1, SCHEMA_VERSION + 1):
             connection.execute(statement(f"migrations/{step:04d}.sql"))
         if version < SCHEMA_VERSION:
-            for table in (REJECTED_RECORDS, SYNC_STATE):
+            for table in OWN_TABLES:
                 _comment_on(connection, table, table.columns)
     except duckdb.Error as error:
         raise WarehouseUnusable(

@@ -23,7 +23,7 @@ from pso_pipeline.cli.environment import prepare_dagster_home
 from pso_pipeline.cli.refresh import INTERRUPTED
 from pso_pipeline.definitions import defs
 from pso_pipeline.orchestration.jobs import is_ours
-from pso_pipeline.orchestration.queue import REQUESTED_BY, is_busy, is_refreshing
+from pso_pipeline.orchestration.queue import is_busy, is_refreshing
 from pso_pipeline.orchestration.recovery import (
     ATTEMPT_TAG,
     FIRST_PAUSE,
@@ -31,7 +31,14 @@ from pso_pipeline.orchestration.recovery import (
     request_interrupted_resync,
     request_killed_refreshes,
 )
-from pso_pipeline.orchestration.runs import KILLED_TAG, MAX_RUNTIME, PROCESS_TAG, TERMINATION_TIME, end_dead_runs
+from pso_pipeline.orchestration.runs import (
+    KILLED_TAG,
+    MAX_RUNTIME,
+    PROCESS_TAG,
+    REQUESTED_BY,
+    TERMINATION_TIME,
+    end_dead_runs,
+)
 from pso_pipeline_tests.cli.conftest import PSO
 from pso_pipeline_tests.fakes.faults import Hang
 

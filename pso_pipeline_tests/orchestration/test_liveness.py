@@ -6,8 +6,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from pso_pipeline.orchestration.liveness import Signs, look_for_signs, signs_of_life
-from pso_pipeline.orchestration.queue import REQUESTED_BY
-from pso_pipeline.orchestration.runs import PROCESS_TAG
+from pso_pipeline.orchestration.runs import PROCESS_TAG, REQUESTED_BY
 from pso_pipeline.orchestration.shards import SHARD_TAG
 from pso_pipeline_tests.cli.test_serving import wait_for
 from pso_pipeline_tests.orchestration.test_killed_runs import start

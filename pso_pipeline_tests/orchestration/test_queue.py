@@ -7,7 +7,8 @@ from dagster import DagsterEvent, DagsterRunStatus, RunRequest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from pso_pipeline.definitions import defs
-from pso_pipeline.orchestration.queue import REQUESTED_BY, Refresh, decide_on_request, is_refreshing, request_refresh
+from pso_pipeline.orchestration.queue import Refresh, decide_on_request, is_refreshing, request_refresh
+from pso_pipeline.orchestration.runs import REQUESTED_BY
 
 ALL = Refresh()
 A, B, AB = (Refresh(frozenset(keys)) for keys in ("a", "b", "ab"))

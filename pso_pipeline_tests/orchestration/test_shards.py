@@ -18,10 +18,10 @@ from pso_pipeline.contract.marts import MART_TABLES
 from pso_pipeline.mews.tokens import Token
 from pso_pipeline.orchestration.definitions import PIPELINE, defs
 from pso_pipeline.orchestration.outcomes import read_last_outcome
-from pso_pipeline.orchestration.queue import REFRESH_TAG, Refresh, request_refresh, request_run
+from pso_pipeline.orchestration.queue import Refresh, request_refresh, request_run
 from pso_pipeline.orchestration.recovery import ATTEMPT_TAG
 from pso_pipeline.orchestration.shard_jobs import SHARD_JOBS
-from pso_pipeline.orchestration.shards import SHARD_TAG, lease
+from pso_pipeline.orchestration.shards import REFRESH_TAG, SHARD_TAG, lease
 from pso_pipeline.orchestration.stages import plan_stage
 from pso_pipeline.warehouse.reading import EnterpriseRow
 from pso_pipeline_tests.cli.conftest import PSO, pso

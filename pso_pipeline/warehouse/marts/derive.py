@@ -51,6 +51,8 @@ from pso_pipeline.contract.marts import (
     INTERNAL_TABLES,
     MART_TABLES,
     MART_VIEWS,
+    OPS_REFRESHES,
+    OPS_SCHEMA_CHANGES,
     SCHEMA_VERSION,
 )
 from pso_pipeline.warehouse.accounts import make_account_key
@@ -253,7 +255,15 @@ def replace_marts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("INSERT INTO internal.marts_origin VALUES (?, ?, FALSE, uuid())", _origin(connection))
     connection.execute(
         "INSERT INTO internal.table_versions SELECT unnest($names), NULL, epoch_us(now())",
-        {"names": [*PUBLISHED_AS.values(), AGG_CHANGES.name, AGG_PICKUP.name]},
+        {
+            "names": [
+                *PUBLISHED_AS.values(),
+                AGG_CHANGES.name,
+                AGG_PICKUP.name,
+                OPS_REFRESHES.name,
+                OPS_SCHEMA_CHANGES.name,
+            ]
+        },
     )
     zones = get_global("windows_zone_mapping")
     connection.execute(

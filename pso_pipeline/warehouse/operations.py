@@ -1,0 +1,74 @@
+"""What refreshes did: noted in `mews.refreshes` by their runs, and copied into the marts before they are published.
+
+Add a figure of a refresh as a column of `contract/warehouse.py` and a field of `Noted`. Who measures it, and when a
+refresh counts as ended, belongs to the callers.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from pso_pipeline.contract.marts import OPS_REFRESHES
+from pso_pipeline.contract.warehouse import REFRESHES
+from pso_pipeline.warehouse.sql import first_row, statement
+from pso_pipeline.warehouse.writing import Part, writes
+
+KEPT_FOR = timedelta(days=90)
+"""How long the row of a refresh stays in the warehouse."""
+
+PUBLISHED_FOR = timedelta(days=35)
+"""How long the row of a refresh stays in the marts: they are published as a whole, with each refresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What one run of a refresh adds to its row: counts, the CPU seconds of its process, and the end where it ends it.
+
+    Times are aware.
+    """
+
+    refresh_id: str
+    requested_by: str
+    started_utc: datetime
+    ended_utc: datetime | None = None
+    hotels_read: int = 0
+    hotels_failed: int = 0
+    orders_created: int = 0
+    orders_changed: int = 0
+    records_rejected: int = 0
+    requests: int = 0
+    bytes_received: int = 0
+    cpu_seconds: float = 0.0
+
+
+@writes(Part.LANDED)
+def note_refresh(connection: duckdb.DuckDBPyConnection, noted: Noted) -> None:
+    """Add what a run did to the row of its refresh, which its first run makes; rows of long ago are removed."""
+    values = asdict(noted)
+    for name in ("started_utc", "ended_utc"):
+        if values[name] is not None:
+            values[name] = values[name].astimezone(UTC).replace(tzinfo=None)
+    connection.execute(statement("queries/note_refresh.sql"), values)
+    connection.execute(
+        f"DELETE FROM {REFRESHES.qualified_name} WHERE started_utc < ?",  # noqa: S608  # the contract's name
+        [values["started_utc"] - KEPT_FOR],
+    )
+
+
+@writes(Part.MARTS)
+def copy_refreshes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring `mart.ops_refreshes` up to date, with a new version of it where a row was added or changed."""
+    (newest,) = first_row(connection, f"SELECT max(started_utc) FROM {REFRESHES.qualified_name}") or (None,)  # noqa: S608  # the contract's name
+    if newest is None:
+        return
+    since = {"since": newest - PUBLISHED_FOR}
+    changed = first_row(connection, statement("queries/changed_refreshes.sql"), since)
+    if changed == (0,):
+        return
+    connection.execute(statement("queries/copy_refreshes.sql"), since)
+    connection.execute(
+        f"DELETE FROM {OPS_REFRESHES.qualified_name} WHERE started_at < $since",  # noqa: S608  # the contract's name
+        since,
+    )
+    connection.execute(statement("queries/new_version.sql"), {"table": OPS_REFRESHES.name})
