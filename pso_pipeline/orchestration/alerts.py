@@ -167,7 +167,8 @@ def watch_api(state: AlertState, silence: str | None, now: datetime) -> AlertSta
     default_status=DefaultSensorStatus.RUNNING,
     description=(
         "Sends one message when something begins to fail and one when it has recovered: hotels, by cause; the API, "
-        "when it does not answer; the pipeline, when nothing is published or no refresh ends."
+        "when it does not answer; the pipeline, when nothing is published or no refresh ends. Sends one message about "
+        "fields and values that Mews added or stopped sending."
     ),
 )
 def hotel_alerts(context: SensorEvaluationContext, pipeline: PipelineResource) -> SensorResult | SkipReason:

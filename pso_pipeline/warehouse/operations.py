@@ -17,9 +17,6 @@ from pso_pipeline.warehouse.writing import Part, writes
 KEPT_FOR = timedelta(days=90)
 """How long the row of a refresh stays in the warehouse."""
 
-PUBLISHED_FOR = timedelta(days=35)
-"""How long the row of a refresh stays in the marts: they are published as a whole, with each refresh."""
-
 
 @dataclass(frozen=True, slots=True)
 class Noted:
@@ -59,16 +56,11 @@ def note_refresh(connection: duckdb.DuckDBPyConnection, noted: Noted) -> None:
 @writes(Part.MARTS)
 def copy_refreshes(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring `mart.ops_refreshes` up to date, with a new version of it where a row was added or changed."""
-    (newest,) = first_row(connection, f"SELECT max(started_utc) FROM {REFRESHES.qualified_name}") or (None,)  # noqa: S608  # the contract's name
-    if newest is None:
-        return
-    since = {"since": newest - PUBLISHED_FOR}
-    changed = first_row(connection, statement("queries/changed_refreshes.sql"), since)
-    if changed == (0,):
-        return
-    connection.execute(statement("queries/copy_refreshes.sql"), since)
-    connection.execute(
-        f"DELETE FROM {OPS_REFRESHES.qualified_name} WHERE started_at < $since",  # noqa: S608  # the contract's name
-        since,
-    )
-    connection.execute(statement("queries/new_version.sql"), {"table": OPS_REFRESHES.name})
+    table, columns = OPS_REFRESHES.qualified_name, ", ".join(OPS_REFRESHES.column_names)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE changes AS {statement('marts/ops_refreshes.sql')}")
+    lacks = f"SELECT 1 FROM (SELECT {columns} FROM changes EXCEPT SELECT {columns} FROM {table}) LIMIT 1"  # noqa: S608  # the contract's names
+    if first_row(connection, lacks):
+        connection.execute(statement("queries/copy_refreshes.sql"))
+        connection.execute(f"DELETE FROM {table} WHERE refresh_id NOT IN (SELECT refresh_id FROM changes)")  # noqa: S608  # the contract's name
+        connection.execute(statement("queries/new_version.sql"), {"table": OPS_REFRESHES.name})
+    connection.execute("DROP TABLE changes")

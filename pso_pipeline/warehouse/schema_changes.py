@@ -1,7 +1,7 @@
 """What the API sends: which fields and values were seen when, and which of them were added or are missing now.
 
 Noted in `mews.seen_schema` once a day, copied into `mart.ops_schema_changes` before the marts are published. When a
-change counts as one is in `queries/schema_changes.sql`.
+change counts as one is in `marts/ops_schema_changes.sql`.
 """
 
 from collections.abc import Iterator
@@ -118,7 +118,7 @@ def _documented() -> Iterator[tuple[str, str, str | None]]:
 def _prepare(connection: duckdb.DuckDBPyConnection) -> str:
     operations, fields, values = map(list, zip(*_documented(), strict=True))
     connection.execute(DOCUMENTED, {"operations": operations, "fields": fields, "values": values})
-    return statement("queries/schema_changes.sql")
+    return statement("marts/ops_schema_changes.sql")
 
 
 def read_schema_changes(connection: duckdb.DuckDBPyConnection) -> list[SchemaChange]:

@@ -8,7 +8,7 @@ import pytest
 
 from pso_pipeline.orchestration.definitions import defs
 from pso_pipeline.orchestration.runs import REQUESTED_BY
-from pso_pipeline.warehouse.operations import KEPT_FOR, PUBLISHED_FOR, Noted, note_refresh
+from pso_pipeline.warehouse.operations import KEPT_FOR, Noted, note_refresh
 from pso_pipeline.warehouse.schema_changes import observe_schema, read_schema_changes
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline_tests.fakes.faults import Answer
@@ -57,7 +57,7 @@ def test_a_hotel_that_failed_is_counted(instance, sandbox, world):
 def test_runs_of_one_refresh_add_up_and_rows_go_after_their_time(tmp_path):
     warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"))
     with warehouse.open() as connection:
-        old, shown = NOON - KEPT_FOR - timedelta(days=1), NOON - PUBLISHED_FOR - timedelta(days=1)
+        old, shown = NOON - KEPT_FOR - timedelta(days=1), NOON - KEPT_FOR + timedelta(days=1)
         note_refresh(connection, Noted("old", "person", old))
         note_refresh(connection, Noted("shown", "person", shown))
         for hotels in (2, 3):

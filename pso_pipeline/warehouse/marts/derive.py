@@ -458,7 +458,7 @@ def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
 
 def written_statements() -> dict[str, str]:
     """Give the statement of each table and view of the marts, by its name without schema."""
-    names = [table.name for table in (*SCOPES, DIM_DATES, *MART_VIEWS)]
+    names = [table.name for table in (*SCOPES, DIM_DATES, OPS_REFRESHES, OPS_SCHEMA_CHANGES, *MART_VIEWS)]
     return {name: _statement(name) for name in names}
 
 

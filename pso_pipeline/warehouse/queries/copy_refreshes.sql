@@ -1,15 +1,7 @@
--- mart.ops_refreshes: one row for each refresh since $since. Source: mews.refreshes.
+-- Brings mart.ops_refreshes up to date. Source: changes, the rows that it has to have.
+-- Reason for a temporary table: DuckLake cannot merge into a table from a query that reads other ones of it.
 MERGE INTO mart.ops_refreshes AS stored
-USING (
-    SELECT
-        * EXCLUDE (started_utc, ended_utc, seconds, cpu_seconds),
-        started_utc AS started_at,
-        ended_utc AS ended_at,
-        seconds,
-        cpu_seconds
-    FROM mews.refreshes
-    WHERE started_utc >= $since::TIMESTAMP
-) AS noted
+USING changes AS noted
     ON stored.refresh_id = noted.refresh_id
 WHEN MATCHED AND (stored.ended_at IS DISTINCT FROM noted.ended_at OR stored.requests <> noted.requests) THEN UPDATE SET
     started_at = noted.started_at,

@@ -1,5 +1,5 @@
--- One row for each field or value that was added or is missing now. Source: mews.seen_schema; documented, with one row for each
--- documented operation, field and value.
+-- mart.ops_schema_changes: one row for each field or value that was added or is missing now. Source: mews.seen_schema; documented,
+-- with one row for each documented operation, field and value.
 -- Reason for days on which records were read: a pause of the pipeline must not look like a field that stopped.
 SELECT
     seen.operation,
