@@ -764,6 +764,9 @@ MART_TABLES = (
     RPT_ORDERS,
 )
 
+OPS_TABLES = (OPS_REFRESHES, OPS_SCHEMA_CHANGES)
+"""Those of `MART_TABLES` that are about the pipeline: they change also where no figure of a hotel does."""
+
 MART_VIEWS = (AGG_CANCELLATION_CURVE, AGG_CHANGES, AGG_PICKUP, RPT_ORDERS)
 """Those of `MART_TABLES` that are views over the others and over `INTERNAL_TABLES`."""
 

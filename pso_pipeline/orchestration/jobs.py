@@ -29,6 +29,7 @@ from dagster import (
     op,
 )
 
+from pso_pipeline.contract.marts import OPS_TABLES
 from pso_pipeline.ingestion.causes import cause_of
 from pso_pipeline.ingestion.clock import ServerClock
 from pso_pipeline.ingestion.sync import SyncReport, combine_reports
@@ -226,11 +227,12 @@ def publish_and_report(
     _note(context, pipeline)
     published, shown = publish_snapshot(pipeline, report)
     context.log.info("%s", describe_publication(published))
+    has_advanced = not {table.name for table in OPS_TABLES}.issuperset(published.rewritten)
     has_new_figures = bool(FIGURES.intersection(published.rewritten))
     is_reported = has_new_figures or is_repetition_due(context.instance, SNAPSHOT)
     if is_reported:
         is_first = context.instance.get_latest_materialization_event(SNAPSHOT) is None
-        kind = AssetMaterialization if published.is_new or is_first else AssetObservation
+        kind = AssetMaterialization if has_advanced or is_first else AssetObservation
         context.log_event(kind(SNAPSHOT, metadata=shown))
     _report_checks(context, evaluate_snapshot(pipeline, None if is_reported else published.rewritten))
     return [for_terminal(line) for line in published.held_back]
