@@ -44,8 +44,8 @@ class SchemaChange:
 def observe_schema(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
     """Note the fields and values of all records that were read since the last time; `now` is aware.
 
-    Listings keep no time at which a record was read: what they have now counts as read now. Of them only the fields
-    are noted that have a column.
+    Listings keep no time at which a record was read: once a day, what they have counts as read now. Of them only the
+    fields are noted that have a column.
     """
     for endpoint in ENDPOINTS:
         _observe(connection, endpoint, now.astimezone(UTC).replace(tzinfo=None))
@@ -55,9 +55,11 @@ def _observe(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, now: dat
     operation = {"operation": endpoint.operation}
     (last,) = first_row(
         connection,
-        f"SELECT max(CAST(last_seen_utc AS DATE)) FROM {SEEN_SCHEMA.qualified_name} WHERE operation = $operation",  # noqa: S608  # the contract's name
+        f"SELECT max(last_seen_utc) FROM {SEEN_SCHEMA.qualified_name} WHERE operation = $operation",  # noqa: S608  # the contract's name
         operation,
     ) or (None,)
+    if not endpoint.keeps_versions and last is not None and last.date() == now.date():
+        return
     since = last or datetime.min  # noqa: DTZ901  # the warehouse has times without a zone
     connection.execute(_seen(endpoint), {"since": since} if endpoint.keeps_versions else {"since": since, "now": now})
     connection.execute(statement("queries/seen_days.sql"), operation)

@@ -8,9 +8,9 @@ import pytest
 
 from pso_pipeline.orchestration.definitions import defs
 from pso_pipeline.orchestration.runs import REQUESTED_BY
-from pso_pipeline.warehouse.operations import KEPT_FOR, Noted, note_refresh
-from pso_pipeline.warehouse.schema_changes import observe_schema, read_schema_changes
-from pso_pipeline.warehouse.session import Warehouse
+from pso_pipeline.warehouse.marts.derive import create_marts
+from pso_pipeline.warehouse.operations import KEPT_FOR, Noted, copy_refreshes, note_refresh
+from pso_pipeline.warehouse.schema_changes import copy_schema_changes, observe_schema, read_schema_changes
 from pso_pipeline_tests.fakes.faults import Answer
 
 ORDERS = "productServiceOrders/getAll"
@@ -54,8 +54,8 @@ def test_a_hotel_that_failed_is_counted(instance, sandbox, world):
     assert (row["hotels_read"], row["hotels_failed"], row["orders_created"]) == (2, 2, 0)
 
 
-def test_runs_of_one_refresh_add_up_and_rows_go_after_their_time(tmp_path):
-    warehouse = Warehouse(str(tmp_path / "warehouse.duckdb"))
+@pytest.mark.stores("file", "lake")
+def test_runs_of_one_refresh_add_up_and_rows_go_after_their_time(warehouse):
     with warehouse.open() as connection:
         old, shown = NOON - KEPT_FOR - timedelta(days=1), NOON - KEPT_FOR + timedelta(days=1)
         note_refresh(connection, Noted("old", "person", old))
@@ -67,6 +67,11 @@ def test_runs_of_one_refresh_add_up_and_rows_go_after_their_time(tmp_path):
             "SELECT refresh_id, hotels_read, requests, seconds, cpu_seconds FROM mews.refreshes ORDER BY started_utc"
         ).fetchall()
         assert found == [("shown", 0, 0, None, 0.0), ("a", 5, 20, 90.0, 3.0)]
+        create_marts(connection)
+        for _ in range(2):
+            copy_refreshes(connection)
+            copied = connection.execute("SELECT refresh_id, seconds FROM mart.ops_refreshes").fetchall()
+            assert copied == [("a", 90.0)]
 
 
 def test_a_field_or_a_value_that_mews_adds_is_a_row_and_one_message(daemon, sandbox, world, webhook):
@@ -108,19 +113,25 @@ def missing(connection):
     return [(each.field, each.value) for each in read_schema_changes(connection) if each.change == "stopped"]
 
 
-def test_a_field_that_mews_stops_sending_is_missing_after_28_days_with_records(tmp_path):
-    with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
+@pytest.mark.stores("file", "lake")
+def test_a_field_that_mews_stops_sending_is_missing_after_28_days_with_records(warehouse):
+    with warehouse.open() as connection:
         play(connection, range(14), voucher="v")
         play(connection, range(14, 41), voucher=None)
         assert missing(connection) == []
         play(connection, [60], voucher=None)
         assert missing(connection) == [("VoucherId", None)]
+        create_marts(connection)
+        for _ in range(2):
+            copy_schema_changes(connection)
+        copied = connection.execute("SELECT field, change FROM mart.ops_schema_changes").fetchall()
+        assert copied == [("VoucherId", "stopped")]
         play(connection, [61], voucher="v")
         assert missing(connection) == []
 
 
-def test_a_pause_of_the_pipeline_and_a_rare_field_are_not_missing(tmp_path):
-    with Warehouse(str(tmp_path / "warehouse.duckdb")).open() as connection:
+def test_a_pause_of_the_pipeline_and_a_rare_field_are_not_missing(warehouse):
+    with warehouse.open() as connection:
         play(connection, range(14), voucher="v")
         play(connection, [100], voucher=None)
         play(connection, range(101, 115), voucher=None)

@@ -195,7 +195,8 @@ class DerivedMarts:
 
     Orders of the hotels `enterprises_recomputed` were computed again; of those in `enterprises_recounted` time alone
     changed some counts. Both are ids and have a headline. `rows` gives the rows of the tables of the marts, by their
-    names without schema; not those of `mart.agg_changes` and `mart.agg_pickup`, which are computed where they are read.
+    names without schema; not those of `mart.agg_changes` and `mart.agg_pickup`, which are computed where they are read,
+    and not those of the tables about the pipeline itself.
     """
 
     enterprises_recomputed: Sequence[str]

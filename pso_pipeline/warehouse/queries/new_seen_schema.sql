@@ -1,4 +1,5 @@
--- new_seen: the rows of mews.seen_schema that the records of seen.sql add or change. A row changes once a day.
+-- new_seen: the rows of mews.seen_schema that the records of seen.sql add or change. A row changes once a day; that of the id,
+-- which every record has, says up to when records have been looked at.
 CREATE OR REPLACE TEMP TABLE new_seen AS
 SELECT
     $operation AS operation,
@@ -22,4 +23,7 @@ LEFT JOIN mews.seen_schema AS stored
         AND stored.value IS NOT DISTINCT FROM seen.value
 LEFT JOIN seen_days AS first_days ON first_days.day = CAST(seen.first_utc AS DATE)
 LEFT JOIN seen_days AS last_days ON last_days.day = CAST(seen.last_utc AS DATE)
-WHERE stored.operation IS NULL OR CAST(seen.last_utc AS DATE) > CAST(stored.last_seen_utc AS DATE);
+WHERE
+    stored.operation IS NULL
+    OR CAST(seen.last_utc AS DATE) > CAST(stored.last_seen_utc AS DATE)
+    OR (seen.field = 'Id' AND seen.last_utc > stored.last_seen_utc);

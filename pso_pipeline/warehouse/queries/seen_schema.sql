@@ -4,7 +4,7 @@
 -- those of each column with documented values.
 CREATE OR REPLACE TEMP TABLE seen AS
 WITH records AS (
-    SELECT *, {{seen}} AS seen_utc FROM {{table}} WHERE {{seen}} >= $since::TIMESTAMP
+    SELECT *, {{seen}} AS seen_utc FROM {{table}} WHERE {{seen}} > $since::TIMESTAMP
 ),
 
 found AS (
