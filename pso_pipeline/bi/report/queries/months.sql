@@ -1,5 +1,5 @@
 -- months: one row for each calendar month on the page, without gaps, numbered from the oldest.
--- Reason: the newest $max_months of them bound the page, or fewer where hotels have so many services that these would make more
+-- Reason: the newest $max_months of them bound the page, or fewer where the services of the hotels would make more
 -- than about $max_cells groups, but at least $min_months. A date after every hotel's as_of_utc is a wrong clock's.
 CREATE OR REPLACE TEMP TABLE months AS
 WITH used AS (

@@ -1,7 +1,7 @@
 -- One row for each hotel, service, origin, segment and span of weeks: the aggregates of metrics.yml over {table}. Weeks are
 -- counted back from the hotel's last complete day; span i has those from $first_weeks[i] (the last is 0) to before the next.
 -- Reason: every window, the one before it and last year's are made of whole spans. What needs orders of some age is taken
--- so many weeks earlier that all are that old: so a short window is never empty, and windows are compared at equal age.
+-- in earlier weeks, of which all are that old: a short window is never empty, and windows are compared at equal age.
 WITH spans AS (
     SELECT
         first_week,

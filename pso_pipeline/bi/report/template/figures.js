@@ -3,7 +3,7 @@
 
    A selection is {hotel, service, origin, segment, from, to, weeks}: positions in the lists of the data, null for every hotel
    that is counted and every service, origin or segment. Its time is the months from and to, both included, or, where `weeks`
-   is not null, the window of so many weeks up to the last complete day of each hotel, or up to `first` weeks before.
+   is not null, the window of that number of weeks up to the last complete day of each hotel, or up to `first` weeks before.
    `known` leaves hotels out of which fewer weeks are known. */
 "use strict";
 
