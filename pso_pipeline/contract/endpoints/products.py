@@ -15,7 +15,7 @@ PRODUCTS = Endpoint(
     scope="service",
     scope_filter="ServiceIds",
     scope_path="ServiceId",
-    unmapped=("Price.TaxValues", "Price.Breakdown"),
+    unmapped=("EnterpriseId", "Price.TaxValues", "Price.Breakdown"),
     localized=(("name", "names"),),
     read_every=timedelta(hours=12),
     is_optional=True,
