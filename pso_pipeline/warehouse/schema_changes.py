@@ -6,7 +6,7 @@ change counts as one is in `marts/ops_schema_changes.sql`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import duckdb
@@ -17,6 +17,9 @@ from pso_pipeline.contract.marts import OPS_SCHEMA_CHANGES
 from pso_pipeline.contract.warehouse import SEEN_SCHEMA
 from pso_pipeline.warehouse.sql import fill, first_row, literal, literal_list, statement
 from pso_pipeline.warehouse.writing import Part, write, writes
+
+LANDING_TIME = timedelta(hours=1)
+"""A record may land this long after it was read, and after records that another process read later."""
 
 DOCUMENTED = """
     CREATE OR REPLACE TEMP TABLE documented AS
@@ -60,7 +63,7 @@ def _observe(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, now: dat
     ) or (None,)
     if not endpoint.keeps_versions and last is not None and last.date() == now.date():
         return
-    since = last or datetime.min  # noqa: DTZ901  # the warehouse has times without a zone
+    since = last - LANDING_TIME if last else datetime.min  # noqa: DTZ901  # the warehouse has times without a zone
     connection.execute(_seen(endpoint), {"since": since} if endpoint.keeps_versions else {"since": since, "now": now})
     connection.execute(statement("queries/seen_days.sql"), operation)
     connection.execute(statement("queries/new_seen_schema.sql"), operation)

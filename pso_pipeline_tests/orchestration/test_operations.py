@@ -130,6 +130,21 @@ def test_a_field_that_mews_stops_sending_is_missing_after_28_days_with_records(w
         assert missing(connection) == []
 
 
+def test_a_record_that_lands_after_others_that_were_read_later_is_looked_at(warehouse):
+    with warehouse.open() as connection:
+        play(connection, [0], voucher=None)
+        for minutes, state in ((-20, "Mislaid"), (-10, "Lost")):
+            read = NOON.replace(tzinfo=None) + timedelta(minutes=minutes)
+            connection.execute(ORDER, {"id": state, "voucher": None, "read": read})
+            connection.execute("UPDATE mews.product_service_orders SET state = id WHERE id = $id", {"id": state})
+            for _ in range(2):
+                observe_schema(connection, NOON + timedelta(minutes=1))
+        added = {each.value for each in read_schema_changes(connection) if each.change == "added"}
+        assert {"Mislaid", "Lost"} <= added
+        days = connection.execute("SELECT max(days_seen) FROM mews.seen_schema").fetchall()
+        assert days == [(1,)], "a day counts once"
+
+
 def test_a_pause_of_the_pipeline_and_a_rare_field_are_not_missing(warehouse):
     with warehouse.open() as connection:
         play(connection, range(14), voucher="v")
