@@ -20,8 +20,11 @@ def data(path: Path) -> dict[str, Any]:
     counts: dict[str, Any] = json.loads(unpacked(path.read_text(encoding="utf-8"), "data"))
     for table in (*counts["counts"].values(), *counts["spans"].values(), counts["weeks"]):
         values = table["values"]
-        rows = [values["rows"][row] for row in values["row"]]
-        table["values"] = {name: [row[place] for row in rows] for place, name in enumerate(values["names"])}
+        columns: list[list[int]] = []
+        for base, differences in zip(values["bases"], values["differences"], strict=True):
+            before = [0] * len(differences) if base is None else columns[base]
+            columns.append([number + difference for number, difference in zip(before, differences, strict=True)])
+        table["values"] = dict(zip(values["names"], columns, strict=True))
     return counts
 
 

@@ -33,7 +33,7 @@ MAX_MONTHS = 60
 MIN_MONTHS = 13
 """The newest months that the page holds: as many as its size admits between these."""
 
-MAX_CELLS = 40_000
+MAX_CELLS = 19_000
 """About how many groups of counts the listed hotels may have by origin and segment: more make the page too large."""
 
 MAX_HOTELS = 500
@@ -232,17 +232,17 @@ class Ahead(msgspec.Struct, frozen=True):
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """The cancellation curve: for each row, which is a cohort, the counts on each of `days`.
+    """The cancellation curve: for each row, which is a cohort, the orders at risk on the first of `days`.
 
-    A cohort's orders at risk become fewer as its youngest are not that old yet: the page shows no day on which any is
-    missing.
+    `canceled` has the canceled ones on each of `days` up to the age of the youngest of these orders: the page shows no
+    day on which any is missing.
     """
 
     days: tuple[int, ...]
     hotel: list[int]
     service: list[int]
     month: list[int]
-    at_risk: list[list[int]]
+    at_risk: list[int]
     canceled: list[list[int]]
 
 
@@ -605,11 +605,14 @@ def _spans(connection: duckdb.DuckDBPyConnection, table: str, rates: Sequence[Ra
         for each in (rate.numerator, rate.denominator):
             if earlier.setdefault(each, weeks_earlier(rate)) != weeks_earlier(rate):
                 raise ValueError(f"the report takes {each} at one age, not at several")
-    taken = {each: f"coalesce({each} FILTER (weeks_earlier = {weeks}), 0)" for each, weeks in earlier.items()}
+    taken = {
+        each: f'coalesce(sum("{each}") FILTER (ages.weeks_earlier = {weeks}), 0)' for each, weeks in earlier.items()
+    }
     query = _query("spans").format(
         table=table,
         date=_date_of(table, rates),
-        aggregates=",\n    ".join(f'{sql}::BIGINT AS "{each}"' for each, sql in taken.items()),
+        sums_of_week=",\n        ".join(f'{each} AS "{each}"' for each in earlier),
+        sums_of_span=",\n    ".join(f'{sql}::BIGINT AS "{each}"' for each, sql in taken.items()),
         is_any=" + ".join(taken.values()) + " > 0",
     )
     return arrow_table(

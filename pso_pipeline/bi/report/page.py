@@ -8,7 +8,7 @@ import base64
 import gzip
 import hashlib
 import itertools
-import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import jinja2
 import markupsafe
 import msgspec
+import numpy as np
 
 from pso_pipeline.bi import palette
 from pso_pipeline.bi.changes import headline_of
@@ -96,7 +97,7 @@ def render(data: ReportData, charts: CompiledCharts, snapshot: Snapshot) -> str:
         policy=_policy([charts.vega, *scripts]),
         # style sheet and scripts ship with the package and would not work escaped; the policy lets no other script run
         styles=markupsafe.Markup(_styles(charts.font)),  # noqa: S704  # our style sheet
-        specifications=_json(charts.specifications),
+        specifications=_packed(msgspec.json.encode(charts.specifications)),
         packed=_packed(msgspec.json.encode(_shortened(data))),
         library=_packed(charts.vega.encode()),
         scripts=[markupsafe.Markup(script) for script in scripts],  # noqa: S704  # our own code, as installed
@@ -122,13 +123,24 @@ def _policy(scripts: list[str]) -> str:
 
 
 def _shortened(data: ReportData) -> dict[str, Any]:
-    """Write each different row of counts once: most groups are small, and many have the same counts."""
+    """Write columns of counts as differences: many are nearly equal, such as orders and firm orders."""
     written: dict[str, Any] = msgspec.to_builtins(data)
     for table in (*written["counts"].values(), *written["spans"].values(), written["weeks"]):
-        rows = list(zip(*table["values"].values(), strict=True))
-        places = {row: place for place, row in enumerate(dict.fromkeys(rows))}
-        table["values"] = {"names": list(table["values"]), "rows": list(places), "row": [places[row] for row in rows]}
+        table["values"] = _differences(table["values"])
     return written
+
+
+def _differences(columns: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """Give for each column its differences from the earlier one that is nearest, or from 0 where its base is None."""
+    counts = [np.array(column, dtype=np.int64) for column in columns.values()]
+    bases: list[int | None] = []
+    differences = []
+    for place, column in enumerate(counts):
+        others = {None: column} | {other: column - counts[other] for other in range(place)}
+        base = min(others, key=lambda other: int(np.abs(others[other]).sum()))
+        bases.append(base)
+        differences.append(others[base].tolist())
+    return {"names": list(columns), "bases": bases, "differences": differences}
 
 
 def _packed(content: bytes) -> str:
@@ -137,11 +149,6 @@ def _packed(content: bytes) -> str:
 
 def _template(name: str) -> str:
     return files("pso_pipeline.bi.report").joinpath("template", name).read_text(encoding="utf-8")
-
-
-def _json(value: object) -> markupsafe.Markup:
-    """Write JSON for a script element, which a `<` in a text could end."""
-    return markupsafe.Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704  # `<` alone can end the element
 
 
 def _instant(instant: datetime) -> str:

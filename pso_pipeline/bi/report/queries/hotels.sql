@@ -5,19 +5,30 @@
 -- share one position, and those that are not the next one. The orders of a listed hotel are divided by origin and segment as
 -- long as the counts of all make no more than about $max_cells groups.
 CREATE OR REPLACE TEMP TABLE hotels AS
-WITH sizes AS (
+WITH groups AS (
     SELECT
         daily.enterprise_id,
+        services.position AS service,
+        months.position AS month,
+        daily.origin,
+        daily.account_type,
         sum(daily.orders_created) AS orders,
-        sum(daily.orders_without_items) AS orders_without_items,
-        approx_count_distinct(
-            hash(services.position, daily.origin, daily.account_type, months.position)
-        ) AS cells,
-        approx_count_distinct(hash(services.position, months.position)) AS plain_cells
+        sum(daily.orders_without_items) AS orders_without_items
     FROM mart.agg_orders_daily AS daily
     INNER JOIN months ON months.month = date_trunc('month', daily.date)
     INNER JOIN services ON services.service_id = daily.service_id
-    GROUP BY daily.enterprise_id
+    GROUP BY ALL
+),
+
+sizes AS (
+    SELECT
+        enterprise_id,
+        sum(orders) AS orders,
+        sum(orders_without_items) AS orders_without_items,
+        count(*) AS cells,
+        count(DISTINCT (service, month)) AS plain_cells
+    FROM groups
+    GROUP BY enterprise_id
 ),
 
 items AS (

@@ -2,22 +2,26 @@
    same figures beside it. What is drawn is decided in page.js; what a chart looks like, in charts.py. */
 "use strict";
 
-/* Vega comes compressed. The policy of the page allows this one script by its hash. */
-async function loadVega() {
-  const script = document.createElement("script");
-  script.textContent = await figures.unpack(document.querySelector("#library").textContent);
-  document.head.append(script);
-}
-
 const charts = (() => {
   const OPTIONS = { mode: "vega", renderer: "svg", actions: false, ast: true, tooltip: { theme: "custom" }, logLevel: 1 };
-  const specifications = JSON.parse(document.querySelector("#specifications").textContent);
+  let specifications;
   const views = new Map();
   const drawn = [];
   const sorted = new Map();
   const all = new Map();
 
   const choices = new Map();
+
+  /** Loads Vega and the specifications, which come compressed. The policy of the page allows this one script by its hash. */
+  async function load() {
+    const [library, texts] = await Promise.all(["#library", "#specifications"].map((name) => (
+      figures.unpack(document.querySelector(name).textContent)
+    )));
+    const script = document.createElement("script");
+    script.textContent = library;
+    document.head.append(script);
+    specifications = JSON.parse(texts);
+  }
 
   /** Shows rows in a chart; `words` say the same to who cannot see it. Its view is made when there are rows first. A click on
       a mark calls `choose` with its row. */
@@ -145,5 +149,5 @@ const charts = (() => {
     order(table);
   }
 
-  return { draw, fit, fill, offer, element };
+  return { load, draw, fit, fill, offer, element };
 })();

@@ -28,10 +28,15 @@ const figures = (() => {
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   }
 
-  /** Writes the columns of a table that holds each different row once. */
+  /** Writes the columns of a table, each of which comes as its differences from an earlier one. */
   function spread(table) {
-    const { names, rows, row } = table.values;
-    table.values = Object.fromEntries(names.map((name, place) => [name, row.map((number) => rows[number][place])]));
+    const { names, bases, differences } = table.values;
+    const columns = [];
+    differences.forEach((column, place) => {
+      const base = bases[place] === null ? null : columns[bases[place]];
+      columns.push(base === null ? column : column.map((difference, row) => base[row] + difference));
+    });
+    table.values = Object.fromEntries(names.map((name, place) => [name, columns[place]]));
   }
 
   async function load(text) {
@@ -239,11 +244,11 @@ const figures = (() => {
       cohort.firm += orders;
       found.set(key, cohort);
     });
-    data.curve.at_risk.forEach((atRisk, row) => {
+    data.curve.canceled.forEach((canceled, row) => {
       const cohort = found.get(keyOf(data.curve, row));
-      if (cohort === undefined) return;
-      cohort.canceled = data.curve.canceled[row];
-      cohort.last = atRisk.filter((orders) => orders === cohort.firm).length - 1;
+      if (cohort === undefined || cohort.firm !== data.curve.at_risk[row]) return;
+      cohort.canceled = canceled;
+      cohort.last = canceled.length - 1;
     });
     return [...found.values()].filter((cohort) => cohort.firm > 0);
   }

@@ -17,7 +17,7 @@
   const listed = new Intl.ListFormat("en-GB");
   const short = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
 
-  await loadVega();
+  await charts.load();
   const data = await figures.load(find("#data").textContent);
   const rates = new Map(data.rates.map((rate) => [rate.name, rate]));
   const months = data.months.map((text) => ({ key: text.slice(0, 7), date: new Date(text) }));
