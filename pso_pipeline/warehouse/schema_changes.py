@@ -18,7 +18,7 @@ from pso_pipeline.contract.warehouse import SEEN_SCHEMA
 from pso_pipeline.warehouse.sql import fill, first_row, literal, literal_list, statement
 from pso_pipeline.warehouse.writing import Part, write, writes
 
-LANDING_TIME = timedelta(hours=1)
+LANDING_TIME = timedelta(minutes=10)
 """A record may land this long after it was read, and after records that another process read later."""
 
 DOCUMENTED = """

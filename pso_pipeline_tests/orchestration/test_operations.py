@@ -133,7 +133,7 @@ def test_a_field_that_mews_stops_sending_is_missing_after_28_days_with_records(w
 def test_a_record_that_lands_after_others_that_were_read_later_is_looked_at(warehouse):
     with warehouse.open() as connection:
         play(connection, [0], voucher=None)
-        for minutes, state in ((-20, "Mislaid"), (-10, "Lost")):
+        for minutes, state in ((-8, "Mislaid"), (-4, "Lost")):
             read = NOON.replace(tzinfo=None) + timedelta(minutes=minutes)
             connection.execute(ORDER, {"id": state, "voucher": None, "read": read})
             connection.execute("UPDATE mews.product_service_orders SET state = id WHERE id = $id", {"id": state})

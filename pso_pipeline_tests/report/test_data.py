@@ -3,6 +3,7 @@
 import bisect
 import itertools
 import math
+import shutil
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -195,8 +196,8 @@ def test_every_cancellation_is_in_its_bin(found, snapshot):
 
 def test_durations_on_either_side_of_an_edge_are_in_their_bins(published, tmp_path):
     edges = duration_edges()
-    path = tmp_path / "edges.duckdb"
-    path.write_bytes(snapshot_path(published).read_bytes())
+    version = shutil.copytree(snapshot_path(published).parent, tmp_path / "version", copy_function=shutil.copyfile)
+    path = version / "pso_bi.duckdb"
     hours = [-1.0, 0.0, 1e-9, 1e9, *edges, *(math.nextafter(edge, way) for edge in edges for way in (0, math.inf))]
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE mart.fct_product_service_orders SET canceled_date = created_date")

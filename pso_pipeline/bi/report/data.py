@@ -23,11 +23,13 @@ import pyarrow as pa
 
 from pso_pipeline.bi.changes import CHANGES
 from pso_pipeline.bi.errors import SnapshotUnreadable
+from pso_pipeline.bi.parquet import table_path
 from pso_pipeline.bi.rates import SMALL_GROUP, Measure, Metrics, Rate, load_metrics
 from pso_pipeline.contract.enums import ORIGIN_NAMES
+from pso_pipeline.contract.marts import AGG_CHANGES
 from pso_pipeline.text import for_terminal
 from pso_pipeline.warehouse.session import open_duckdb
-from pso_pipeline.warehouse.sql import arrow_table
+from pso_pipeline.warehouse.sql import arrow_table, literal
 
 MAX_MONTHS = 60
 MIN_MONTHS = 13
@@ -312,7 +314,7 @@ class ReportData(msgspec.Struct, frozen=True):
 
 
 def read_report_data(database: Path) -> ReportData:
-    """Read the counts from the DuckDB file of a published snapshot, which is opened read-only.
+    """Read the counts from the DuckDB file of a published snapshot, which is opened read-only, and its Parquet files.
 
     Raises:
         SnapshotUnreadable: It is no DuckDB file, or lacks a table or a column that this version of the package reads.
@@ -322,7 +324,9 @@ def read_report_data(database: Path) -> ReportData:
         # DuckDB's own choice would be a folder beside the database, among the published files
         with tempfile.TemporaryDirectory(prefix="pso-report-") as spill:
             positions, found = _read(database, spill, {}, _query_listed)
-            found |= {name: _read(database, spill, positions, query) for name, query in _counting(metrics).items()}
+            changes = database.parent / table_path(AGG_CHANGES.name)
+            counting = _counting(metrics) | {"changes": functools.partial(_changes, parquet=changes)}
+            found |= {name: _read(database, spill, positions, query) for name, query in counting.items()}
     except duckdb.Error as error:
         raise SnapshotUnreadable(
             f"{database} cannot be read, publish it again: {str(error).splitlines()[0]}"
@@ -468,7 +472,6 @@ def _counting(metrics: Metrics) -> dict[str, Query[pa.Table]]:
             for table, rates in _rates_of_tables(metrics).items()
         },
         "weeks": functools.partial(_weeks, rate=metrics.rate("cancellations_per_order_created")),
-        "changes": _changes,
         "curve": functools.partial(_curve, rate=metrics.rate("cancellation_curve")),
         "durations": functools.partial(_durations, measures=_quantiles(metrics)),
         **{
@@ -631,8 +634,8 @@ def _weeks(connection: duckdb.DuckDBPyConnection, rate: Rate) -> pa.Table:
     return arrow_table(connection, query, {"weeks": 2 * YEAR_WEEKS})
 
 
-def _changes(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    query = _query("changes").format(changes=CHANGES)
+def _changes(connection: duckdb.DuckDBPyConnection, parquet: Path) -> pa.Table:
+    query = _query("changes").format(changes=CHANGES.format(changes=literal(str(parquet))))
     of_all = sys.maxsize  # those of hotels that totals do not count are left out afterwards
     return arrow_table(connection, query, {"most": of_all, "most_of_hotel": MAX_CHANGES, "weeks": CHANGE_WEEKS})
 

@@ -41,6 +41,9 @@ HEAD_BYTES = 1024
 DEFAULT_RATE = "cancellation_rate_30d"
 """The rate that charts show before another is chosen."""
 
+COMPRESSION = 7
+"""The level of gzip: 9 takes four times the CPU, for 2 % less."""
+
 SCRIPTS = ("figures.js", "charts.js", "page.js")
 
 
@@ -144,7 +147,7 @@ def _differences(columns: Mapping[str, Sequence[int]]) -> dict[str, Any]:
 
 
 def _packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, compresslevel=9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(content, compresslevel=COMPRESSION, mtime=0)).decode()
 
 
 def _template(name: str) -> str:

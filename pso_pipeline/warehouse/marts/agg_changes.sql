@@ -343,6 +343,7 @@ found AS (
 ranked AS (
     SELECT
         *,
+        'usual' AS comparison,
         row_number() OVER (
             ORDER BY
                 is_first_of_hotel DESC,
@@ -422,8 +423,8 @@ described AS (
     INNER JOIN hotels ON hotels.enterprise_id = expected.enterprise_id
     LEFT JOIN ranked
         ON
-            expected.comparison = 'usual'
-            AND ranked.enterprise_id = expected.enterprise_id
+            ranked.enterprise_id = expected.enterprise_id
+            AND ranked.comparison = expected.comparison
             AND ranked.level = expected.level
             AND ranked.service_id IS NOT DISTINCT FROM expected.service_id
             AND ranked.origin IS NOT DISTINCT FROM expected.origin

@@ -1,5 +1,5 @@
 -- One row for each of the $most_of_hotel most remarkable changes of a hotel that the page lists, in their order, with the
--- weekly counts of what changed, oldest week first. Source: mart.agg_changes by bi/changes.py, mart.agg_orders_daily.
+-- weekly counts of what changed, oldest week first. Source: the Parquet file of mart.agg_changes by bi/changes.py, mart.agg_orders_daily.
 WITH changes AS MATERIALIZED (
     SELECT *, row_number() OVER () AS place FROM ({changes})
 ),
