@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from pso_pipeline.bi.errors import NothingPublished, SnapshotNotWritten, SnapshotUnreadable
 from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.bi.rates import load_metrics
+from pso_pipeline.bi.report import data as limits
+from pso_pipeline.bi.report import page as pages
 from pso_pipeline.bi.report.compiled import load_charts
 from pso_pipeline.bi.report.data import read_report_data
 from pso_pipeline.bi.report.page import keep_report, write_report
@@ -112,6 +114,17 @@ def test_hotels_of_one_name_are_told_apart(tmp_path):
     data = read_report_data(current_snapshot(publish_world(World(enterprises=hotels), tmp_path)).database)
     assert {hotel.label for hotel in data.hotels} == {"Grand (key-0)", "Grand (key-1)", "key-2", "Other"}
     assert {hotel.label for hotel in data.hotels if hotel.status == "no longer read"} == {"Other"}
+
+
+def test_a_page_that_is_too_large_is_made_again_with_less(published, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_CELLS", 2500)
+    whole = write_report(published, tmp_path / "whole.html")
+    monkeypatch.setattr(pages, "MAX_BYTES", 1)
+    smaller = write_report(published, tmp_path / "smaller.html")
+    before, after = embedded.data(whole), embedded.data(smaller)
+    assert before["orders"] == after["orders"]
+    detailed = [sum(hotel["is_detailed"] for hotel in data["hotels"]) for data in (before, after)]
+    assert detailed[0] > detailed[1]
 
 
 def test_before_anything_was_published(tmp_path):

@@ -313,8 +313,10 @@ class ReportData(msgspec.Struct, frozen=True):
     orders_not_counted: int
 
 
-def read_report_data(database: Path) -> ReportData:
+def read_report_data(database: Path, share: float = 1.0) -> ReportData:
     """Read the counts from the DuckDB file of a published snapshot, which is opened read-only, and its Parquet files.
+
+    `share` is the part of `MAX_CELLS` that the page has room for: with less, it holds fewer months and hotels by name.
 
     Raises:
         SnapshotUnreadable: It is no DuckDB file, or lacks a table or a column that this version of the package reads.
@@ -323,7 +325,8 @@ def read_report_data(database: Path) -> ReportData:
     try:
         # DuckDB's own choice would be a folder beside the database, among the published files
         with tempfile.TemporaryDirectory(prefix="pso-report-") as spill:
-            positions, found = _read(database, spill, {}, _query_listed)
+            listed = functools.partial(_query_listed, max_cells=max(1, round(share * MAX_CELLS)))
+            positions, found = _read(database, spill, {}, listed)
             changes = database.parent / table_path(AGG_CHANGES.name)
             counting = _counting(metrics) | {"changes": functools.partial(_changes, parquet=changes)}
             found |= {name: _read(database, spill, positions, query) for name, query in counting.items()}
@@ -417,14 +420,16 @@ def _read(
         return query(connection)
 
 
-def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+def _query_listed(
+    connection: duckdb.DuckDBPyConnection, max_cells: int
+) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
     """Read the tables `POSITIONS`, and what the page lists, by the name of what it is."""
     connection.execute(
         _query("months"),
         {
             "max_months": MAX_MONTHS,
             "min_months": min(MIN_MONTHS, MAX_MONTHS),
-            "max_cells": MAX_CELLS,
+            "max_cells": max_cells,
             "max_hotels": MAX_HOTELS,
         },
     )
@@ -432,7 +437,7 @@ def _query_listed(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, pa.T
     connection.execute(_query("values").format(column="origin"), {"max_values": MAX_ORIGINS})
     connection.execute(_query("values").format(column="account_type"), {"max_values": MAX_SEGMENTS})
     connection.execute(_query("currencies"))
-    connection.execute(_query("hotels"), {"max_hotels": MAX_HOTELS, "max_cells": MAX_CELLS})
+    connection.execute(_query("hotels"), {"max_hotels": MAX_HOTELS, "max_cells": max_cells})
     connection.execute(_query("placements"))
     listed = {
         "months": arrow_table(connection, "SELECT month FROM months ORDER BY position"),
