@@ -353,7 +353,8 @@ def _report_sync(context: OpExecutionContext, asset: AssetKey, report: SyncRepor
     report_failed_partitions(context, asset, {each.partition_key: str(each.error) for each in failed})
     for each in report.enterprises:
         if each.reconciled is not None:
-            context.log.info("%s: %s", each.partition_key, each.reconciled.describe())
+            records = report.endpoint.name.replace("_", " ")
+            context.log.info("%s: %s", each.partition_key, each.reconciled.describe(records))
 
 
 def _report_partitions(

@@ -16,12 +16,12 @@ from pso_pipeline.warehouse.landing.statements import sql
 from pso_pipeline.warehouse.writing import Part, writes
 
 PLAUSIBLE_MISSING = 3
-"""Orders of a hotel that may be missing whatever share of its orders that is, as long as some are left."""
+"""Records of a hotel that may be missing whatever share of its records that is, as long as some are left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a full resync of one enterprise found: orders held as present before, and how many it did not find.
+    """What a full resync of one enterprise found: records held as present before, and how many it did not find.
 
     `marked` counts those that are marked missing now, since the full read before did not find them either. `is_refused`
     says that the share was implausible and nothing was marked.
@@ -32,20 +32,22 @@ class Reconciled:
     marked: int
     is_refused: bool
 
-    def describe(self) -> str:
-        """Say it in a few words."""
+    def describe(self, records: str = "orders") -> str:
+        """Say it in a few words; `records` is what the records are called."""
         if self.is_refused:
             return (
-                f"{self.missing:,} of {self.present:,} orders were not found by the full read, an implausible share: "
-                "none was marked missing (PSO_RESYNC_MAX_MISSING_SHARE)"
+                f"{self.missing:,} of {self.present:,} {records} were not found by the full read, an implausible "
+                "share: none was marked missing (PSO_RESYNC_MAX_MISSING_SHARE)"
             )
         if not self.missing:
             return "nothing is missing from the source"
         waiting = self.missing - self.marked
-        marked = f"{self.marked:,} orders newly marked missing from the source"
+        marked = f"{self.marked:,} {records} newly marked missing from the source"
         if not waiting:
             return marked
-        unfound = f"{waiting:,} orders were not found, and are marked missing if the next full read does not find them"
+        unfound = (
+            f"{waiting:,} {records} were not found, and are marked missing if the next full read does not find them"
+        )
         return f"{marked}, {unfound}" if self.marked else unfound
 
 
@@ -61,7 +63,7 @@ class _Counts:
         return _Counts(self.present + other.present, self.missing + other.missing, self.again + other.again)
 
     def are_implausible(self, max_missing_share: float) -> bool:
-        """Whether this number of missing orders is taken for a fault of the source; a share of 1 allows any."""
+        """Whether this number of missing records is taken for a fault of the source; a share of 1 allows any."""
         if max_missing_share >= 1 or not self.missing:
             return False
         plausible = max(PLAUSIBLE_MISSING, max_missing_share * self.present)
