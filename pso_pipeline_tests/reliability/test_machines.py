@@ -9,6 +9,7 @@ import os
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,15 @@ class Machines:
     is_locked: bool = True
 
     def refresh(self, tokens, refresh=refresh_with):
-        """Refresh on all machines at once, each with one of the tokens; all must succeed."""
+        """Refresh on all machines at once, each with one of the tokens; all succeed, or the first failure ends all."""
         processes = [self._start(number, token, refresh) for number, token in enumerate(tokens)]
+        running = {process.sentinel: process for process in processes}
+        while running:
+            ended = [running.pop(sentinel) for sentinel in wait(list(running))]
+            if any(process.exitcode for process in ended):
+                break
+        for process in running.values():
+            process.kill()
         for process in processes:
             process.join()
         assert [process.exitcode for process in processes] == [0] * len(processes)
