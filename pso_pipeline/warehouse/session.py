@@ -527,13 +527,20 @@ def _locked(path: Path, wait_seconds: float) -> Iterator[None]:
 
 
 def _is_truncated(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> bool:
-    """Return whether a file is shorter than the blocks that DuckDB counts in it; some of them may be free."""
+    """Return whether a file has not all the blocks that DuckDB counts in it, but for free ones.
+
+    DuckDB cuts free blocks off the end of a file, and goes on counting them.
+    """
     row = first_row(
         connection,
-        "SELECT block_size * total_blocks + $header FROM pragma_database_size() WHERE database_name = $name",
-        {"name": name, "header": FILE_HEADER_BYTES},
+        "SELECT block_size, total_blocks, free_blocks FROM pragma_database_size() WHERE database_name = $name",
+        {"name": name},
     )
-    return row is not None and path.stat().st_size < row[0]
+    if row is None:
+        return False
+    block_size, total_blocks, free_blocks = map(int, row)
+    missing = FILE_HEADER_BYTES + block_size * total_blocks - path.stat().st_size
+    return missing > 0 and (missing > block_size * free_blocks or missing % block_size > 0)
 
 
 def _read_all(connection: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pso_pipeline.warehouse import session
 from pso_pipeline.warehouse.errors import WarehouseBusy, WarehouseDamaged, WarehouseUnusable
 from pso_pipeline.warehouse.landing.records import land_records
 from pso_pipeline.warehouse.marts.derive import create_marts
@@ -284,6 +285,21 @@ def test_what_is_not_damaged_is_verified(filled):
     with filled.open() as connection:
         filled.verify(connection)
     read_and_write(filled)
+
+
+def test_a_file_that_duckdb_has_cut_free_blocks_off_is_opened_without_reading_it_all(filled, monkeypatch):
+    path = Path(filled.location)
+    before = path.stat().st_size
+    for statement in ("CREATE TABLE passing AS SELECT hash(range) FROM range(1_000_000)", "DROP TABLE passing"):
+        with filled.open() as connection:
+            connection.execute(statement)
+    with filled.open() as connection:
+        sizes = "SELECT block_size * total_blocks FROM pragma_database_size() WHERE database_name = 'warehouse'"
+        (counted,) = connection.execute(sizes).fetchall()[0]
+    assert before <= path.stat().st_size < counted
+    monkeypatch.setattr(session, "_read_all", lambda *_: pytest.fail("all of it is read"))
+    with filled.open() as connection:
+        create_marts(connection)
 
 
 def test_an_error_of_a_statement_is_not_taken_for_a_full_disk(warehouse):
