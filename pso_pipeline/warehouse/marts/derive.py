@@ -148,6 +148,15 @@ PUBLISHED_AS = {
 """Tables that are published as a whole, with the name that they or the view over them have there."""
 
 
+DO_FIT = """
+    SELECT
+        definition.definition_digest = $definition_digest
+        AND origin.warehouse_id IS NOT DISTINCT FROM info.warehouse_id
+        AND origin.derivation_id IS NOT DISTINCT FROM info.derivation_id
+    FROM internal.marts_definition AS definition, internal.marts_origin AS origin, mews.warehouse_info AS info
+"""
+
+
 def _order_state(state: str) -> dict[str, str | bool]:
     is_pending, is_checked_in = state in PENDING_STATES, state in CHECKED_IN_STATES
     return {
@@ -290,8 +299,8 @@ def is_complete(connection: duckdb.DuckDBPyConnection, database: str | None = No
 
     They do not after an upgrade, or another warehouse, dropped them, until all hotels have been computed.
     """
-    origin = _stored(connection, "marts_origin", database)
-    return bool(origin and origin[2])
+    name = f'"{database or marts_database(connection)}".internal.marts_origin'
+    return bool(columns_of(connection, name)) and first_row(connection, f"SELECT is_complete FROM {name}") == (True,)  # noqa: S608  # our own names
 
 
 def derive(
@@ -560,20 +569,14 @@ def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 def _do_marts_fit(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether this version of the package made the marts, from the warehouse as it is."""
-    return _stored(connection, "marts_definition") == (_definition_digest(),) and (
-        _stored(connection, "marts_origin") or ()
-    )[:2] == _origin(connection)
+    try:
+        return first_row(connection, DO_FIT, {"definition_digest": _definition_digest()}) == (True,)
+    except (duckdb.CatalogException, duckdb.BinderException):  # another version has other tables, or columns
+        return False
 
 
 def _origin(connection: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
     return first_row(connection, "SELECT warehouse_id, derivation_id FROM mews.warehouse_info") or ()
-
-
-def _stored(connection: duckdb.DuckDBPyConnection, table: str, database: str | None = None) -> tuple[Any, ...] | None:
-    """Read the row of an internal table; None where the table is not there, or has none."""
-    database = database or marts_database(connection)
-    name = f'"{database}".internal.{table}'
-    return first_row(connection, f"FROM {name}") if columns_of(connection, name) else None
 
 
 def _definition_digest() -> str:
