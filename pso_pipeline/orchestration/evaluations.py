@@ -8,7 +8,7 @@ evaluation of a new check here, and its spec in `checks`. What is counted is in 
 
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -140,7 +140,8 @@ def evaluate_records(
     with one_line_failures():
         stale_after = timedelta(hours=pipeline.settings().pso_stale_after_hours)
         with pipeline.warehouse().open() as connection:
-            return _evaluate_records(connection, endpoint, stale_after, enterprise_ids)
+            verdicts = evaluate_landed(connection, enterprise_ids, [endpoint])
+            return _evaluate_records(connection, endpoint, stale_after, verdicts)
 
 
 def evaluate_landed_tables(pipeline: PipelineResource) -> list[AssetCheckEvaluation]:
@@ -148,8 +149,9 @@ def evaluate_landed_tables(pipeline: PipelineResource) -> list[AssetCheckEvaluat
     with one_line_failures():
         stale_after = timedelta(hours=pipeline.settings().pso_stale_after_hours)
         with pipeline.warehouse().open() as connection:
+            verdicts = evaluate_landed(connection, endpoints=[each for each in ENDPOINTS if each.keeps_versions])
             found = [
-                _evaluate_records(connection, endpoint, stale_after, None)
+                _evaluate_records(connection, endpoint, stale_after, verdicts)
                 if endpoint.keeps_versions
                 else _evaluate_listing(connection, endpoint)
                 for endpoint in ENDPOINTS
@@ -232,11 +234,11 @@ def _evaluate_records(
     connection: duckdb.DuckDBPyConnection,
     endpoint: Endpoint,
     stale_after: timedelta,
-    enterprise_ids: Collection[str] | None,
+    verdicts: Iterable[Verdict],
 ) -> list[AssetCheckEvaluation]:
     asset = AssetKey(endpoint.name)
     found = [
-        *(_verdict(asset, verdict) for verdict in evaluate_landed(connection, enterprise_ids, endpoint)),
+        *(_verdict(asset, verdict) for verdict in verdicts if verdict.rule.endpoint == endpoint),
         _readable(asset, read_rejections(connection, endpoint)),
     ]
     if endpoint is PRODUCT_SERVICE_ORDERS:

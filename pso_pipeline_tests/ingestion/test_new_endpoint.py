@@ -156,20 +156,20 @@ def test_its_checks_find_what_is_undocumented_missing_and_stored_twice(refresh, 
     source.items += [item("i4", Amount={"GrossValue": 1, "Currency": None}, Data={}), item("i5", UnitCount=None)]
     _, warehouse = refresh()
     with warehouse.open() as connection:
-        ids, documented = evaluate_landed(connection, endpoint=PAYMENTS)
+        ids, documented = evaluate_landed(connection, endpoints=[PAYMENTS])
         assert (ids.rule.name, ids.checked, ids.violations) == ("ids_are_unique", 4, 0)
         assert [(each.partition_key, each.violations, each.checked, each.detail) for each in documented.found_in] == [
             ("one-h1", 2, 3, "currency Doubloon: 1, field Amount: 1, field Data: 1"),
             ("two-h2", 1, 1, "field Amount: 1, field Data: 1"),
         ]
-        assert evaluate_landed(connection, endpoint=PAYMENTS) == [], "nothing changed"
+        assert evaluate_landed(connection, endpoints=[PAYMENTS]) == [], "nothing changed"
         assert [each.records for each in read_rejections(connection, PAYMENTS)] == [1]
         assert find_held_back(connection, REGISTRY) == {}
 
         connection.execute("INSERT INTO mews.payments FROM mews.payments WHERE id = 'i3'")
         connection.execute("UPDATE mews.payments SET unit_count = NULL WHERE id = 'i4'")
         connection.execute("UPDATE mews.sync_state SET revision = revision + 1 WHERE scope_id = 'h1'")
-        ids, documented = evaluate_landed(connection, endpoint=PAYMENTS)
+        ids, documented = evaluate_landed(connection, endpoints=[PAYMENTS])
         assert (ids.counted_now, ids.violations) == (1, 2)
         assert "unit count null: 1" in str(documented.found_in[0].detail)
         held_back = {"h1": "ids_are_unique: 2 of 4 payments (for example i3)"}

@@ -156,7 +156,7 @@ def test_its_checks_find_unknown_services_amounts_and_currencies(pipeline, world
     read()
     world.change(order["ServiceId"])
     with pipeline.warehouse.open() as connection:
-        verdicts = {each.rule.name: each for each in evaluate_landed(connection, endpoint=ORDER_ITEMS)}
+        verdicts = {each.rule.name: each for each in evaluate_landed(connection, endpoints=[ORDER_ITEMS])}
     found = {name: (each.violations, each.rule.blocks) for name, each in verdicts.items()}
     assert found == {
         "ids_are_unique": (0, True),

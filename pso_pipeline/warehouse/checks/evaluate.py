@@ -5,7 +5,6 @@ much as those that changed. The table belongs to the marts: another version of t
 Add a rule in `rules`; how counts become events of Dagster is in `orchestration/evaluations.py`.
 """
 
-import functools
 import hashlib
 import itertools
 from collections.abc import Collection, Iterable, Sequence
@@ -56,16 +55,29 @@ class Verdict:
 def evaluate_landed(
     connection: duckdb.DuckDBPyConnection,
     enterprise_ids: Collection[str] | None = None,
-    endpoint: Endpoint = PRODUCT_SERVICE_ORDERS,
+    endpoints: Iterable[Endpoint] = (PRODUCT_SERVICE_ORDERS,),
 ) -> list[Verdict]:
-    """Evaluate the rules about the landed records of an endpoint.
+    """Evaluate the rules about the landed records of some endpoints.
 
     The hotels `enterprise_ids` are counted in any case. If it is None, nothing changed and no rule was broken, there is
-    no new verdict.
+    no new verdict about an endpoint.
     """
     create_marts(connection)
-    inputs = (*_inputs(), sql("inputs_landed", endpoint))
-    return _evaluate(connection, landed_rules(endpoint), inputs, (sql("checked_records", endpoint),), enterprise_ids)
+    return _evaluate_landed(connection, enterprise_ids, endpoints)
+
+
+@writes(Part.MARTS)
+def _evaluate_landed(
+    connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None, endpoints: Iterable[Endpoint]
+) -> list[Verdict]:
+    for each in _inputs():
+        connection.execute(each)
+    verdicts = []
+    for endpoint in endpoints:
+        counted = (sql("checked_records", endpoint),)
+        changed = sql("inputs_landed", endpoint)
+        verdicts += _evaluate(connection, landed_rules(endpoint), changed, counted, enterprise_ids)
+    return verdicts
 
 
 def evaluate_derived(
@@ -76,14 +88,18 @@ def evaluate_derived(
     The marts of a hotel that breaks a rule are computed again from all its landed orders, then it is counted again.
     """
     create_marts(connection)
-    inputs = (statement("checks/inputs_derived.sql"),)
-    evaluate = functools.partial(_evaluate, connection, DERIVED_RULES, inputs, _inputs())
-    verdicts = evaluate(enterprise_ids)
+    verdicts = _evaluate_derived(connection, enterprise_ids)
     broken = {each.enterprise_id for verdict in verdicts for each in verdict.broken_in}
     if not broken:
         return verdicts
     derive(connection, broken)
-    return evaluate(broken)
+    return _evaluate_derived(connection, broken)
+
+
+@writes(Part.MARTS)
+def _evaluate_derived(connection: duckdb.DuckDBPyConnection, enterprise_ids: Collection[str] | None) -> list[Verdict]:
+    changed = statement("checks/inputs_derived.sql")
+    return _evaluate(connection, DERIVED_RULES, changed, _inputs(), enterprise_ids)
 
 
 def find_held_back(connection: duckdb.DuckDBPyConnection, endpoints: Iterable[Endpoint] = ENDPOINTS) -> dict[str, str]:
@@ -92,12 +108,13 @@ def find_held_back(connection: duckdb.DuckDBPyConnection, endpoints: Iterable[En
     The cost depends on what changed since the last evaluation.
     """
     checked = [endpoint for endpoint in endpoints if endpoint.keeps_versions]
-    for endpoint in checked:
-        evaluate_landed(connection, endpoint=endpoint)
+    evaluate_landed(connection, endpoints=checked)
     evaluate_derived(connection)
+    rules = (*itertools.chain.from_iterable(map(landed_rules, checked)), *DERIVED_RULES)
+    found_in = _found_in(connection, rules)
     reasons: dict[str, list[str]] = {}
-    for rule in (*itertools.chain.from_iterable(map(landed_rules, checked)), *DERIVED_RULES):
-        for each in _broken(rule, _found_in(connection, rule)):
+    for rule in rules:
+        for each in _broken(rule, found_in[rule.key]):
             detail = f" ({each.detail})" if each.detail else ""
             reason = f"{rule.name}: {each.violations:,} of {each.checked:,} {rule.records}{detail}"
             reasons.setdefault(each.enterprise_id, []).append(reason)
@@ -110,20 +127,17 @@ def _inputs() -> list[str]:
     return [statement(f"marts/{name}.sql") for name in INPUTS]
 
 
-@writes(Part.MARTS)
 def _evaluate(
     connection: duckdb.DuckDBPyConnection,
     rules: Sequence[Rule],
-    inputs: Sequence[str],
-    counted: Sequence[str],
+    changed: str,
+    counted: Iterable[str],
     enterprise_ids: Collection[str] | None,
 ) -> list[Verdict]:
-    """Evaluate rules in the hotels that the statements `inputs` find changed; `counted` make the tables they read."""
-    *before, changed = inputs
-    for each in before:
-        connection.execute(each)
+    """Evaluate rules in the hotels that the statement `changed` finds; `counted` make the tables they read."""
     connection.execute(changed, {"definition": _definition(rules)})
-    broken = {each.enterprise_id for rule in rules for each in _broken(rule, _found_in(connection, rule))}
+    found_in = _found_in(connection, rules)
+    broken = {each.enterprise_id for rule in rules for each in _broken(rule, found_in[rule.key])}
     connection.execute(
         statement("checks/checked_enterprises.sql"),
         {"check_names": [rule.key for rule in rules], "enterprise_ids": sorted(broken.union(enterprise_ids or ()))},
@@ -138,18 +152,25 @@ def _evaluate(
         connection.execute(statement("checks/forget_counts.sql"), {"check_name": rule.key})
         connection.execute(statement("checks/keep_counts.sql"), {"check_name": rule.key})
     counted_now = sum(map(bool, ids))
-    return [_verdict(connection, rule, counted_now) for rule in rules]
+    found_in = _found_in(connection, rules)
+    return [_verdict(connection, rule, counted_now, found_in[rule.key]) for rule in rules]
 
 
-def _verdict(connection: duckdb.DuckDBPyConnection, rule: Rule, counted_now: int) -> Verdict:
+def _verdict(
+    connection: duckdb.DuckDBPyConnection, rule: Rule, counted_now: int, found_in: Iterable[HotelCount]
+) -> Verdict:
     totals = connection.execute(statement("checks/totals.sql"), {"check_name": rule.key}).fetchall()
     checked, violations, hotels = totals[0]
-    return Verdict(rule, checked, violations, hotels, counted_now, tuple(_found_in(connection, rule)))
+    return Verdict(rule, checked, violations, hotels, counted_now, tuple(found_in))
 
 
-def _found_in(connection: duckdb.DuckDBPyConnection, rule: Rule) -> list[HotelCount]:
-    rows = connection.execute(statement("checks/worst_hotels.sql"), {"check_name": rule.key}).fetchall()
-    return [HotelCount(*row) for row in rows]
+def _found_in(connection: duckdb.DuckDBPyConnection, rules: Iterable[Rule]) -> dict[str, list[HotelCount]]:
+    """Read the hotels that break each rule, by its key."""
+    found: dict[str, list[HotelCount]] = {rule.key: [] for rule in rules}
+    rows = connection.execute(statement("checks/worst_hotels.sql"), {"check_names": list(found)}).fetchall()
+    for key, *count in rows:
+        found[key].append(HotelCount(*count))
+    return found
 
 
 def _broken(rule: Rule, found_in: Iterable[HotelCount]) -> tuple[HotelCount, ...]:
