@@ -113,24 +113,31 @@ def quiet_refresh(size: Size) -> Iterator[Named]:
 def lake(size: Size) -> Iterator[Named]:
     """A refresh in which nothing changed, of a file and of a lake alternately; the CPU of PostgreSQL apart."""
     for hotels in size.lakes:
-        with _World(20 * hotels, hotels, SERVICES_PER_HOTEL) as world, _postgres() as server:
-            folder = world.folder / "lake"
-            settings = {
-                "PSO_WAREHOUSE": f"ducklake:postgres:{server.keywords('postgres')}",
-                "PSO_WAREHOUSE_DATA": str(folder / "data"),
-                "PSO_BI_DIR": str(folder / "bi"),
-                "DAGSTER_HOME": str(folder / "dagster"),
-            }
-            world.step("migrate", **settings)
-            costs: dict[str, list[Cost]] = {"file": [], "lake": [], "PostgreSQL of the lake": []}
-            # each first refresh, and one more: what a process does once is not of a quiet refresh
-            for _ in range(2 + size.repetitions):
-                costs["file"].append(world.step("refresh"))
-                before = cpu_of(server.pid)
-                costs["lake"].append(world.step("refresh", **settings))
-                costs["PostgreSQL of the lake"].append(Cost(cpu_of(server.pid) - before, 0.0, 0.0))
-            for name, each in costs.items():
-                yield f"{hotels:,} hotels, {name}", median(each[2:])
+        with _World(20 * hotels, hotels, SERVICES_PER_HOTEL) as world:
+            yield from _file_and_lake(world, f"{hotels:,} hotels", size.repetitions)
+    with _World(size.many) as world:
+        yield from _file_and_lake(world, f"{size.many:,} orders", size.repetitions)
+
+
+def _file_and_lake(world: "_World", name: str, repetitions: int) -> Iterator[Named]:
+    with _postgres() as server:
+        folder = world.folder / "lake"
+        settings = {
+            "PSO_WAREHOUSE": f"ducklake:postgres:{server.keywords('postgres')}",
+            "PSO_WAREHOUSE_DATA": str(folder / "data"),
+            "PSO_BI_DIR": str(folder / "bi"),
+            "DAGSTER_HOME": str(folder / "dagster"),
+        }
+        world.step("migrate", **settings)
+        costs: dict[str, list[Cost]] = {"file": [], "lake": [], "PostgreSQL of the lake": []}
+        # each first refresh, and one more: what a process does once is not of a quiet refresh
+        for _ in range(2 + repetitions):
+            costs["file"].append(world.step("refresh"))
+            before = cpu_of(server.pid)
+            costs["lake"].append(world.step("refresh", **settings))
+            costs["PostgreSQL of the lake"].append(Cost(cpu_of(server.pid) - before, 0.0, 0.0))
+        for of, each in costs.items():
+            yield f"{name}, {of}", median(each[2:])
 
 
 @contextlib.contextmanager
