@@ -212,6 +212,15 @@ def seal(version: Path, file: str) -> PublishedFile:
     return PublishedFile(file=file, bytes=status.st_size, sha256=sha256)
 
 
+def is_sealed(snapshot: Snapshot, file: PublishedFile) -> bool:
+    """Return whether a file of a snapshot is as it was sealed; all of it is read."""
+    try:
+        with (snapshot.directory / file.file).open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+    except OSError:  # it is gone, or the disk cannot read it
+        return False
+
+
 def link(source: Path, target: Path) -> None:
     """Put a sealed file into a second place as a hard link, or as a copy where the file system has none."""
     target.parent.mkdir(parents=True, exist_ok=True)

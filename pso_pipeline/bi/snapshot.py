@@ -181,8 +181,21 @@ def _copy_changed_marts(
     with _missing_marts_named(_shown(marts)), marts.open_held() as connection:
         if _is_published(connection, held_back, before):
             return False
-        copy_marts(connection, building / folder.DATABASE)
+        unchanged = set() if held_back.reasons else _find_unchanged(connection, before)
+        copy_marts(connection, building / folder.DATABASE, before.database if before and unchanged else None, unchanged)
     return True
+
+
+def _find_unchanged(marts: duckdb.DuckDBPyConnection, before: Snapshot | None) -> set[str]:
+    """Name the tables whose rows are those in the file of the snapshot before; none where that is damaged.
+
+    The figures of a hotel that was held back there are not those of the marts.
+    """
+    if before is None or before.manifest.held_back_since or not folder.is_sealed(before, before.manifest.database):
+        return set()
+    then = {name: {file.file: file.version for file in table.files} for name, table in before.manifest.tables.items()}
+    now = read_versions(marts)
+    return {name for name, files in now.items() if files and all(files.values()) and files == then.get(name)}
 
 
 def _is_published(marts: duckdb.DuckDBPyConnection, held_back: _HeldBack, before: Snapshot | None) -> bool:

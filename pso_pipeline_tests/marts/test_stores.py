@@ -7,9 +7,11 @@ from datetime import timedelta
 import duckdb
 import pytest
 
+from pso_pipeline.bi.folder import current_snapshot
 from pso_pipeline.bi.snapshot import Published, publish
 from pso_pipeline.contract.marts import INTERNAL_TABLES, MART_TABLES
 from pso_pipeline.warehouse.checks.evaluate import evaluate_derived, find_held_back
+from pso_pipeline.warehouse.marts.copying import copy_marts
 from pso_pipeline.warehouse.marts.derive import create_marts, derive
 from pso_pipeline.warehouse.session import Warehouse
 from pso_pipeline.warehouse.writing import Part
@@ -53,6 +55,8 @@ TOUCH_ITEMS = """
     INNER JOIN mews.sync_state ON scope_id = order_items.enterprise_id AND endpoint = 'order_items'
     WHERE id LIKE 'item 1%';
 """
+
+NEXT_REFRESH = "UPDATE internal.table_versions SET version = version + 1 WHERE table_name = 'ops_refreshes'"
 
 CHANGES = (
     TOUCH_ITEMS,
@@ -148,3 +152,54 @@ def test_only_the_months_that_changed_are_published_again(stores, tmp_path):
     moved = {path for path, version in after.snapshot.manifest.versions.items() if before.get(path) != version}
     months = [path for path in moved if "rpt_orders" in path]
     assert len(months) == 1
+
+
+def rename(connection, name):
+    """Rename all services in the marts behind the back of their versions, and note that another table changed."""
+    connection.execute(f"UPDATE mart.dim_services SET service_name = '{name}'")
+    connection.execute(NEXT_REFRESH)
+
+
+def published_names(lake, bi_dir):
+    with duckdb.connect(str(publish(lake, bi_dir).snapshot.database), read_only=True) as connection:
+        return {name for (name,) in connection.execute("SELECT service_name FROM mart.dim_services").fetchall()}
+
+
+def test_tables_that_did_not_change_are_taken_from_the_snapshot_before(stores, tmp_path):
+    _, lake = stores
+    with lake.open() as connection:
+        derive(connection)
+    before = published_names(lake, tmp_path / "bi")
+    with lake.open() as connection:
+        rename(connection, "Renamed")
+    assert published_names(lake, tmp_path / "bi") == before
+    damaged = current_snapshot(tmp_path / "bi").database
+    damaged.chmod(0o600)
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    damaged.write_bytes(content)
+    with lake.open() as connection:
+        rename(connection, "Renamed")
+    assert published_names(lake, tmp_path / "bi") == {"Renamed"}
+
+
+def test_what_is_published_of_a_lake_is_what_it_has_after_every_change(stores, tmp_path):
+    _, lake = stores
+    sizes = []
+    for number, change in enumerate((*CHANGES, "SELECT 1", "SELECT 1")):
+        with lake.open() as connection:
+            connection.execute(change)
+            derive(connection, all_companions_environments=["ALL"])
+            connection.execute(NEXT_REFRESH)
+            copy_marts(connection, tmp_path / f"{number}.duckdb")
+        published = publish(lake, tmp_path / "bi").snapshot.database
+        sizes.append(published.stat().st_size)
+        with (
+            duckdb.connect(str(published), read_only=True) as one,
+            duckdb.connect(str(tmp_path / f"{number}.duckdb"), read_only=True) as other,
+        ):
+            assert contents(one) == contents(other), change
+            assert one.execute(COMMENTS).fetchall() == other.execute(COMMENTS).fetchall()
+            versions = "FROM internal.table_versions ORDER BY ALL"
+            assert one.execute(versions).fetchall() == other.execute(versions).fetchall()
+    assert sizes[-1] <= 2 * sizes[0]
