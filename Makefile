@@ -46,10 +46,10 @@ test-fast: development  ## run lint and the quick tests, in less than a minute
 	$(BIN)/ruff check .
 	$(BIN)/pytest --quiet --exitfirst --numprocesses=auto $(FAST:%=pso_pipeline_tests/%) $(ARGS)
 
-# `make test` runs those marked with `stores` there. A lake is slow to write to: this takes an hour.
+# `make test` runs those marked with `stores` there. A lake is slow to write to: this takes an hour and a half.
 test-stores: development  ## run all tests of ingestion, marts and checks on lakes, with their files on disk and on S3
 	for store in lake s3; do \
-		$(BIN)/pytest --numprocesses=auto --store=$$store $(STORE_SUITES:%=pso_pipeline_tests/%) $(ARGS) || exit 1; \
+		PSO_TEST_EXAMPLES=5 $(BIN)/pytest --numprocesses=auto --store=$$store $(STORE_SUITES:%=pso_pipeline_tests/%) $(ARGS) || exit 1; \
 	done
 
 # numpy 1.26, the lowest version, has wheels for Python 3.11 and 3.12 only.

@@ -1,6 +1,7 @@
-"""What must hold after any sequence of landings and derivations."""
+"""What must hold after any sequence of landings and derivations; `PSO_TEST_EXAMPLES` says how many are tried."""
 
 import itertools
+import os
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -183,7 +184,11 @@ class Landing:
         self.connection.execute("UPDATE mews.sync_state SET watermark_utc = ? WHERE scope_id = ?", [watermark, service])
 
 
-many_examples = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = int(os.environ.get("PSO_TEST_EXAMPLES", "25"))
+
+many_examples = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @many_examples
