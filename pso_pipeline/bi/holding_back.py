@@ -123,7 +123,7 @@ def _mark_as_before(copy: duckdb.DuckDBPyConnection) -> None:
     """Let the marked hotels have the attributes with which their published figures were computed."""
     names = [name for name in _common_columns(copy, DIM_ENTERPRISES) if name not in OF_NOW]
     taken = ", ".join(f'"{name}" = published."{name}"' for name in names)
-    statement = f"UPDATE marked SET {taken} FROM before.mart.dim_enterprises AS published"  # noqa: S608  # contract's columns
+    statement = f"UPDATE marked SET {taken} FROM before.mart.dim_enterprises AS published"  # noqa: S608  # columns from contract/marts.py
     copy.execute(f"{statement} WHERE published.enterprise_id = marked.enterprise_id")
 
 

@@ -101,7 +101,7 @@ def find_impossible_rates(snapshot: Snapshot, hotels: Mapping[str, str]) -> list
             rates = list(of_table)
             columns = ", ".join(map(rate_sql, rates))
             # an expression cannot be bound
-            query = f"SELECT enterprise_id, {columns} FROM mart.{table} GROUP BY enterprise_id"  # noqa: S608  # from metrics.yml
+            query = f"SELECT enterprise_id, {columns} FROM mart.{table} GROUP BY enterprise_id"  # noqa: S608  # our own metrics.yml
             for enterprise, *values in _rows(connection, query):
                 found += [
                     ImpossibleRate(hotels.get(enterprise, enterprise), rate.name, value)

@@ -9,7 +9,7 @@ import yaml
 class _Dumper(yaml.SafeDumper):
     """A dumper that writes texts of several lines as blocks, and never refers back to an earlier value."""
 
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # PyYAML passes it
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # the signature of yaml.Dumper
         return True
 
 

@@ -551,8 +551,7 @@ def _read_all(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         {"name": name},
     ).fetchall()
     for schema, table, column in columns:
-        # names cannot be bound; these are of our own tables
-        query = f'SELECT bit_xor(hash("{column}")) FROM {name}."{schema}"."{table}"'  # noqa: S608
+        query = f'SELECT bit_xor(hash("{column}")) FROM {name}."{schema}"."{table}"'  # noqa: S608  # names of our own tables
         connection.execute(query).fetchall()
 
 

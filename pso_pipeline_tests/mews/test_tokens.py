@@ -46,7 +46,7 @@ def test_a_token_cannot_be_written_or_copied(write):
 def test_a_token_does_not_change():
     token = Token(SECRET)
     with pytest.raises(AttributeError):
-        setattr(token, "_secret", "x")  # noqa: B010
+        setattr(token, "_secret", "x")  # noqa: B010  # mypy refuses a plain assignment
     with pytest.raises(AttributeError):
         del token._secret
 

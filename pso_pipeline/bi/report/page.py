@@ -104,7 +104,7 @@ def render(data: ReportData, charts: CompiledCharts, snapshot: Snapshot) -> str:
         precision=PRECISION,
         policy=_policy([charts.vega, *scripts]),
         # style sheet and scripts ship with the package and would not work escaped; the policy lets no other script run
-        styles=markupsafe.Markup(_styles(charts.font)),  # noqa: S704  # our style sheet
+        styles=markupsafe.Markup(_styles(charts.font)),  # noqa: S704  # our own style sheet, no text of the API
         specifications=_packed(msgspec.json.encode(charts.specifications)),
         packed=_packed(msgspec.json.encode(_shortened(data))),
         library=_packed(charts.vega.encode()),

@@ -40,10 +40,10 @@ def copy_marts(
         for table in (*INTERNAL_TABLES, *MART_TABLES):
             if table in MART_VIEWS:
                 continue
-            name = table.qualified_name  # the contract's
+            name = table.qualified_name
             if PUBLISHED_AS.get(table, table.name) in unchanged and _is_as_long(connection, name):
                 continue
-            connection.execute(f"DELETE FROM copy.{name}")  # noqa: S608
+            connection.execute(f"DELETE FROM copy.{name}")  # noqa: S608  # names from contract/marts.py
             connection.execute(f"INSERT INTO copy.{name} FROM {name}")
     finally:
         connection.commit()
@@ -58,6 +58,9 @@ def _make_empty(attach: str) -> None:
 
 
 def _is_as_long(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Return whether a table has as many rows in the copy: rows that no version tells of must not be left out."""
-    lengths = f"SELECT (SELECT count(*) FROM copy.{name}) = (SELECT count(*) FROM {name})"  # noqa: S608
-    return first_row(connection, lengths) == (True,)
+    """Return whether the copy of a table has as many rows as the lake's.
+
+    If it has not, rows were added or removed without a new version, and the copy is out of date.
+    """
+    counts = f"SELECT (SELECT count(*) FROM copy.{name}) = (SELECT count(*) FROM {name})"  # noqa: S608  # names from contract/marts.py
+    return first_row(connection, counts) == (True,)
